@@ -1,0 +1,26 @@
+// How every program of this project ends. Depends on support/error.h.
+#pragma once
+
+#include <cstdio>
+#include <exception>
+
+#include "support/error.h"
+
+namespace ddpm {
+
+// Runs `body`, an int(), and turns what it throws into one sentence on standard error and an exit code: 2
+// where the user's input is at fault, 1 for everything else.
+template <typename Body>
+int run_app(const char* name, const Body& body) {
+  try {
+    return body();
+  } catch (const InputError& error) {
+    fmt::print(stderr, "{}: {}\n", name, error.what());
+    return 2;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}: {}\n", name, error.what());
+    return 1;
+  }
+}
+
+}  // namespace ddpm

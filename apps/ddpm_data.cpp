@@ -1,0 +1,113 @@
+// ddpm_data: turns collections of images into data sets, draws the synthetic faces, and shows what a data set
+// holds.
+#include "apps/app.h"
+#include "apps/command_line.h"
+#include "apps/ddpm_data_commands.h"
+#include "support/interrupt.h"
+
+namespace ddpm {
+namespace {
+
+void add_prepare(CLI::App& app, PrepareCommand& command) {
+  CLI::App* prepare = app.add_subcommand("prepare", "Decode, crop and resize images into one array NAME.npy");
+  prepare->group("Commands");
+  prepare->add_option("--source", command.source, "celeba, folder, cifar10 or mnist")
+      ->required()
+      ->group("Input");
+  prepare->add_option("--input", command.input, "Archive, file or folder of the images")
+      ->required()
+      ->group("Input");
+  prepare
+      ->add_option("--annotations", command.annotations,
+                   "celeba: folder of the list_*.txt (default: beside --input)")
+      ->group("Input");
+  prepare->add_option("--split", command.split, "train, validation, test or all")
+      ->capture_default_str()
+      ->group("Input");
+  prepare->add_flag("--classes", command.classes_from_subfolders, "folder: subfolders name the classes")
+      ->group("Input");
+  prepare->add_option("--limit", command.limit, "Take the first so many images (0: all)")
+      ->capture_default_str()
+      ->group("Input");
+  prepare
+      ->add_option("--crop", command.crop,
+                   "ddim, score_sde, adm, edm, center or none (default: ddim for celeba, center for folder, "
+                   "else none)")
+      ->group("Image");
+  prepare->add_option("--size", command.size, "Side of the square images (default: 64; cifar10 32, mnist 28)")
+      ->group("Image");
+  prepare
+      ->add_option("--filter", command.filter,
+                   "box, bilinear, bicubic or lanczos (default: the crop's own; adm bicubic, edm lanczos, "
+                   "else bilinear)")
+      ->group("Image");
+  prepare->add_option("--channels", command.channels, "3 (RGB) or 1 (grey)")
+      ->capture_default_str()
+      ->group("Image");
+  prepare->add_flag("--pad", command.pad, "mnist: 28x28 digits into the middle of 32x32")->group("Image");
+  prepare->add_option("--out", command.out, "NAME.npy; labels and card go beside it")
+      ->required()
+      ->group("Output");
+  prepare->add_option("--threads", command.threads, "Threads (0: all cores)")
+      ->capture_default_str()
+      ->group("Output");
+}
+
+void add_synthetic_faces(CLI::App& app, SyntheticFacesCommand& command) {
+  CLI::App* faces =
+      app.add_subcommand("synthetic-faces", "Draw cartoon faces, as NAME.npy or in CelebA's layout");
+  faces->group("Commands");
+  faces->add_option("--count", command.count, "Number of faces")->capture_default_str();
+  faces->add_option("--size", command.size, "Side of the square images of --out")->capture_default_str();
+  faces->add_option("--seed", command.seed, "Face i is a function of the seed and i alone")
+      ->capture_default_str();
+  faces->add_option("--out", command.out, "NAME.npy; labels and card go beside it");
+  faces->add_option(
+      "--celeba-layout", command.celeba_layout,
+      "Folder for img_align_celeba.zip (178x218 JPEG) and the two list_*.txt, instead of --out");
+  faces->add_option("--threads", command.threads, "Threads (0: all cores)")->capture_default_str();
+}
+
+void add_info(CLI::App& app, std::filesystem::path& npy) {
+  CLI::App* info = app.add_subcommand("info", "Shape, hash check, mean and deviation, label statistics");
+  info->group("Commands");
+  info->add_option("file", npy, "NAME.npy")->required();
+}
+
+void add_preview(CLI::App& app, PreviewCommand& command) {
+  CLI::App* preview = app.add_subcommand("preview", "Images of a data set as one PNG");
+  preview->group("Commands");
+  preview->add_option("file", command.npy, "NAME.npy")->required();
+  preview->add_option("--grid", command.grid, "The PNG to write")->required();
+  preview->add_option("--count", command.count, "Number of images")->capture_default_str();
+  preview->add_option("--first", command.first, "Index of the first image")->capture_default_str();
+  preview->add_option("--columns", command.columns, "Images in a row (0: a square sheet)")
+      ->capture_default_str();
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Prepares the data sets that ddpm_train trains on", "ddpm_data");
+  app.require_subcommand(1);
+  PrepareCommand prepare;
+  SyntheticFacesCommand faces;
+  std::filesystem::path info;
+  PreviewCommand preview;
+  add_prepare(app, prepare);
+  add_synthetic_faces(app, faces);
+  add_info(app, info);
+  add_preview(app, preview);
+  app.footer("ddpm_data COMMAND --help tells a command's options.");
+  if (const auto code = parse_command_line(app, argc, argv)) return *code;
+  install_interrupt_handler();
+  if (app.got_subcommand("prepare")) return run_prepare(prepare);
+  if (app.got_subcommand("synthetic-faces")) return run_synthetic_faces(faces);
+  if (app.got_subcommand("info")) return run_info(info);
+  return run_preview(preview);
+}
+
+}  // namespace
+}  // namespace ddpm
+
+int main(int argc, char** argv) {
+  return ddpm::run_app("ddpm_data", [&] { return ddpm::run(argc, argv); });
+}

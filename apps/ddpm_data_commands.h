@@ -1,0 +1,51 @@
+// What the subcommands of ddpm_data do, apart from how their options are spelled.
+// Depends on data/ and support/.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace ddpm {
+
+struct PrepareCommand {
+  std::string source;
+  std::filesystem::path input;
+  std::filesystem::path annotations;
+  std::string split = "train";
+  std::string crop;    // empty: the source's own
+  std::string filter;  // empty: the crop's own
+  int size = 0;        // 0: the source's own
+  int channels = 3;
+  int64_t limit = 0;
+  int threads = 0;
+  bool classes_from_subfolders = false;
+  bool pad = false;
+  std::filesystem::path out;
+};
+int run_prepare(const PrepareCommand& command);
+
+struct SyntheticFacesCommand {
+  int64_t count = 5000;
+  int size = 32;
+  uint64_t seed = 0;
+  int threads = 0;
+  std::filesystem::path out;
+  std::filesystem::path celeba_layout;
+};
+int run_synthetic_faces(const SyntheticFacesCommand& command);
+
+// Shape, card, hash check, mean and standard deviation of the channels, shares of the labels, to standard
+// output. Exit code 1 where the pixels are not those that the card describes.
+int run_info(const std::filesystem::path& npy);
+
+struct PreviewCommand {
+  std::filesystem::path npy;
+  std::filesystem::path grid;
+  int64_t count = 64;
+  int64_t first = 0;
+  int columns = 0;
+};
+int run_preview(const PreviewCommand& command);
+
+}  // namespace ddpm

@@ -1,0 +1,215 @@
+// ddpm_train: trains a U-Net on a data set, with checkpoints, metrics, sample grids and exact resume.
+#include <chrono>
+#include <deque>
+#include <filesystem>
+#include <map>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "apps/app.h"
+#include "apps/command_line.h"
+#include "apps/operation_profile.h"
+#include "data/dataset.h"
+#include "model/run_folder.h"
+#include "model/trainer.h"
+#include "support/interrupt.h"
+#include "support/progress_bar.h"
+
+namespace ddpm {
+namespace {
+
+struct CommandLine {
+  std::filesystem::path config;
+  bool resume = false;
+  bool print_config = false;
+  bool profile = false;
+  std::map<std::string, std::string> given;  // options of the configuration, by key
+};
+
+std::string flag_of(std::string key) {
+  for (char& c : key)
+    if (c == '_') c = '-';
+  return "--" + key;
+}
+
+void add_options(CLI::App& app, CommandLine& command) {
+  app.add_option("--config", command.config, "TOML file; flags win over it")->group("run");
+  app.add_flag("--resume", command.resume, "Go on from the newest checkpoint of --out, bit for bit")->group("run");
+  app.add_flag("--print-config", command.print_config, "Print the whole configuration as TOML and end")->group("run");
+  app.add_flag("--profile", command.profile, "Print the time of each kind of operation at the end")->group("run");
+  const TrainConfig defaults = make_train_config({});
+  for (const ConfigOption& option : train_options())
+    app.add_option(flag_of(option.key), command.given[option.key], option.help)
+        ->group(option.group)
+        ->type_name(option.key == "data" ? "" : "[" + option.get(defaults) + "]");
+}
+
+// The configuration: the checkpoint's when resuming, then the file's, then the flags'.
+TrainConfig configure(const CLI::App& app, const CommandLine& command, const std::filesystem::path& checkpoint) {
+  std::vector<Setting> settings;
+  if (!checkpoint.empty()) settings = read_checkpoint_state(checkpoint).settings;
+  if (!command.config.empty())
+    for (Setting& setting : read_settings(command.config)) settings.push_back(std::move(setting));
+  for (const auto& [key, text] : command.given)
+    if (app.count(flag_of(key)) > 0) settings.push_back({key, text});
+  return make_train_config(settings);
+}
+
+// The newest checkpoint of the run that is to be resumed; empty where the run has none yet.
+std::filesystem::path checkpoint_to_resume(const std::filesystem::path& out) {
+  if (std::filesystem::exists(out / "checkpoints" / "latest")) return find_checkpoint(out);
+  fmt::print(stderr, "ddpm_train: {} holds no checkpoint yet: the run begins at step 0\n", out.string());
+  return {};
+}
+
+// The mean loss over the last steps: one batch's loss says little, since t is random.
+class RecentLoss {
+ public:
+  void add(double loss) {
+    losses_.push_back(loss);
+    if (losses_.size() > kSteps) losses_.pop_front();
+  }
+  double mean() const {
+    return losses_.empty() ? 0 : std::accumulate(losses_.begin(), losses_.end(), 0.0) / static_cast<double>(losses_.size());
+  }
+  size_t steps() const { return losses_.size(); }
+
+ private:
+  static constexpr size_t kSteps = 100;
+  std::deque<double> losses_;
+};
+
+class TrainingRun {
+ public:
+  TrainingRun(const TrainConfig& config, const std::filesystem::path& checkpoint)
+      : config_(config), dataset_(Dataset::open(config.data)), trainer_(config, dataset_), folder_(config.out) {
+    if (checkpoint.empty()) {
+      folder_.begin(config);
+      trainer_.initialise();
+    } else {
+      trainer_.restore(checkpoint);
+      folder_.resume(trainer_.step());
+    }
+    saved_step_ = checkpoint.empty() ? -1 : trainer_.step();
+  }
+
+  int run(bool profile) {
+    describe();
+    if (profile) trainer_.measure_operations();
+    const int64_t first = trainer_.step();
+    ProgressBar bar({.label = "training", .total = config_.steps, .first = first,
+                     .items_per_step = static_cast<double>(config_.batch)});
+    const auto begin = Clock::now();
+    while (trainer_.step() < config_.steps && !interrupted()) {
+      step(bar);
+      if (trainer_.step() % config_.checkpoint_every == 0) save();
+      if (config_.sample_every > 0 && trainer_.step() % config_.sample_every == 0) write_samples(bar);
+    }
+    bar.clear();
+    if (trainer_.step() != saved_step_) save();
+    finish(trainer_.step() - first, std::chrono::duration<double>(Clock::now() - begin).count());
+    if (profile) print_operation_profile(trainer_.executor());
+    return 0;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void describe() const {
+    const Program& program = trainer_.executor().program();
+    fmt::print(stderr, "{}: {:.1f} M parameters on {}; {} images of {}x{} ({}); run folder {}\n", config_.preset,
+               static_cast<double>(program.parameter_count()) / 1e6, device_name(resolve_device(config_.device)),
+               dataset_.count(), dataset_.height(), dataset_.width(), dataset_.card().source, config_.out);
+  }
+
+  void step(ProgressBar& bar) {
+    TrainingMetrics now;
+    trainer_.train_step(now);
+    const int64_t step = trainer_.step();
+    if (!now.finite()) {
+      bar.clear();
+      throw Error(fmt::format("the loss is no finite number any more at step {} (loss {}, gradient norm {}); {}; try a "
+                              "smaller learning_rate, more warmup_steps or a smaller clip_norm",
+                              step, now.loss.mean(), now.gradient_norm.mean(), last_good_checkpoint()));
+    }
+    recent_.add(now.loss.mean());
+    metrics_.join(now);
+    ++metrics_steps_;
+    bar.update(step, fmt::format("loss {:.4f}", recent_.mean()));
+    if (step % config_.log_every == 0 || step == config_.steps) log(step);
+  }
+
+  std::string last_good_checkpoint() const {
+    if (saved_step_ < 0) return "there is no checkpoint yet";
+    return fmt::format("the checkpoint of step {} is kept", saved_step_);
+  }
+
+  void log(int64_t step) {
+    const auto now = Clock::now();
+    const double seconds = std::chrono::duration<double>(now - logged_).count();
+    folder_.add_metrics(step, metrics_, static_cast<double>(metrics_steps_ * config_.batch) / seconds);
+    logged_ = now;
+    metrics_ = {};
+    metrics_steps_ = 0;
+  }
+
+  void save() {
+    trainer_.save(folder_.path());
+    saved_step_ = trainer_.step();
+  }
+
+  void write_samples(ProgressBar& bar) {
+    const auto begin = Clock::now();
+    const std::vector<Image> images = trainer_.sample([] { return !interrupted(); });
+    if (images.empty()) return;
+    const std::filesystem::path file = folder_.add_samples(trainer_.step(), images);
+    bar.clear();
+    fmt::print(stderr, "step {}: samples in {}\n", trainer_.step(), file.string());
+    logged_ += Clock::now() - begin;  // sampling is no part of the training's speed
+  }
+
+  void finish(int64_t steps, double seconds) {
+    const std::filesystem::path curve = folder_.write_loss_curve();
+    if (interrupted()) fmt::print(stderr, "interrupted: ");
+    fmt::print(stderr, "{} steps in {} ({:.1f} images/s); mean loss of the last {} steps {:.4f}; checkpoint of step {} in {}\n",
+               steps, format_duration(seconds), seconds > 0 ? static_cast<double>(steps * config_.batch) / seconds : 0.0,
+               recent_.steps(), recent_.mean(), saved_step_, config_.out);
+    if (!curve.empty()) fmt::print(stderr, "loss curve: {}\n", curve.string());
+    if (interrupted()) fmt::print(stderr, "go on with: ddpm_train --out {} --resume\n", config_.out);
+  }
+
+  TrainConfig config_;
+  Dataset dataset_;
+  Trainer trainer_;
+  RunFolder folder_;
+  RecentLoss recent_;
+  TrainingMetrics metrics_;  // since the last line of metrics.jsonl
+  int64_t metrics_steps_ = 0;
+  Clock::time_point logged_ = Clock::now();
+  int64_t saved_step_ = -1;
+};
+
+int run(int argc, char** argv) {
+  CLI::App app("Trains a diffusion model", "ddpm_train");
+  CommandLine command;
+  add_options(app, command);
+  if (const auto code = parse_command_line(app, argc, argv)) return *code;
+  std::filesystem::path checkpoint;
+  if (command.resume) checkpoint = checkpoint_to_resume(configure(app, command, {}).out);
+  const TrainConfig config = configure(app, command, checkpoint);
+  if (command.print_config) {
+    fmt::print("{}", to_toml(config));
+    return 0;
+  }
+  if (config.data.empty()) throw_input("--data is missing: give NAME.npy; ddpm_data makes one");
+  install_interrupt_handler();
+  return TrainingRun(config, checkpoint).run(command.profile);
+}
+
+}  // namespace
+}  // namespace ddpm
+
+int main(int argc, char** argv) {
+  return ddpm::run_app("ddpm_train", [&] { return ddpm::run(argc, argv); });
+}

@@ -1,0 +1,38 @@
+# The four kinds of target of this project, each one call.
+
+# ddpm_add_library(NAME SOURCES... [LINK libs...] [PRIVATE_LINK libs...]): static library ddpm_NAME_library, alias
+# ddpm::NAME (the plain name is taken: ddpm_data is a program).
+function(ddpm_add_library name)
+  cmake_parse_arguments(ARG "" "" "LINK;PRIVATE_LINK" ${ARGN})
+  set(target ddpm_${name}_library)
+  add_library(${target} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  add_library(ddpm::${name} ALIAS ${target})
+  target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${target} PUBLIC ${ARG_LINK} PRIVATE ddpm_flags ${ARG_PRIVATE_LINK})
+endfunction()
+
+# ddpm_add_test(NAME SOURCES... LINK libs...): one GoogleTest binary, its cases found at build time.
+function(ddpm_add_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "LINK;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} ddpm_flags GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
+    PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()
+
+# ddpm_add_app(NAME SOURCES... LINK libs...): a program in bin/.
+function(ddpm_add_app name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} ddpm_flags)
+endfunction()
+
+# ddpm_add_benchmark(NAME SOURCES... LINK libs...): a Google Benchmark program in bin/.
+function(ddpm_add_benchmark name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} ddpm_flags benchmark::benchmark)
+endfunction()

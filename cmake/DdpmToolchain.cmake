@@ -1,0 +1,58 @@
+# Language level, warnings, sanitizers, compiler cache and the detection of CUDA: everything that holds for all targets.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+# One interface target carries the flags; ddpm_add_* link it privately.
+add_library(ddpm_flags INTERFACE)
+target_compile_options(ddpm_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual>
+  # g++ 12 reports impossible overlaps inside std::string's own operator+ (GCC bug 105651).
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-restrict>
+  # Random numbers must have the same bits on every machine: no contraction of a*b+c that the source did not ask for.
+  $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
+if(DDPM_WERROR)
+  target_compile_options(ddpm_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
+if(DDPM_SANITIZE)
+  target_compile_options(ddpm_flags INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${DDPM_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g>)
+  target_link_options(ddpm_flags INTERFACE -fsanitize=${DDPM_SANITIZE})
+endif()
+target_include_directories(ddpm_flags INTERFACE ${PROJECT_SOURCE_DIR})
+
+# CUDA: AUTO looks for nvcc; architectures are named, never 'native' (which fails on a machine without a GPU).
+set(DDPM_HAVE_CUDA OFF)
+if(NOT DDPM_CUDA STREQUAL "OFF")
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+      set(CMAKE_CUDA_ARCHITECTURES 90)
+    endif()
+    set(CMAKE_CUDA_RUNTIME_LIBRARY Static)   # one binary that also starts on a machine without a driver
+    enable_language(CUDA)
+    set(CMAKE_CUDA_STANDARD 20)
+    set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+    find_package(CUDAToolkit REQUIRED)
+    set(DDPM_HAVE_CUDA ON)
+    message(STATUS "CUDA ${CUDAToolkit_VERSION}: GPU code is compiled for sm_${CMAKE_CUDA_ARCHITECTURES}")
+  elseif(DDPM_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "DDPM_CUDA=ON, but no nvcc was found: put it on PATH or set CMAKE_CUDA_COMPILER")
+  else()
+    message(STATUS "CUDA: no nvcc found, only the CPU part is built")
+  endif()
+endif()

@@ -1,0 +1,26 @@
+// Animated PNG (the APNG extension, in the PNG specification since its third edition, 2025).
+// Depends on data/png.h and support/.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+#include "data/image.h"
+
+namespace ddpm {
+
+struct ApngOptions {
+  int frame_milliseconds = 100;
+  int last_frame_milliseconds = 1500;  // the result stays in view before the animation starts again
+  int repetitions = 0;                 // 0: for ever
+};
+
+// The frames, all of one size, as one animation; viewers that know no APNG show the first frame.
+std::vector<uint8_t> encode_apng(std::span<const Image> frames, const ApngOptions& options = {});
+
+void write_apng(const std::filesystem::path& path, std::span<const Image> frames,
+                const ApngOptions& options = {});
+
+}  // namespace ddpm

@@ -1,0 +1,25 @@
+// The synthetic faces in the very files of CelebA, for tests of the whole path at any scale.
+// Depends on data/synthetic_faces.h, data/prepare.h, data/zip_writer.h, data/jpeg.h and support/.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "data/prepare.h"
+
+namespace ddpm {
+
+struct CelebaLayoutOptions {
+  int64_t count = 5000;
+  uint64_t seed = 0;
+  int threads = 0;  // 0: as many as the machine has
+};
+
+// Writes into `folder` img_align_celeba.zip (img_align_celeba/000001.jpg ..., 178x218, numbered from 1),
+// list_attr_celeba.txt (CelebA's 40 attributes; those that the faces do not have are -1) and
+// list_eval_partition.txt (80 % train, 10 % validation, 10 % test, in this order as CelebA has it). A face
+// fills the crop `ddim`.
+void write_celeba_layout(const CelebaLayoutOptions& options, const std::filesystem::path& folder,
+                         const PrepareProgress& progress = {});
+
+}  // namespace ddpm

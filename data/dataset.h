@@ -1,0 +1,68 @@
+// The images that a model trains on: one array of pixels, with labels and a card beside it.
+// Depends on data/npy.h, support/mapped_file.h, data/labels.h, data/dataset_card.h and support/.
+//
+//   NAME.npy         uint8 (N, H, W, C), C order, C = 1 or 3; numpy.load(..., mmap_mode='r') reads it
+//   NAME.labels.npy  int32 (N,) classes or uint8 (N, A) attributes; optional
+//   NAME.json        the card; optional, so that an array from NumPy can be trained on as it is
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "data/dataset_card.h"
+#include "data/image.h"
+#include "data/labels.h"
+#include "support/mapped_file.h"
+
+namespace ddpm {
+
+struct DatasetPaths {
+  std::filesystem::path pixels;
+  std::filesystem::path labels;
+  std::filesystem::path card;
+};
+
+// The three files of the data set NAME.npy. A path without that ending is an InputError.
+DatasetPaths dataset_paths(const std::filesystem::path& npy);
+
+class Dataset {
+ public:
+  // Maps the pixels and reads card and labels where they exist. Whatever is wrong with one of the files, or
+  // between them, is an InputError that names it.
+  static Dataset open(const std::filesystem::path& npy);
+
+  // A data set that exists in memory only. The card's hash is filled in; its sizes describe `pixels`.
+  static Dataset from_pixels(std::vector<uint8_t> pixels, DatasetCard card, Labels labels = {});
+
+  int64_t count() const { return card_.count; }
+  int height() const { return card_.height; }
+  int width() const { return card_.width; }
+  int channels() const { return card_.channels; }
+
+  const uint8_t* pixels() const { return pixels_.data(); }  // (N, H, W, C)
+  size_t image_bytes() const { return static_cast<size_t>(height()) * width() * channels(); }
+  ImageView image(int64_t i) const;
+
+  const Labels& labels() const { return labels_; }
+  // Where there is no file, source is "unknown" and the sizes and the hash are those of the array.
+  const DatasetCard& card() const { return card_; }
+
+  // The hash that the card records; computed from the pixels where there is no card.
+  std::string hash() const;
+  // Always computed from the pixels; differs from hash() where the file was changed after its preparation.
+  std::string compute_hash() const;
+
+ private:
+  Dataset() = default;
+  std::variant<std::monostate, MappedFile, std::vector<uint8_t>> storage_;
+  std::span<const uint8_t> pixels_;
+  DatasetCard card_;
+  Labels labels_;
+};
+
+}  // namespace ddpm

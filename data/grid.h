@@ -1,0 +1,20 @@
+// Contact sheets: many images laid out as one. Depends on data/image.h.
+#pragma once
+
+#include <span>
+
+#include "data/image.h"
+
+namespace ddpm {
+
+struct GridOptions {
+  int columns = 0;  // 0: the smallest number of columns that makes the sheet at least as wide as high
+  int gap = 2;      // pixels between neighbours and around
+  uint8_t background = 255;
+};
+
+// The images, all of one size, row by row.
+Image make_grid(std::span<const ImageView> images, const GridOptions& options = {});
+Image make_grid(std::span<const Image> images, const GridOptions& options = {});
+
+}  // namespace ddpm

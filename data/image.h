@@ -1,0 +1,59 @@
+// An image in memory and a view of one. Depends on nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace ddpm {
+
+// 8-bit pixels, (height, width, channels), C order; channels is 1 (grey) or 3 (RGB).
+struct Image {
+  int width = 0;
+  int height = 0;
+  int channels = 0;
+  std::vector<uint8_t> pixels;
+
+  Image() = default;
+  Image(int image_width, int image_height, int image_channels)
+      : width(image_width),
+        height(image_height),
+        channels(image_channels),
+        pixels(static_cast<size_t>(image_width) * image_height * image_channels) {}
+
+  uint8_t* row(int y) { return pixels.data() + static_cast<size_t>(y) * width * channels; }
+  const uint8_t* row(int y) const { return pixels.data() + static_cast<size_t>(y) * width * channels; }
+};
+
+// A rectangle of pixels that somebody else owns; rows are `row_bytes` apart, so that a crop copies nothing.
+struct ImageView {
+  const uint8_t* pixels = nullptr;
+  int width = 0;
+  int height = 0;
+  int channels = 0;
+  size_t row_bytes = 0;
+
+  ImageView() = default;
+  ImageView(const uint8_t* first, int view_width, int view_height, int view_channels)
+      : pixels(first),
+        width(view_width),
+        height(view_height),
+        channels(view_channels),
+        row_bytes(static_cast<size_t>(view_width) * view_channels) {}
+  // Implicit: every function that only looks takes a view, and an image is one.
+  ImageView(const Image& image)  // NOLINT(google-explicit-constructor)
+      : ImageView(image.pixels.data(), image.width, image.height, image.channels) {}
+
+  const uint8_t* row(int y) const { return pixels + static_cast<size_t>(y) * row_bytes; }
+  // The rectangle of rows [top, top + rows) and columns [left, left + columns); it must lie inside.
+  ImageView crop(int top, int left, int rows, int columns) const;
+};
+
+// The pixels of a view, packed.
+Image copy(const ImageView& view);
+
+// Grey to RGB by repetition; RGB to grey by the luma of ITU-R BT.601 in 16-bit fixed point, as Pillow's
+// convert("L").
+Image with_channels(Image image, int channels);
+
+}  // namespace ddpm

@@ -1,0 +1,81 @@
+#include "data/labels.h"
+
+#include <algorithm>
+
+#include "data/npy.h"
+#include "support/atomic_file.h"
+#include "support/error.h"
+
+namespace ddpm {
+namespace {
+
+Labels parse_classes(std::span<const uint8_t> bytes, const std::filesystem::path& path,
+                     std::vector<std::string> names) {
+  NpyArray<int32_t> array = parse_npy<int32_t>(bytes, path);
+  if (array.shape.size() != 1)
+    throw_input("{}: class labels have the shape (N,): write them again", path.string());
+  const auto known = static_cast<int32_t>(names.size());
+  for (const int32_t value : array.values)
+    if (value < 0 || (known > 0 && value >= known))
+      throw_input("{}: holds the class {}, but there are {} classes: prepare the data set again",
+                  path.string(), value, known);
+  return {LabelKind::kClasses, std::move(names), std::move(array.values), {}};
+}
+
+Labels parse_attributes(std::span<const uint8_t> bytes, const std::filesystem::path& path,
+                        std::vector<std::string> names) {
+  NpyArray<uint8_t> array = parse_npy<uint8_t>(bytes, path);
+  if (array.shape.size() != 2)
+    throw_input("{}: attributes have the shape (N, A): write them again", path.string());
+  if (!names.empty() && static_cast<int64_t>(names.size()) != array.shape[1])
+    throw_input("{}: holds {} attributes, but the card names {}: prepare the data set again", path.string(),
+                array.shape[1], names.size());
+  if (std::any_of(array.values.begin(), array.values.end(), [](uint8_t value) { return value > 1; }))
+    throw_input("{}: attributes are 0 or 1, it holds other values: prepare the data set again",
+                path.string());
+  for (auto i = static_cast<int64_t>(names.size()); i < array.shape[1]; ++i)
+    names.push_back(fmt::format("{}", i));
+  return {LabelKind::kAttributes, std::move(names), {}, std::move(array.values)};
+}
+
+}  // namespace
+
+int64_t Labels::count() const {
+  if (kind == LabelKind::kAttributes && !names.empty())
+    return static_cast<int64_t>(attributes.size() / names.size());
+  return static_cast<int64_t>(classes.size());
+}
+
+Labels Labels::first(int64_t wanted) const {
+  if (kind == LabelKind::kNone) return {};
+  DDPM_CHECK(wanted <= count());
+  Labels result = *this;
+  if (kind == LabelKind::kClasses) result.classes.resize(wanted);
+  if (kind == LabelKind::kAttributes) result.attributes.resize(wanted * names.size());
+  return result;
+}
+
+std::string label_kind_name(LabelKind kind) {
+  if (kind == LabelKind::kClasses) return "classes";
+  if (kind == LabelKind::kAttributes) return "attributes";
+  return "none";
+}
+
+void write_labels(const std::filesystem::path& path, const Labels& labels) {
+  DDPM_CHECK(labels.kind != LabelKind::kNone);
+  const int64_t count = labels.count();
+  if (labels.kind == LabelKind::kClasses)
+    return write_npy<int32_t>(path, labels.classes, std::vector<int64_t>{count});
+  write_npy<uint8_t>(path, labels.attributes,
+                     std::vector<int64_t>{count, static_cast<int64_t>(labels.names.size())});
+}
+
+Labels read_labels(const std::filesystem::path& path, std::vector<std::string> names) {
+  const std::string text = read_file(path);
+  const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  if (parse_npy_header(bytes, path).dtype == npy_dtype<int32_t>())
+    return parse_classes(bytes, path, std::move(names));
+  return parse_attributes(bytes, path, std::move(names));
+}
+
+}  // namespace ddpm

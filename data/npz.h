@@ -1,0 +1,23 @@
+// NumPy's .npz: a zip archive of .npy arrays, as numpy.savez writes it and the evaluation tools of the field
+// read it. Depends on data/npy.h, data/zip_writer.h and support/.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+
+namespace ddpm {
+
+// Samples for evaluators: `arr_0` uint8 (N, H, W, C) and, where labels are given, `arr_1` int32 (N,).
+struct NpzSamples {
+  std::span<const uint8_t> pixels;
+  int64_t count = 0;
+  int height = 0;
+  int width = 0;
+  int channels = 3;
+  std::span<const int32_t> labels = {};
+};
+
+void write_npz(const std::filesystem::path& path, const NpzSamples& samples);
+
+}  // namespace ddpm

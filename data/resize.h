@@ -1,0 +1,22 @@
+// Antialiased image resizing, bit for bit as Pillow's Image.resize does it on 8-bit images.
+// Depends on data/image.h and support/.
+#pragma once
+
+#include <string_view>
+
+#include "data/image.h"
+
+namespace ddpm {
+
+enum class Filter { kBox, kBilinear, kBicubic, kLanczos };
+
+// "box", "bilinear", "bicubic", "lanczos"; any other name is an InputError that lists these.
+Filter filter_from_name(std::string_view name);
+std::string_view filter_name(Filter filter);
+
+// The view resized to width x height. Going down, the filter is stretched by the scale, so that every source
+// pixel counts (antialiasing). Two passes, rows first, each rounding to 8 bits from 22-bit fixed-point
+// weights: this is Pillow's arithmetic, and it makes the result the same on every machine.
+Image resize(const ImageView& source, int width, int height, Filter filter);
+
+}  // namespace ddpm

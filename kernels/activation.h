@@ -1,0 +1,10 @@
+// The pointwise nonlinearity that operations apply on the way. Depends on nothing.
+#pragma once
+
+#include <cstdint>
+
+namespace ddpm {
+
+enum class Activation : uint8_t { kNone, kSilu };
+
+}  // namespace ddpm

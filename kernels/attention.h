@@ -1,0 +1,52 @@
+// Self-attention over the pixels of an image: its shape, arguments and cost.
+// Implementation: kernels/reference/attention.cpp. Depends on kernels/cost.h.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cost.h"
+
+namespace ddpm {
+
+// Vaswani et al. 2017, eq. 1, for each image and head: y = softmax(q k^T / sqrt(d)) v.
+// qkv (N, L, 3C) holds q in channels [0,C), k in [C,2C), v in [2C,3C); head j owns channels [j d, (j+1) d) of each.
+struct AttentionShape {
+  int n = 1;
+  int length = 1;  // L = H*W
+  int heads = 1;
+  int head_dim = 1;  // d
+
+  int channels() const { return heads * head_dim; }
+  int64_t y_elements() const { return int64_t{n} * length * channels(); }
+  int64_t score_elements() const { return int64_t{n} * heads * length * length; }
+  bool operator==(const AttentionShape&) const = default;
+};
+
+// probabilities (N, heads, L, L), rows sum to one: kept for the backward pass. y (N, L, C).
+template <typename T>
+struct AttentionArgs {
+  const T* qkv;
+  T* probabilities;
+  T* y;
+};
+
+// dscores (N, heads, L, L) is scratch. dqkv (N, L, 3C) is overwritten.
+template <typename T>
+struct AttentionBackwardArgs {
+  const T* dy;
+  const T* qkv;
+  const T* probabilities;
+  T* dscores;
+  T* dqkv;
+};
+
+inline Cost cost(const AttentionShape& s, int element_bytes) {
+  return {4.0 * double(s.score_elements()) * s.head_dim,
+          element_bytes * (4.0 * double(s.y_elements()) + double(s.score_elements()))};
+}
+inline Cost backward_cost(const AttentionShape& s, int element_bytes) {
+  return {8.0 * double(s.score_elements()) * s.head_dim,
+          element_bytes * (7.0 * double(s.y_elements()) + double(s.score_elements()))};
+}
+
+}  // namespace ddpm

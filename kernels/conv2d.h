@@ -1,0 +1,90 @@
+// The 2-D convolution: its shape, arguments and cost. Implementations: kernels/reference/conv2d.cpp (plain loops),
+// runtime/onednn_conv2d.cpp (fast on the CPU). Depends on kernels/cost.h.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cost.h"
+
+namespace ddpm {
+
+// Cross-correlation as deep learning means it, with zero padding:
+//   y[n,p,q,k] = bias[k] + residual[n,p,q,k]
+//              + sum over r,s,c of x[n, p*stride + r - pad_before, q*stride + s - pad_before, c] * weight[k,r,s,c]
+// x (N,H,W,C), weight (K,R,R,weight_channels), y (N,P,Q,K).
+struct Conv2dShape {
+  int n = 1, h = 1, w = 1, c = 1;
+  int k = 1;
+  int filter = 3;  // R: 3 or 1 in these networks; square
+  int stride = 1;
+  int pad_before = 1;  // rows above and columns to the left
+  int pad_after = 1;   // rows below and columns to the right; (0, 1) with stride 2 is DDPM's downsampling
+  // The filter may be wider than the input: channels [weight_channel_begin, weight_channel_begin + c) of
+  // weight_channels are used. So a 1x1 convolution over a concatenation [a, b] is two convolutions, over a and
+  // over b, and the concatenation is never written.
+  int weight_channels = 1;
+  int weight_channel_begin = 0;
+
+  int p() const { return (h + pad_before + pad_after - filter) / stride + 1; }
+  int q() const { return (w + pad_before + pad_after - filter) / stride + 1; }
+  int64_t x_elements() const { return int64_t{n} * h * w * c; }
+  int64_t y_elements() const { return int64_t{n} * p() * q() * k; }
+  int64_t weight_elements() const { return int64_t{k} * filter * filter * weight_channels; }
+  bool operator==(const Conv2dShape&) const = default;
+};
+
+// Bias and residual may be null; residual may be y itself (accumulation).
+template <typename T>
+struct Conv2dArgs {
+  const T* x;
+  const T* weight;
+  const T* bias;
+  const T* residual;
+  T* y;
+};
+
+// dx = transposed convolution of dy with weight, + residual (null or (N,H,W,C); may be dx itself).
+template <typename T>
+struct Conv2dBackwardDataArgs {
+  const T* dy;
+  const T* weight;
+  const T* residual;
+  T* dx;
+};
+
+// dweight += the used channels' gradient; dbias += sum of dy over n,p,q (null: none).
+template <typename T>
+struct Conv2dBackwardWeightArgs {
+  const T* x;
+  const T* dy;
+  T* dweight;
+  T* dbias;
+};
+
+// The same for each of the three directions. Multiply-adds on padding are counted, as libraries do.
+inline Cost cost(const Conv2dShape& s, int element_bytes) {
+  const double weight = double(s.k) * s.filter * s.filter * s.c;
+  return {2.0 * s.n * s.p() * s.q() * weight,
+          element_bytes * (double(s.x_elements()) + double(s.y_elements()) + weight)};
+}
+
+// Nearest-neighbour upsampling by 2, then a 3x3 convolution with padding 1:
+// x (N,H,W,C) -> y (N,2H,2W,K), weight (K,3,3,C). The upsampled image is never stored.
+struct UpsampleConv2dShape {
+  int n = 1, h = 1, w = 1, c = 1;
+  int k = 1;
+
+  // The convolution that acts on the upsampled image.
+  Conv2dShape upsampled() const {
+    return {.n = n, .h = 2 * h, .w = 2 * w, .c = c, .k = k, .weight_channels = c};
+  }
+  bool operator==(const UpsampleConv2dShape&) const = default;
+};
+
+inline Cost cost(const UpsampleConv2dShape& s, int element_bytes) {
+  Cost full = cost(s.upsampled(), element_bytes);
+  full.bytes -= element_bytes * 0.75 * double(s.upsampled().x_elements());
+  return full;
+}
+
+}  // namespace ddpm

@@ -1,0 +1,83 @@
+// Streams and events: owners and their views. Depends on support/error_types.h; names CUDA's opaque types
+// without its headers, so that callers of kernels need no toolkit. Implemented twice: kernels/device/
+// cuda_runtime.cpp, and kernels/emulator/runtime.cpp for tests without a GPU; a program links one of them.
+#pragma once
+
+#include <cstddef>
+
+#include "support/error_types.h"
+
+// cudaStream_t and cudaEvent_t are pointers to these.
+struct CUstream_st;
+struct CUevent_st;
+
+namespace ddpm {
+
+using StreamHandle = CUstream_st*;
+using EventHandle = CUevent_st*;
+
+class Event;
+
+// A stream that somebody else owns. It cannot be made from 0: CUDA's legacy default stream synchronises with
+// all others and cannot be captured in a graph.
+class StreamView {
+ public:
+  // NOLINTNEXTLINE(google-explicit-constructor): a cudaStream_t is a stream
+  StreamView(StreamHandle handle) : handle_(handle) {
+    if (handle == nullptr) throw LogicError("the default stream is not used here: create a Stream");
+  }
+  StreamView(std::nullptr_t) = delete;
+  StreamView(int) = delete;
+
+  StreamHandle get() const { return handle_; }
+  // Returns when all work given to the stream is done; throws what went wrong in it.
+  void synchronize() const;
+  // Work given to this stream from now on starts after `event`.
+  void wait(const Event& event) const;
+
+ private:
+  StreamHandle handle_;
+};
+
+// Owns a stream that does not synchronise with the default stream.
+class Stream {
+ public:
+  Stream();
+  // Takes over a stream made elsewhere.
+  explicit Stream(StreamHandle handle) : handle_(handle) {}
+  ~Stream();
+  Stream(Stream&& other) noexcept : handle_(other.handle_) { other.handle_ = nullptr; }
+  Stream& operator=(Stream&& other) noexcept;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  StreamView view() const { return StreamView(handle_); }
+  // NOLINTNEXTLINE(google-explicit-constructor): an owner is used wherever a view is
+  operator StreamView() const { return view(); }
+  void synchronize() const { view().synchronize(); }
+
+ private:
+  StreamHandle handle_;
+};
+
+// A point in a stream, with its time.
+class Event {
+ public:
+  Event();
+  ~Event();
+  Event(Event&& other) noexcept : handle_(other.handle_) { other.handle_ = nullptr; }
+  Event& operator=(Event&& other) noexcept;
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  void record(StreamView stream);
+  void synchronize() const;
+  // Both must have been recorded and reached.
+  float milliseconds_since(const Event& start) const;
+  EventHandle get() const { return handle_; }
+
+ private:
+  EventHandle handle_;
+};
+
+}  // namespace ddpm

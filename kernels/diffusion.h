@@ -1,0 +1,85 @@
+// Both ends of a training step: `diffuse` makes the noisy input, `loss` judges the network's answer. The two draw
+// the same random numbers from the same counters, so the noise is never stored.
+// Implementation: kernels/reference/diffusion.cpp. Depends on kernels/{cost,random,permutation}.h.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cost.h"
+
+namespace ddpm {
+
+// What the network is asked to predict. With a = sqrt(alpha_bar_t), s = sqrt(1 - alpha_bar_t), x_t = a x0 + s eps:
+enum class Prediction : uint8_t {
+  kEpsilon,   // eps: Ho et al. 2020
+  kSample,    // x0
+  kVelocity,  // v = a eps - s x0: Salimans & Ho 2022, appendix D
+};
+
+enum class TimestepDraw : uint8_t {
+  kUniform,     // t uniform in {0 .. T-1}, independent
+  kAntithetic,  // images 2k and 2k+1 of the run's stream get t and T-1-t: Song et al. 2021 (DDIM's code)
+};
+
+// How squared errors become one number an image; the batch's loss is the mean over its images either way.
+enum class LossReduction : uint8_t {
+  kMean,  // mean over elements: Ho et al. 2020
+  kSum,   // sum over elements: DDIM's code
+};
+
+// The batch of a training step. Image j of step k stands at position p = k*n + j of the run's stream of images:
+// p / dataset_count is the epoch, and the epoch's order is a keyed permutation of the data set. All of an image's
+// random numbers are a function of (seed, p, element), so nothing depends on the batch's split.
+struct DiffusionShape {
+  int n = 1, h = 1, w = 1, c = 3;
+  int64_t dataset_count = 1;
+  int timesteps = 1000;  // T
+  Prediction prediction = Prediction::kEpsilon;
+  TimestepDraw draw = TimestepDraw::kUniform;
+  LossReduction reduction = LossReduction::kMean;
+  bool horizontal_flip = false;  // each image mirrored with probability 1/2
+  uint64_t seed = 0;
+
+  int64_t image_elements() const { return int64_t{h} * w * c; }
+  int64_t elements() const { return n * image_elements(); }
+  bool operator==(const DiffusionShape&) const = default;
+};
+
+// dataset (dataset_count, H, W, C) in 0..255; x0 = pixel / 127.5 - 1.
+// signal[t] = sqrt(alpha_bar_t), noise[t] = sqrt(1 - alpha_bar_t), both (T). *step is k above.
+// Writes x_t (N,H,W,C) and t (N), whole numbers; and where `index` is not null, which image of the data set (N).
+template <typename T>
+struct DiffuseArgs {
+  const uint8_t* dataset;
+  const T* signal;
+  const T* noise;
+  const int64_t* step;
+  T* x_t;
+  T* t;
+  int64_t* index;
+};
+
+// image_loss[n] = weight[t] * (mean or sum over elements of (prediction - target)^2); weight (T), null: 1.
+// dprediction (N,H,W,C) = gradient of the mean over the batch of image_loss.
+template <typename T>
+struct LossArgs {
+  const T* prediction;
+  const uint8_t* dataset;
+  const T* signal;
+  const T* noise;
+  const T* weight;
+  const T* t;
+  const int64_t* step;
+  T* dprediction;
+  T* image_loss;
+};
+
+inline Cost cost_of_diffuse(const DiffusionShape& s, int element_bytes) {
+  return {40.0 * double(s.elements()), (1.0 + element_bytes) * double(s.elements())};
+}
+inline Cost cost_of_loss(const DiffusionShape& s, int element_bytes) {
+  const bool reads_image = s.prediction != Prediction::kEpsilon;
+  return {40.0 * double(s.elements()), (2.0 * element_bytes + (reads_image ? 1 : 0)) * double(s.elements())};
+}
+
+}  // namespace ddpm

@@ -1,0 +1,33 @@
+// The emulator as tests see it: streams that run kernels on the host in a chosen order of threads, and the
+// error that a kernel's broken rule is reported with. Depends on kernels/device/stream.h. See
+// docs/emulator.md.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/device/stream.h"
+#include "support/error_types.h"
+
+namespace ddpm::emulator {
+
+// The order in which blocks, the warps of a block and the lanes of a warp take their turns between two
+// barriers. A correct kernel gives the same bits in each.
+enum class ThreadOrder { kForward, kReversed, kShuffled };
+
+struct Options {
+  ThreadOrder order = ThreadOrder::kForward;
+  uint64_t seed = 1;  // of kShuffled
+};
+
+// A stream whose launches run in this order; a default-constructed Stream runs forward. The options travel in
+// the stream because it is the one thing that reaches every launch through the launchers; so nothing global
+// is needed. A stream is used by one host thread at a time.
+Stream make_stream(const Options& options);
+
+// A kernel broke one of CUDA's rules: what() says which, where in the source, and by which threads.
+class EmulatorError : public Error {
+ public:
+  using Error::Error;
+};
+
+}  // namespace ddpm::emulator

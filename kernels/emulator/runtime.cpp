@@ -1,0 +1,74 @@
+// Streams, events and memory of the emulator: the twin of kernels/device/cuda_runtime.cpp. Everything is done
+// when the call returns.
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "kernels/device/memory.h"
+#include "kernels/device/stream.h"
+#include "kernels/emulator/stream_state.h"
+
+namespace ddpm {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+Clock::time_point& time_of(EventHandle handle) { return *reinterpret_cast<Clock::time_point*>(handle); }
+
+StreamHandle make_state(const emulator::Options& options) {
+  return reinterpret_cast<StreamHandle>(new emulator::StreamState(options));
+}
+
+}  // namespace
+
+Stream emulator::make_stream(const Options& options) { return Stream(make_state(options)); }
+
+Stream::Stream() : handle_(make_state({})) {}
+
+Stream::~Stream() { delete reinterpret_cast<emulator::StreamState*>(handle_); }
+
+void StreamView::synchronize() const {}
+
+void StreamView::wait(const Event&) const {}
+
+Event::Event() : handle_(reinterpret_cast<EventHandle>(new Clock::time_point())) {}
+
+Event::~Event() { delete reinterpret_cast<Clock::time_point*>(handle_); }
+
+void Event::record(StreamView) { time_of(handle_) = Clock::now(); }
+
+void Event::synchronize() const {}
+
+float Event::milliseconds_since(const Event& start) const {
+  return std::chrono::duration<float, std::milli>(time_of(handle_) - time_of(start.handle_)).count();
+}
+
+namespace detail {
+
+// Each buffer is its own allocation, so that AddressSanitizer sees its ends. Its end is the buffer's, to the
+// byte: the size is not rounded up to the alignment.
+void* allocate_device(size_t bytes) {
+  if (bytes == 0) return nullptr;
+  void* pointer = nullptr;
+  if (posix_memalign(&pointer, 256, bytes) != 0) throw std::bad_alloc();
+  std::memset(pointer, 0xFF, bytes);
+  return pointer;
+}
+
+void free_device(void* pointer) noexcept { std::free(pointer); }
+
+void* allocate_pinned(size_t bytes) { return allocate_device(bytes); }
+
+void free_pinned(void* pointer) noexcept { free_device(pointer); }
+
+void copy_async(void* to, const void* from, size_t bytes, StreamView) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
+void fill_async(void* to, int byte, size_t bytes, StreamView) {
+  if (bytes > 0) std::memset(to, byte, bytes);
+}
+
+}  // namespace detail
+}  // namespace ddpm

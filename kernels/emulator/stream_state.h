@@ -1,0 +1,22 @@
+// What an emulated stream owns. Depends on kernels/emulator/{emulator,shared_memory}.h.
+#pragma once
+
+#include "kernels/emulator/emulator.h"
+#include "kernels/emulator/shared_memory.h"
+
+namespace ddpm::emulator {
+
+struct StreamState {
+  explicit StreamState(const Options& chosen) : options(chosen) {}
+
+  Options options;
+  SharedMemory shared_memory;
+  // For ThreadSanitizer: the host before each launch, and all threads at its end.
+  char launch_tag = 0;
+  char done_tag = 0;
+};
+
+// CUDA's opaque stream type is nobody's but the runtime's, and here the runtime is the emulator.
+inline StreamState& state_of(StreamView stream) { return *reinterpret_cast<StreamState*>(stream.get()); }
+
+}  // namespace ddpm::emulator

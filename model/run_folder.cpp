@@ -1,0 +1,88 @@
+#include "model/run_folder.h"
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <utility>
+
+#include "data/grid.h"
+#include "data/png.h"
+#include "support/atomic_file.h"
+#include "support/error.h"
+#include "support/line_chart.h"
+
+namespace ddpm {
+namespace {
+
+constexpr const char* kMetrics = "metrics.jsonl";
+
+// The whole lines of metrics.jsonl as JSON; a line that a killed run left unfinished is passed over.
+std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& path) {
+  std::vector<nlohmann::ordered_json> lines;
+  std::istringstream text(read_file(path));
+  for (std::string line; std::getline(text, line);) {
+    nlohmann::ordered_json json = nlohmann::ordered_json::parse(line, nullptr, false);
+    if (json.is_object() && json.contains("step") && json.contains("loss")) lines.push_back(std::move(json));
+  }
+  return lines;
+}
+
+}  // namespace
+
+void RunFolder::begin(const TrainConfig& config) {
+  if (std::filesystem::exists(path_ / "checkpoints" / "latest"))
+    throw_input("{} holds a run already: go on with it by --resume, or give another --out", path_.string());
+  create_folder(path_);
+  write_file_atomically(path_ / "config.toml", to_toml(config));
+  write_file_atomically(path_ / kMetrics, "");
+  open_metrics();
+}
+
+void RunFolder::resume(int64_t step) {
+  std::string kept;
+  if (std::filesystem::exists(path_ / kMetrics))
+    for (const auto& line : read_metrics(path_ / kMetrics))
+      if (line["step"].get<int64_t>() <= step) kept += line.dump() + "\n";
+  write_file_atomically(path_ / kMetrics, kept);
+  open_metrics();
+}
+
+void RunFolder::open_metrics() {
+  metrics_.open(path_ / kMetrics, std::ios::app);
+  if (!metrics_) throw_input("cannot write {}: check the folder's permissions", (path_ / kMetrics).string());
+}
+
+void RunFolder::add_metrics(int64_t step, const TrainingMetrics& metrics, double images_per_second) {
+  nlohmann::ordered_json line;
+  line["step"] = step;
+  line["loss"] = metrics.loss.mean();
+  for (const RunningMean& quarter : metrics.loss_by_quarter)
+    line["loss_by_quarter_of_t"].push_back(quarter.count > 0 ? nlohmann::ordered_json(quarter.mean()) : nullptr);
+  line["gradient_norm"] = metrics.gradient_norm.mean();
+  line["learning_rate"] = metrics.learning_rate;
+  line["images_per_second"] = images_per_second;
+  metrics_ << line.dump() << std::endl;
+  if (!metrics_) throw_input("cannot write {}: is the disk full?", (path_ / kMetrics).string());
+}
+
+std::filesystem::path RunFolder::add_samples(int64_t step, const std::vector<Image>& images) const {
+  const std::filesystem::path file = path_ / "samples" / fmt::format("step-{:08}.png", step);
+  create_folder(file.parent_path());
+  write_png(file, make_grid(images));
+  return file;
+}
+
+std::filesystem::path RunFolder::write_loss_curve() const {
+  ChartSeries loss;
+  loss.name = "loss";
+  for (const auto& line : read_metrics(path_ / kMetrics)) {
+    if (!line["loss"].is_number()) continue;
+    loss.points.push_back({line["step"].get<double>(), line["loss"].get<double>()});
+  }
+  if (loss.points.size() < 2) return {};
+  const std::filesystem::path file = path_ / "loss.svg";
+  write_line_chart_svg(file, {.title = "Training loss", .x_label = "step", .y_label = "loss", .y_scale = AxisScale::kLog}, {loss});
+  return file;
+}
+
+}  // namespace ddpm

@@ -1,0 +1,84 @@
+#include "model/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "support/error.h"
+
+namespace ddpm {
+namespace {
+
+std::vector<float> flat_table(const std::vector<SamplerCoefficients>& rows) {
+  std::vector<float> flat;
+  for (const SamplerCoefficients& row : rows)
+    for (const double value :
+         {row.timestep, row.signal, row.noise_level, row.clip_range, row.x0_coefficient, row.x_coefficient,
+          row.epsilon_coefficient, row.previous_x0_coefficient, row.noise_coefficient})
+      flat.push_back(static_cast<float>(value));
+  DDPM_CHECK(flat.size() == rows.size() * kSamplerColumns);
+  return flat;
+}
+
+uint8_t to_byte(float value, Rounding rounding) {
+  const float unit = std::clamp(value / 2 + 0.5f, 0.0f, 1.0f) * 255.0f;
+  return static_cast<uint8_t>(rounding == Rounding::kRound ? std::lround(unit) : static_cast<long>(unit));
+}
+
+}  // namespace
+
+std::vector<Image> to_images(std::span<const float> values, int height, int width, int channels, Rounding rounding) {
+  const size_t elements = static_cast<size_t>(height) * width * channels;
+  DDPM_CHECK(values.size() % elements == 0);
+  std::vector<Image> images;
+  for (size_t first = 0; first < values.size(); first += elements) {
+    Image& image = images.emplace_back(width, height, channels);
+    std::transform(values.begin() + first, values.begin() + first + elements, image.pixels.begin(),
+                   [rounding](float value) { return to_byte(value, rounding); });
+  }
+  return images;
+}
+
+SamplingProgram Sampler::make_program(const GenerationOptions& options) const {
+  return sampling_program({.network = options.network,
+                           .batch = options.batch,
+                           .steps = steps(),
+                           .prediction = options.sampler.prediction,
+                           .keeps_previous_x0 = keeps_previous_x0(options.sampler.method),
+                           .seed = options.seed});
+}
+
+Sampler::Sampler(const GenerationOptions& options, std::span<const float> parameters)
+    : table_(sampler_table(NoiseSchedule(options.schedule), options.sampler)),
+      program_(make_program(options)),
+      executor_(make_executor(std::move(program_.program), options.device)),
+      image_elements_(static_cast<size_t>(options.network.image_size) * options.network.image_size *
+                      options.network.in_channels) {
+  executor_->write_parameters(parameters);
+  executor_->write(program_.table, flat_table(table_));
+}
+
+std::vector<float> Sampler::generate(int64_t first, int count, const Progress& progress) {
+  std::vector<float> x(static_cast<size_t>(element_count(executor_->program().shape(program_.x))));
+  const std::span<const float> wanted(x.data(), static_cast<size_t>(count) * image_elements_);
+  DDPM_CHECK(wanted.size() <= x.size());
+  const auto goes_on = [&](int step) {
+    if (!progress) return true;
+    executor_->read(program_.x, x);
+    return progress(step, wanted);
+  };
+
+  executor_->write_index(program_.index, 0);
+  executor_->write_index(program_.first_image, first);
+  executor_->run(Phase::kStart);
+  if (!goes_on(0)) return {};
+  for (int step = 1; step <= steps(); ++step) {
+    executor_->run(Phase::kForward);
+    executor_->run(Phase::kUpdate);
+    if (!goes_on(step)) return {};
+  }
+  executor_->read(program_.x, x);
+  return {wanted.begin(), wanted.end()};
+}
+
+}  // namespace ddpm

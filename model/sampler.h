@@ -1,0 +1,69 @@
+// Images from a trained network. Depends on model/{sampling_program,sampler_schedule}.h, runtime/device.h, data/image.h.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "data/image.h"
+#include "model/noise_schedule.h"
+#include "model/sampler_schedule.h"
+#include "model/sampling_program.h"
+#include "runtime/device.h"
+
+namespace ddpm {
+
+struct GenerationOptions {
+  UnetConfig network;
+  NoiseScheduleOptions schedule;
+  SamplerOptions sampler;
+  int batch = 16;
+  uint64_t seed = 0;
+  Device device = Device::kCpu;
+};
+
+// How values of [-1, 1] become 8 bits. Evaluation tools differ, and published numbers depend on it.
+enum class Rounding : uint8_t {
+  kRound,     // (x/2 + 0.5) * 255 to the nearest: diffusers
+  kTruncate,  // (x + 1) * 127.5 without its fraction: guided-diffusion, DDIM's code
+};
+
+// values (count, H, W, C), clamped to [-1, 1]; one image each.
+std::vector<Image> to_images(std::span<const float> values, int height, int width, int channels,
+                             Rounding rounding = Rounding::kRound);
+
+// Keeps the program, its memory and the weights between calls. Image i is a function of the seed, i and the options
+// alone: the same whatever the batch it is drawn in.
+class Sampler {
+ public:
+  // `parameters` is the arena of a network of this configuration (model/parameters.h).
+  Sampler(const GenerationOptions& options, std::span<const float> parameters);
+
+  // Other weights of the same network.
+  void set_parameters(std::span<const float> parameters) { executor_->write_parameters(parameters); }
+
+  // Network evaluations for one batch.
+  int steps() const { return static_cast<int>(table_.size()); }
+  // The timestep that the network is asked at in a step.
+  double timestep(int step) const { return table_.at(static_cast<size_t>(step)).timestep; }
+
+  // Called before the first step (step = 0) and after each (step = 1 .. steps()) with the batch's images as they
+  // are, (count, H, W, C). Returning false gives up.
+  using Progress = std::function<bool(int step, std::span<const float> x)>;
+
+  // Images first .. first + count - 1 in [-1, 1], (count, H, W, C); count is at most the batch. Empty where
+  // `progress` gave up.
+  std::vector<float> generate(int64_t first, int count, const Progress& progress = {});
+
+ private:
+  SamplingProgram make_program(const GenerationOptions& options) const;
+
+  std::vector<SamplerCoefficients> table_;
+  SamplingProgram program_;  // its buffers; the program itself is the executor's
+  std::unique_ptr<Executor> executor_;
+  size_t image_elements_;
+};
+
+}  // namespace ddpm

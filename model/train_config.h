@@ -1,0 +1,81 @@
+// Everything a training run is configured by: one table of options serves the TOML file, the command line,
+// --print-config and the checkpoint. Depends on model/{presets,noise_schedule,sampler_schedule}.h, runtime/device.h.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/noise_schedule.h"
+#include "model/presets.h"
+#include "model/sampler_schedule.h"
+#include "model/training_program.h"
+#include "runtime/device.h"
+
+namespace ddpm {
+
+struct TrainConfig {
+  std::string preset = "tiny-32";
+  std::string data;  // NAME.npy
+  std::string out = "runs/latest";
+  int64_t steps = 5000;
+  int batch = 16;
+  uint64_t seed = 0;
+  Device device = Device::kAuto;
+
+  UnetConfig network;
+
+  NoiseScheduleOptions schedule;
+  Prediction prediction = Prediction::kEpsilon;
+  LossReduction loss_reduction = LossReduction::kMean;
+  TimestepDraw timestep_draw = TimestepDraw::kUniform;
+  bool horizontal_flip = true;
+  double dropout = 0;
+
+  AdamEmaShape optimiser;
+
+  int64_t log_every = 10;
+  int64_t checkpoint_every = 1000;
+  int keep_checkpoints = 3;
+  int64_t sample_every = 1000;  // 0: no sample grids
+  int sample_count = 36;
+  SamplerOptions sampler;
+};
+
+// One option. Text is what a flag takes; lists are separated by commas.
+struct ConfigOption {
+  enum class Kind : uint8_t { kText, kNumber, kBoolean, kList };
+  std::string group;  // the TOML table and the heading in --help
+  std::string key;    // "learning_rate"; the flag is --learning-rate
+  std::string help;
+  Kind kind;
+  std::function<std::string(const TrainConfig&)> get;
+  std::function<void(TrainConfig&, const std::string&)> set;  // InputError naming key and value
+};
+
+std::vector<ConfigOption> train_options();
+
+struct Setting {
+  std::string key;
+  std::string text;
+};
+
+// The settings of a TOML file: every key of every table must be an option in its own group. InputError with the
+// file, the line and the key otherwise.
+std::vector<Setting> read_settings(const std::filesystem::path& toml);
+
+// Starts from the preset that the settings name (the last one that does), then applies them in order. The network
+// takes the preset's image size. Validated.
+TrainConfig make_train_config(const std::vector<Setting>& settings);
+
+// All options and their values: as settings, and as a TOML file with each option's help above it.
+std::vector<Setting> to_settings(const TrainConfig& config);
+std::string to_toml(const TrainConfig& config);
+
+// InputError naming the first option that makes no sense.
+void validate(const TrainConfig& config);
+
+}  // namespace ddpm

@@ -1,0 +1,131 @@
+#include "model/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "model/noise_schedule.h"
+#include "model/parameters.h"
+#include "support/error.h"
+
+namespace ddpm {
+namespace {
+
+TrainingOptions program_options(const TrainConfig& config, const Dataset& dataset) {
+  const UnetConfig& network = config.network;
+  if (dataset.height() != network.image_size || dataset.width() != network.image_size ||
+      dataset.channels() != network.in_channels)
+    throw_input("{} holds images of {}x{} with {} channels, but the network takes {}x{} with {}: prepare the data at that "
+                "size, or set image_size and in_channels",
+                config.data, dataset.height(), dataset.width(), dataset.channels(), network.image_size,
+                network.image_size, network.in_channels);
+  if (dataset.count() < config.batch)
+    throw_input("{} holds {} images, fewer than one batch of {}: use a smaller batch or more images", config.data,
+                dataset.count(), config.batch);
+  return {.network = network,
+          .batch = config.batch,
+          .dataset_count = dataset.count(),
+          .timesteps = config.schedule.timesteps,
+          .prediction = config.prediction,
+          .draw = config.timestep_draw,
+          .reduction = config.loss_reduction,
+          .horizontal_flip = config.horizontal_flip,
+          .dropout = config.dropout,
+          .seed = config.seed,
+          .optimiser = config.optimiser};
+}
+
+std::vector<float> to_float(const std::vector<double>& values) { return {values.begin(), values.end()}; }
+
+}  // namespace
+
+bool TrainingMetrics::finite() const { return std::isfinite(loss.sum) && std::isfinite(gradient_norm.sum); }
+
+void TrainingMetrics::join(const TrainingMetrics& later) {
+  loss.join(later.loss);
+  for (size_t i = 0; i < loss_by_quarter.size(); ++i) loss_by_quarter[i].join(later.loss_by_quarter[i]);
+  gradient_norm.join(later.gradient_norm);
+  learning_rate = later.learning_rate;
+}
+
+Trainer::Trainer(const TrainConfig& config, const Dataset& dataset)
+    : config_(config),
+      dataset_(dataset),
+      buffers_(training_program(program_options(config, dataset))),
+      executor_(make_executor(std::move(buffers_.program), resolve_device(config.device))) {
+  const NoiseSchedule schedule(config.schedule);
+  executor_->write(buffers_.signal, to_float(schedule.signal()));
+  executor_->write(buffers_.noise, to_float(schedule.noise_level()));
+  executor_->bind_bytes(buffers_.dataset,
+                        {dataset.pixels(), static_cast<size_t>(dataset.count()) * dataset.image_bytes()});
+}
+
+int64_t Trainer::step() const { return executor_->read_index(buffers_.step); }
+
+void Trainer::initialise() {
+  const std::vector<float> arena = initial_parameters(executor_->program(), config_.seed);
+  const std::vector<float> zeros(arena.size(), 0.0f);
+  executor_->write_parameters(arena);
+  executor_->write(buffers_.ema, arena);
+  executor_->write(buffers_.m, zeros);
+  executor_->write(buffers_.v, zeros);
+  executor_->write_index(buffers_.step, 0);
+}
+
+void Trainer::restore(const std::filesystem::path& checkpoint) {
+  const CheckpointState state = read_checkpoint_state(checkpoint);
+  if (state.dataset_hash != dataset_.hash() || state.dataset_count != dataset_.count())
+    throw_input("{} was trained on other data ({} images, hash {}) than {} ({} images, hash {}): give the same file, or "
+                "start a new run",
+                checkpoint.string(), state.dataset_count, state.dataset_hash, config_.data, dataset_.count(),
+                dataset_.hash());
+  restore_checkpoint(checkpoint, buffers_, *executor_);
+}
+
+void Trainer::save(const std::filesystem::path& run) const {
+  save_checkpoint(run,
+                  {.step = step(),
+                   .dataset_hash = dataset_.hash(),
+                   .dataset_count = dataset_.count(),
+                   .settings = to_settings(config_)},
+                  buffers_, *executor_, config_.keep_checkpoints);
+}
+
+void Trainer::train_step(TrainingMetrics& metrics) {
+  for (const Phase phase : {Phase::kForward, Phase::kBackward, Phase::kUpdate}) executor_->run(phase);
+
+  const std::vector<float> loss = executor_->read(buffers_.image_loss), t = executor_->read(buffers_.t);
+  for (size_t i = 0; i < loss.size(); ++i) {
+    metrics.loss.add(loss[i]);
+    const auto quarter = static_cast<size_t>(4 * t[i] / static_cast<float>(config_.schedule.timesteps));
+    metrics.loss_by_quarter[std::min<size_t>(quarter, 3)].add(loss[i]);
+  }
+  metrics.gradient_norm.add(executor_->read(buffers_.gradient_norm)[0]);
+  metrics.learning_rate = executor_->read(buffers_.learning_rate)[0];
+}
+
+std::vector<Image> Trainer::sample(const std::function<bool()>& goes_on) {
+  std::vector<float> weights(static_cast<size_t>(executor_->program().parameter_elements()));
+  executor_->read(buffers_.ema, weights);
+  if (sampler_ == nullptr)
+    sampler_ = std::make_unique<Sampler>(GenerationOptions{.network = config_.network,
+                                                           .schedule = config_.schedule,
+                                                           .sampler = config_.sampler,
+                                                           .batch = std::min(config_.batch, config_.sample_count),
+                                                           .seed = config_.seed,
+                                                           .device = resolve_device(config_.device)},
+                                         weights);
+  sampler_->set_parameters(weights);
+  std::vector<Image> images;
+  const int size = config_.network.image_size, batch = std::min(config_.batch, config_.sample_count);
+  for (int first = 0; first < config_.sample_count; first += batch) {
+    const int count = std::min(batch, config_.sample_count - first);
+    const std::vector<float> values =
+        sampler_->generate(first, count, [&](int, std::span<const float>) { return !goes_on || goes_on(); });
+    if (values.empty()) return {};
+    for (Image& image : to_images(values, size, size, config_.network.in_channels)) images.push_back(std::move(image));
+  }
+  return images;
+}
+
+}  // namespace ddpm

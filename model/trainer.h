@@ -1,0 +1,75 @@
+// Training, step by step: owns the program, the executor and the data's place in it. What a run looks like on disk is
+// model/checkpoint.h, what it prints is the app's business. Depends on model/{train_config,training_program}.h,
+// runtime/device.h, data/dataset.h.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "data/dataset.h"
+#include "model/checkpoint.h"
+#include "model/sampler.h"
+#include "model/train_config.h"
+#include "model/training_program.h"
+#include "runtime/device.h"
+
+namespace ddpm {
+
+// A mean that more values can join.
+struct RunningMean {
+  double sum = 0;
+  int64_t count = 0;
+
+  void add(double value) { sum += value, ++count; }
+  void join(const RunningMean& other) { sum += other.sum, count += other.count; }
+  double mean() const { return count > 0 ? sum / static_cast<double>(count) : 0; }
+};
+
+// What a stretch of steps was like.
+struct TrainingMetrics {
+  RunningMean loss;
+  std::array<RunningMean, 4> loss_by_quarter;  // of t: [0, T/4), [T/4, T/2), ...
+  RunningMean gradient_norm;
+  double learning_rate = 0;  // of the last step
+
+  bool finite() const;
+  // Makes these the metrics of both stretches; `later` comes after this one.
+  void join(const TrainingMetrics& later);
+};
+
+class Trainer {
+ public:
+  // A data set that does not fit the network or the batch is an InputError. `dataset` must outlive the trainer.
+  Trainer(const TrainConfig& config, const Dataset& dataset);
+
+  int64_t step() const;  // optimiser steps done
+  const TrainConfig& config() const { return config_; }
+  const Executor& executor() const { return *executor_; }
+
+  // Weights of the seed, step 0.
+  void initialise();
+  // InputError where the checkpoint's network or data set is another one.
+  void restore(const std::filesystem::path& checkpoint);
+  void save(const std::filesystem::path& run) const;
+
+  // One optimiser step; what it was like joins `metrics`.
+  void train_step(TrainingMetrics& metrics);
+
+  // Images 0 .. sample_count - 1 drawn with the averaged weights as they are now. Empty where `goes_on` said no.
+  std::vector<Image> sample(const std::function<bool()>& goes_on = {});
+
+  // Switches the executor's clock on: see Executor::operation_times.
+  void measure_operations() { executor_->measure_operations(); }
+
+ private:
+  TrainConfig config_;
+  const Dataset& dataset_;
+  TrainingProgram buffers_;  // the program itself is the executor's
+  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Sampler> sampler_;  // made at the first call of sample()
+};
+
+}  // namespace ddpm

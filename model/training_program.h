@@ -1,0 +1,41 @@
+// One training step as a Program: diffuse, network, loss, backward pass, optimiser. Depends on model/unet.h.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/adam_ema.h"
+#include "kernels/diffusion.h"
+#include "model/unet.h"
+#include "runtime/program.h"
+
+namespace ddpm {
+
+struct TrainingOptions {
+  UnetConfig network;
+  int batch = 128;
+  int64_t dataset_count = 1;
+  int timesteps = 1000;
+  Prediction prediction = Prediction::kEpsilon;
+  TimestepDraw draw = TimestepDraw::kUniform;
+  LossReduction reduction = LossReduction::kMean;
+  bool horizontal_flip = true;
+  double dropout = 0;
+  uint64_t seed = 0;
+  AdamEmaShape optimiser;  // count is filled in
+};
+
+// The program and the buffers that its user writes before the first step or reads after one.
+struct TrainingProgram {
+  Program program;
+  BufferId dataset;        // bytes (dataset_count, H, W, C): to be bound
+  BufferId signal, noise;  // (T): sqrt(alpha_bar_t), sqrt(1 - alpha_bar_t)
+  BufferId step;           // counter: optimiser steps done
+  BufferId t;              // (N): the step's timesteps
+  BufferId image_loss;     // (N)
+  BufferId gradient_norm, learning_rate;  // (1)
+  BufferId m, v, ema;      // (parameter_elements): laid out like the parameters
+};
+
+TrainingProgram training_program(const TrainingOptions& options);
+
+}  // namespace ddpm

@@ -1,0 +1,55 @@
+// What runs a Program: the interface that training, sampling and the apps see, whatever the device.
+// Depends on runtime/program.h.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/memory_plan.h"
+#include "runtime/program.h"
+
+namespace ddpm {
+
+// Seconds that an operation took, summed over its runs.
+struct OperationTime {
+  double seconds = 0;
+  int64_t runs = 0;
+};
+
+// Owns all memory of a program. Host values are float and int64 whatever the device's precision; sizes must be the
+// buffer's (LogicError otherwise). Values of activations are defined only while they live: see MemoryPlan.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+
+  virtual const Program& program() const = 0;
+  virtual const MemoryPlan& memory_plan() const = 0;
+
+  // Runs the operations of one phase, in order.
+  virtual void run(Phase phase) = 0;
+
+  virtual void write(BufferId buffer, std::span<const float> values) = 0;
+  virtual void read(BufferId buffer, std::span<float> values) const = 0;
+  virtual void write_index(BufferId buffer, int64_t value) = 0;
+  virtual int64_t read_index(BufferId buffer) const = 0;
+
+  // The arena of all parameters (Program::parameter_elements): what states of that size are laid out like.
+  virtual void write_parameters(std::span<const float> values) = 0;
+  virtual void read_parameters(std::span<float> values) const = 0;
+
+  // Uses `bytes` as the buffer (role kInput, bytes) from now on; the memory must outlive the executor.
+  virtual void bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) = 0;
+
+  // Where time goes, by index of operation; empty until measuring was switched on.
+  virtual void measure_operations() = 0;
+  virtual std::vector<OperationTime> operation_times() const = 0;
+
+  std::vector<float> read(BufferId buffer) const {
+    std::vector<float> values(static_cast<size_t>(element_count(program().shape(buffer))));
+    read(buffer, values);
+    return values;
+  }
+};
+
+}  // namespace ddpm

@@ -1,0 +1,305 @@
+#include "runtime/onednn_products.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <vector>
+
+#include "kernels/reference/reference.h"
+#include "support/error.h"
+#include "support/parallel.h"
+
+namespace ddpm {
+namespace {
+
+using dnnl::memory;
+using Tag = memory::format_tag;
+using Type = memory::data_type;
+
+enum class Direction : int { kForward, kForwardWithBias, kAccumulate, kAccumulateWithBias, kBackwardData, kBackwardWeight,
+                             kBackwardWeightWithBias };
+
+// A compiled convolution, the layout in which it wants its weights, and the reorder to or from ours.
+struct Convolution {
+  dnnl::primitive primitive;
+  memory::desc x, weight, bias, y, scratchpad;
+  memory::desc our_weight;
+  dnnl::reorder weight_reorder;
+};
+
+using ConvolutionKey = std::array<int, 12>;
+
+ConvolutionKey key_of(const Conv2dShape& s, Direction direction) {
+  return {s.n,      s.h,          s.w,         s.c,               s.k,                    s.filter,
+          s.stride, s.pad_before, s.pad_after, s.weight_channels, s.weight_channel_begin, static_cast<int>(direction)};
+}
+
+memory::desc image(int n, int c, int h, int w) { return {{n, c, h, w}, Type::f32, Tag::nhwc}; }
+
+// The channels that are used of our (K,R,R,weight_channels) filter, as (K,C,R,R).
+memory::desc our_filter(const Conv2dShape& s) {
+  const memory::dim row = memory::dim{s.filter} * s.weight_channels;
+  return {{s.k, s.c, s.filter, s.filter}, Type::f32, {s.filter * row, 1, row, s.weight_channels}};
+}
+
+// A matrix for each (image, head): `rows` x `columns` with the given strides.
+memory::desc matrices(const AttentionShape& s, memory::dim rows, memory::dim columns, memory::dims strides) {
+  return {{s.n, s.heads, rows, columns}, Type::f32, std::move(strides)};
+}
+
+void* data(const float* pointer) { return const_cast<float*>(pointer); }
+
+void add_in_place(int64_t count, const float* addend, float* sum) {
+  reference::add(count, sum, addend, sum);
+}
+
+}  // namespace
+
+struct OnednnProducts::Implementation {
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream{engine};
+  std::map<ConvolutionKey, Convolution> convolutions;
+  std::vector<float> weights;    // in the primitive's own layout
+  std::vector<float> bias;       // a bias gradient on its way to being added
+  std::vector<float> image;      // a gradient on its way to being added
+  std::vector<float> upsampled;  // an upsampled input or its gradient
+  std::vector<float> workspace;
+
+  float* reserve(std::vector<float>& scratch, size_t bytes) {
+    scratch.resize(std::max(scratch.size(), (bytes + sizeof(float) - 1) / sizeof(float)));
+    return scratch.data();
+  }
+
+  float* reserve_upsampled(const Conv2dShape& s) {
+    return reserve(upsampled, sizeof(float) * static_cast<size_t>(s.x_elements()));
+  }
+
+  dnnl::primitive_attr user_scratchpad() const {
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    return attributes;
+  }
+
+  dnnl::convolution_forward::primitive_desc forward_descriptor(const Conv2dShape& s, Direction direction) const {
+    const memory::dims strides{s.stride, s.stride}, before{s.pad_before, s.pad_before}, after{s.pad_after, s.pad_after};
+    const memory::desc any_weight({s.k, s.c, s.filter, s.filter}, Type::f32, Tag::any);
+    const memory::desc bias_vector({s.k}, Type::f32, Tag::a);
+    const memory::desc x = ::ddpm::image(s.n, s.c, s.h, s.w), y = ::ddpm::image(s.n, s.k, s.p(), s.q());
+    dnnl::primitive_attr attributes = user_scratchpad();
+    if (direction == Direction::kAccumulate || direction == Direction::kAccumulateWithBias) {
+      dnnl::post_ops sum;
+      sum.append_sum(1.0f);
+      attributes.set_post_ops(sum);
+    }
+    constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
+    constexpr auto kKind = dnnl::prop_kind::forward_training;
+    const bool with_bias = direction == Direction::kForwardWithBias || direction == Direction::kAccumulateWithBias ||
+                           direction == Direction::kBackwardWeightWithBias;
+    const auto descriptor =
+        with_bias ? dnnl::convolution_forward::desc(kKind, kAlgorithm, x, any_weight, bias_vector, y, strides, before, after)
+                  : dnnl::convolution_forward::desc(kKind, kAlgorithm, x, any_weight, y, strides, before, after);
+    return {descriptor, attributes, engine};
+  }
+
+  Convolution make_forward(const Conv2dShape& s, Direction direction) const {
+    const auto primitive = forward_descriptor(s, direction);
+    Convolution made{.primitive = dnnl::convolution_forward(primitive),
+                     .x = primitive.src_desc(),
+                     .weight = primitive.weights_desc(),
+                     .bias = primitive.bias_desc(),
+                     .y = primitive.dst_desc(),
+                     .scratchpad = primitive.scratchpad_desc(),
+                     .our_weight = our_filter(s),
+                     .weight_reorder = {}};
+    made.weight_reorder = dnnl::reorder({engine, made.our_weight, engine, made.weight});
+    return made;
+  }
+
+  Convolution make_backward_data(const Conv2dShape& s) const {
+    const memory::dims strides{s.stride, s.stride}, before{s.pad_before, s.pad_before}, after{s.pad_after, s.pad_after};
+    const memory::desc any_weight({s.k, s.c, s.filter, s.filter}, Type::f32, Tag::any);
+    const dnnl::convolution_backward_data::desc descriptor(
+        dnnl::algorithm::convolution_direct, ::ddpm::image(s.n, s.c, s.h, s.w), any_weight,
+        ::ddpm::image(s.n, s.k, s.p(), s.q()), strides, before, after);
+    const dnnl::convolution_backward_data::primitive_desc primitive(descriptor, user_scratchpad(), engine,
+                                                                    forward_descriptor(s, Direction::kForward));
+    Convolution made{.primitive = dnnl::convolution_backward_data(primitive),
+                     .x = primitive.diff_src_desc(),
+                     .weight = primitive.weights_desc(),
+                     .bias = {},
+                     .y = primitive.diff_dst_desc(),
+                     .scratchpad = primitive.scratchpad_desc(),
+                     .our_weight = our_filter(s),
+                     .weight_reorder = {}};
+    made.weight_reorder = dnnl::reorder({engine, made.our_weight, engine, made.weight});
+    return made;
+  }
+
+  Convolution make_backward_weight(const Conv2dShape& s, Direction direction) const {
+    const memory::dims strides{s.stride, s.stride}, before{s.pad_before, s.pad_before}, after{s.pad_after, s.pad_after};
+    const memory::desc any_weight({s.k, s.c, s.filter, s.filter}, Type::f32, Tag::any);
+    const memory::desc bias_vector({s.k}, Type::f32, Tag::a);
+    const memory::desc x = ::ddpm::image(s.n, s.c, s.h, s.w), y = ::ddpm::image(s.n, s.k, s.p(), s.q());
+    constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
+    const auto descriptor =
+        direction == Direction::kBackwardWeightWithBias
+            ? dnnl::convolution_backward_weights::desc(kAlgorithm, x, any_weight, bias_vector, y, strides, before, after)
+            : dnnl::convolution_backward_weights::desc(kAlgorithm, x, any_weight, y, strides, before, after);
+    const dnnl::convolution_backward_weights::primitive_desc primitive(descriptor, user_scratchpad(), engine,
+                                                                       forward_descriptor(s, direction));
+    Convolution made{.primitive = dnnl::convolution_backward_weights(primitive),
+                     .x = primitive.src_desc(),
+                     .weight = primitive.diff_weights_desc(),
+                     .bias = primitive.diff_bias_desc(),
+                     .y = primitive.diff_dst_desc(),
+                     .scratchpad = primitive.scratchpad_desc(),
+                     .our_weight = our_filter(s),
+                     .weight_reorder = {}};
+    dnnl::post_ops sum;
+    sum.append_sum(1.0f);
+    dnnl::primitive_attr accumulate;
+    accumulate.set_post_ops(sum);
+    made.weight_reorder = dnnl::reorder({engine, made.weight, engine, made.our_weight, accumulate});
+    return made;
+  }
+
+  const Convolution& convolution(const Conv2dShape& s, Direction direction) {
+    const ConvolutionKey key = key_of(s, direction);
+    const auto known = convolutions.find(key);
+    if (known != convolutions.end()) return known->second;
+    Convolution made = direction == Direction::kBackwardData ? make_backward_data(s)
+                       : direction == Direction::kBackwardWeight || direction == Direction::kBackwardWeightWithBias
+                           ? make_backward_weight(s, direction)
+                           : make_forward(s, direction);
+    return convolutions.emplace(key, std::move(made)).first->second;
+  }
+
+  memory at(const memory::desc& descriptor, const float* pointer) { return {descriptor, engine, data(pointer)}; }
+  memory scratchpad(const Convolution& c) { return at(c.scratchpad, reserve(workspace, c.scratchpad.get_size())); }
+
+  // Our filter in the primitive's layout.
+  memory reordered_weight(const Conv2dShape& s, const Convolution& c, const float* weight) {
+    memory ours = at(c.our_weight, weight + s.weight_channel_begin);
+    memory theirs = at(c.weight, reserve(weights, c.weight.get_size()));
+    c.weight_reorder.execute(stream, ours, theirs);
+    return theirs;
+  }
+
+  // One product for every image and head: c = a b.
+  void multiply(const memory::desc& a, const float* a_data, const memory::desc& b, const float* b_data,
+                const memory::desc& c, float* c_data) {
+    const dnnl::matmul::primitive_desc descriptor(dnnl::matmul::desc(a, b, c), engine);
+    dnnl::matmul(descriptor).execute(
+        stream, {{DNNL_ARG_SRC, at(a, a_data)}, {DNNL_ARG_WEIGHTS, at(b, b_data)}, {DNNL_ARG_DST, at(c, c_data)}});
+    stream.wait();
+  }
+};
+
+OnednnProducts::OnednnProducts() : implementation_(std::make_unique<Implementation>()) {}
+OnednnProducts::~OnednnProducts() = default;
+
+void OnednnProducts::conv2d(const Conv2dShape& shape, const Conv2dArgs<float>& args) {
+  Implementation& self = *implementation_;
+  if (args.residual != nullptr && args.residual != args.y)
+    std::copy_n(args.residual, shape.y_elements(), args.y);
+  const Direction direction =
+      args.residual != nullptr ? (args.bias != nullptr ? Direction::kAccumulateWithBias : Direction::kAccumulate)
+                               : (args.bias != nullptr ? Direction::kForwardWithBias : Direction::kForward);
+  const Convolution& c = self.convolution(shape, direction);
+  std::unordered_map<int, memory> arguments{{DNNL_ARG_SRC, self.at(c.x, args.x)},
+                                            {DNNL_ARG_WEIGHTS, self.reordered_weight(shape, c, args.weight)},
+                                            {DNNL_ARG_DST, self.at(c.y, args.y)},
+                                            {DNNL_ARG_SCRATCHPAD, self.scratchpad(c)}};
+  if (args.bias != nullptr) arguments.emplace(DNNL_ARG_BIAS, self.at(c.bias, args.bias));
+  c.primitive.execute(self.stream, arguments);
+  self.stream.wait();
+}
+
+void OnednnProducts::conv2d_backward_data(const Conv2dShape& shape, const Conv2dBackwardDataArgs<float>& args) {
+  Implementation& self = *implementation_;
+  const Convolution& c = self.convolution(shape, Direction::kBackwardData);
+  const bool in_place = args.residual == args.dx;  // oneDNN's backward convolutions cannot accumulate
+  float* dx = in_place ? self.reserve(self.image, c.x.get_size()) : args.dx;
+  c.primitive.execute(self.stream, {{DNNL_ARG_DIFF_DST, self.at(c.y, args.dy)},
+                                    {DNNL_ARG_WEIGHTS, self.reordered_weight(shape, c, args.weight)},
+                                    {DNNL_ARG_DIFF_SRC, self.at(c.x, dx)},
+                                    {DNNL_ARG_SCRATCHPAD, self.scratchpad(c)}});
+  self.stream.wait();
+  if (args.residual != nullptr) add_in_place(shape.x_elements(), in_place ? dx : args.residual, args.dx);
+}
+
+void OnednnProducts::conv2d_backward_weight(const Conv2dShape& shape, const Conv2dBackwardWeightArgs<float>& args) {
+  Implementation& self = *implementation_;
+  const Convolution& c = self.convolution(
+      shape, args.dbias != nullptr ? Direction::kBackwardWeightWithBias : Direction::kBackwardWeight);
+  memory gradient = self.at(c.weight, self.reserve(self.weights, c.weight.get_size()));
+  std::unordered_map<int, memory> arguments{{DNNL_ARG_SRC, self.at(c.x, args.x)},
+                                            {DNNL_ARG_DIFF_DST, self.at(c.y, args.dy)},
+                                            {DNNL_ARG_DIFF_WEIGHTS, gradient},
+                                            {DNNL_ARG_SCRATCHPAD, self.scratchpad(c)}};
+  if (args.dbias != nullptr)
+    arguments.emplace(DNNL_ARG_DIFF_BIAS, self.at(c.bias, self.reserve(self.bias, c.bias.get_size())));
+  c.primitive.execute(self.stream, arguments);
+  memory ours = self.at(c.our_weight, args.dweight + shape.weight_channel_begin);
+  c.weight_reorder.execute(self.stream, gradient, ours);
+  self.stream.wait();
+  if (args.dbias != nullptr) add_in_place(shape.k, self.bias.data(), args.dbias);
+}
+
+void OnednnProducts::upsample_conv2d(const UpsampleConv2dShape& shape, const Conv2dArgs<float>& args) {
+  const Conv2dShape full = shape.upsampled();
+  float* x = implementation_->reserve_upsampled(full);
+  reference::upsample_nearest(shape.n, shape.h, shape.w, shape.c, args.x, x);
+  conv2d(full, {x, args.weight, args.bias, args.residual, args.y});
+}
+
+void OnednnProducts::upsample_conv2d_backward_data(const UpsampleConv2dShape& shape,
+                                                   const Conv2dBackwardDataArgs<float>& args) {
+  const Conv2dShape full = shape.upsampled();
+  float* dx = implementation_->reserve_upsampled(full);
+  conv2d_backward_data(full, {args.dy, args.weight, nullptr, dx});
+  reference::upsample_nearest_backward(shape.n, shape.h, shape.w, shape.c, dx, args.residual, args.dx);
+}
+
+void OnednnProducts::upsample_conv2d_backward_weight(const UpsampleConv2dShape& shape,
+                                                     const Conv2dBackwardWeightArgs<float>& args) {
+  const Conv2dShape full = shape.upsampled();
+  float* x = implementation_->reserve_upsampled(full);
+  reference::upsample_nearest(shape.n, shape.h, shape.w, shape.c, args.x, x);
+  conv2d_backward_weight(full, {x, args.dy, args.dweight, args.dbias});
+}
+
+void OnednnProducts::attention(const AttentionShape& s, const AttentionArgs<float>& args) {
+  const memory::dim length = s.length, d = s.head_dim, channels = s.channels(), row = 3 * channels;
+  const float *q = args.qkv, *k = q + channels, *v = k + channels;
+  const auto in_qkv = matrices(s, length, d, {length * row, d, row, 1});
+  const auto in_qkv_transposed = matrices(s, d, length, {length * row, d, 1, row});
+  const auto scores = matrices(s, length, length, {s.heads * length * length, length * length, length, 1});
+  const auto in_y = matrices(s, length, d, {length * channels, d, channels, 1});
+  implementation_->multiply(in_qkv, q, in_qkv_transposed, k, scores, args.probabilities);
+  reference::softmax<float>({.rows = int64_t{s.n} * s.heads * s.length, .length = s.length, .scale = 1 / std::sqrt(double(d))},
+                            {args.probabilities, args.probabilities});
+  implementation_->multiply(scores, args.probabilities, in_qkv, v, in_y, args.y);
+}
+
+void OnednnProducts::attention_backward(const AttentionShape& s, const AttentionBackwardArgs<float>& args) {
+  const memory::dim length = s.length, d = s.head_dim, channels = s.channels(), row = 3 * channels;
+  const float *q = args.qkv, *k = q + channels, *v = k + channels;
+  float *dq = args.dqkv, *dk = dq + channels, *dv = dk + channels;
+  const auto in_qkv = matrices(s, length, d, {length * row, d, row, 1});
+  const auto in_qkv_transposed = matrices(s, d, length, {length * row, d, 1, row});
+  const auto scores = matrices(s, length, length, {s.heads * length * length, length * length, length, 1});
+  const auto scores_transposed = matrices(s, length, length, {s.heads * length * length, length * length, 1, length});
+  const auto in_y = matrices(s, length, d, {length * channels, d, channels, 1});
+  implementation_->multiply(scores_transposed, args.probabilities, in_y, args.dy, in_qkv, dv);
+  implementation_->multiply(in_y, args.dy, in_qkv_transposed, v, scores, args.dscores);
+  reference::softmax_backward<float>(
+      {.rows = int64_t{s.n} * s.heads * s.length, .length = s.length, .scale = 1 / std::sqrt(double(d))},
+      {args.probabilities, args.dscores, args.dscores});
+  implementation_->multiply(scores, args.dscores, in_qkv, k, in_qkv, dq);
+  implementation_->multiply(scores_transposed, args.dscores, in_qkv, q, in_qkv, dk);
+}
+
+}  // namespace ddpm

@@ -1,0 +1,104 @@
+// Addition, upsampling, and the exponential that the activations are made of.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "kernels/reference/reference.h"
+#include "kernels/reference/silu.h"
+#include "kernels/reference/vector.h"
+#include "tests/finite_difference.h"
+#include "tests/kernels/reference/tensors.h"
+
+namespace ddpm::reference {
+namespace {
+
+TEST(Add, AddsAlsoInPlaceAndAcrossBlocks) {
+  const int64_t count = 40001;  // more than two blocks, and a rest
+  const auto a = random_values<float>(count, 1), b = random_values<float>(count, 2);
+  Output<float> y(count), in_place(a);
+  add(count, a.data(), b.data(), y.data());
+  add(count, in_place.data(), b.data(), in_place.data());
+  const auto values = y.values();
+  for (int64_t i = 0; i < count; ++i) ASSERT_EQ(values[i], a[i] + b[i]);
+  EXPECT_EQ(in_place.values(), values);
+}
+
+TEST(Upsample, RepeatsEachPixelFourTimesAndSumsTheGradients) {
+  // n = 1, 1 x 2 pixels of 1 channel; the gradient's numbers are distinct powers of two, so a sum names its
+  // terms.
+  const std::vector<double> x = {3, 7}, dy = {1, 2, 4, 8, 16, 32, 64, 128}, residual = {1000, 2000};
+  Output<double> y(8), dx(2), dx_residual(residual);
+  upsample_nearest(1, 1, 2, 1, x.data(), y.data());
+  EXPECT_EQ(y.values(), (std::vector<double>{3, 3, 7, 7, 3, 3, 7, 7}));
+  upsample_nearest_backward<double>(1, 1, 2, 1, dy.data(), nullptr, dx.data());
+  EXPECT_EQ(dx.values(), (std::vector<double>{1 + 2 + 16 + 32, 4 + 8 + 64 + 128}));
+  upsample_nearest_backward<double>(1, 1, 2, 1, dy.data(), dx_residual.data(), dx_residual.data());
+  EXPECT_EQ(dx_residual.values(), (std::vector<double>{1051, 2204}));
+}
+
+TEST(Upsample, KeepsChannelsAndImagesApart) {
+  const int n = 2, h = 2, w = 3, c = 2;
+  auto x = random_values(int64_t{n} * h * w * c, 1);
+  const auto dy = random_values(int64_t{4} * n * h * w * c, 2);
+  Output<double> dx(int64_t(x.size()));
+  upsample_nearest_backward<double>(n, h, w, c, dy.data(), nullptr, dx.data());
+  expect_gradient("x", x, dx.values(), [&] {
+    Output<double> y(int64_t(dy.size()));
+    upsample_nearest(n, h, w, c, x.data(), y.data());
+    return inner_product(y.values(), dy);
+  });
+}
+
+TEST(Dot, IsExactOnWholeNumbersOfAnyLength) {
+  for (int count : {0, 1, 15, 16, 17, 33, 100}) {
+    std::vector<float> a(count), b(count);
+    int64_t expected = 0;
+    for (int i = 0; i < count; ++i) {
+      a[i] = float(i % 7 - 3);
+      b[i] = float(i % 11 - 4);
+      expected += (i % 7 - 3) * (i % 11 - 4);
+    }
+    EXPECT_EQ(dot(count, a.data(), b.data()), float(expected)) << count;
+  }
+}
+
+TEST(Exponential, FloatIsWithinTwoUnitsInTheLastPlace) {
+  double worst = 0;
+  for (float x = 0; x > -87; x -= 1e-3F) {
+    const double exact = std::exp(double(x));
+    worst = std::max(worst, std::abs(exp_nonpositive(x) / exact - 1));
+  }
+  EXPECT_LT(worst, 2.0 * std::numeric_limits<float>::epsilon());
+  EXPECT_EQ(exp_nonpositive(0.0F), 1.0F);
+}
+
+TEST(Exponential, FarBelowZeroIsTinyAndNotANumberStaysSo) {
+  for (float x : {-100.0F, -1e30F, -std::numeric_limits<float>::infinity()}) {
+    EXPECT_GE(exp_nonpositive(x), 0.0F);
+    EXPECT_LT(exp_nonpositive(x), 2e-38F);
+  }
+  EXPECT_TRUE(std::isnan(silu(std::numeric_limits<float>::quiet_NaN())));
+  EXPECT_TRUE(std::isnan(silu_derivative(std::numeric_limits<float>::quiet_NaN())));
+}
+
+TEST(Silu, HasItsKnownValuesAndLimits) {
+  // x / (1 + e^-x) at 1, and its minimum, which lies at the root of 1 + x (1 - sigmoid x) = 0.
+  EXPECT_NEAR(silu(1.0), 0.7310585786300049, 1e-15);
+  EXPECT_NEAR(silu_derivative(-1.2784645427610738), 0.0, 1e-15);
+  EXPECT_NEAR(silu(-1.2784645427610738), -0.2784645427610738, 1e-15);
+  EXPECT_EQ(silu(1000.0F), 1000.0F);
+  EXPECT_NEAR(silu(-1000.0F), 0.0F, 1e-30);
+  EXPECT_EQ(silu_derivative(0.0), 0.5);
+}
+
+TEST(Silu, DerivativeIsTheDerivative) {
+  for (double at : {-20.0, -3.0, -0.5, 0.0, 0.7, 4.0, 30.0}) {
+    std::vector<double> x = {at};
+    expect_gradient("silu", x, {silu_derivative(at)}, [&] { return silu(x[0]); });
+  }
+}
+
+}  // namespace
+}  // namespace ddpm::reference
