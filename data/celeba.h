@@ -12,9 +12,9 @@ namespace ddpm {
 
 struct CelebaOptions {
   // img_align_celeba.zip, the folder img_align_celeba of JPEGs, or a folder that holds one of these.
-  std::filesystem::path images;
+  std::filesystem::path images = {};
   // The folder of list_eval_partition.txt and list_attr_celeba.txt; empty: that of `images`.
-  std::filesystem::path annotations;
+  std::filesystem::path annotations = {};
   Split split = Split::kTrain;
 };
 

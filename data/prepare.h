@@ -17,7 +17,7 @@ namespace ddpm {
 
 struct PrepareOptions {
   Crop crop = Crop::kNone;
-  std::optional<Filter> filter;  // none: the crop's own
+  std::optional<Filter> filter = {};  // none: the crop's own
   int size = 64;
   int channels = 3;   // 1 or 3
   int64_t limit = 0;  // take the first so many images; 0: all

@@ -15,7 +15,7 @@ template <typename T>
 double angle(const TimeEmbeddingShape& shape, const T* frequencies, double t, int i) {
   if (frequencies != nullptr)
     return 2 * std::numbers::pi * frequencies[i] * (shape.log_time ? std::log(t) : t);
-  const double half = shape.channels / 2;
+  const int half = shape.channels / 2;
   return t * std::exp(-std::log(shape.max_period) * i / (half - shape.frequency_shift));
 }
 

@@ -88,7 +88,8 @@ TEST_F(DatasetFiles, CardAndAttributesAreRead) {
   card.label_kind = "attributes";
   card.label_names = {"Smiling", "Eyeglasses"};
   write_card(card);
-  write_npy<uint8_t>(folder_.path() / "set.labels.npy", std::vector<uint8_t>{1, 0, 1, 1}, std::vector<int64_t>{2, 2});
+  write_npy<uint8_t>(folder_.path() / "set.labels.npy", std::vector<uint8_t>{1, 0, 1, 1},
+                     std::vector<int64_t>{2, 2});
   const Dataset dataset = Dataset::open(npy_);
   EXPECT_EQ(dataset.card().source, "test");
   EXPECT_EQ(dataset.labels().kind, LabelKind::kAttributes);

@@ -23,7 +23,8 @@ Bytes file_bytes(const std::filesystem::path& path) {
 
 Image decode(const Bytes& bytes) { return ImageDecoder().decode(bytes, "test"); }
 
-// Bound 1: another release of libjpeg-turbo than Pillow's may round its transforms differently in the last bit.
+// Bound 1: another release of libjpeg-turbo than Pillow's may round its transforms differently in the last
+// bit.
 TEST(Jpeg, DecodesAsPillow) {
   EXPECT_LE(largest_difference(decode(file_bytes(fixture_path("color.jpg"))), fixture("color_jpg")), 1);
   EXPECT_LE(largest_difference(decode(file_bytes(fixture_path("grey.jpg"))), fixture("grey_jpg")), 1);
@@ -60,7 +61,8 @@ TEST(Jpeg, DecoderWorksAgainAfterAFailure) {
 
 TEST(Png, DecodesAsPillow) {
   EXPECT_EQ(largest_difference(decode(file_bytes(fixture_path("palette.png"))), fixture("palette_png")), 0);
-  EXPECT_EQ(largest_difference(decode(file_bytes(fixture_path("transparent.png"))), fixture("transparent_png")), 0);
+  EXPECT_EQ(
+      largest_difference(decode(file_bytes(fixture_path("transparent.png"))), fixture("transparent_png")), 0);
 }
 
 TEST(Png, RoundTripIsExact) {
@@ -118,7 +120,8 @@ TEST(Apng, HasTheChunksOfTheSpecificationInOrder) {
   const std::vector<Image> frames = {pattern(16, 12, 3), pattern(16, 12, 3), pattern(16, 12, 3)};
   std::string types;
   uint32_t sequence = 0;
-  const Bytes file = encode_apng(frames, {.frame_milliseconds = 40, .last_frame_milliseconds = 900, .repetitions = 2});
+  const Bytes file =
+      encode_apng(frames, {.frame_milliseconds = 40, .last_frame_milliseconds = 900, .repetitions = 2});
   for (const Chunk& chunk : chunks_of(file)) {
     types += chunk.type + " ";
     if (chunk.type == "acTL") {
@@ -131,7 +134,9 @@ TEST(Apng, HasTheChunksOfTheSpecificationInOrder) {
       EXPECT_EQ(u32(chunk.data, 8), 12U);
       EXPECT_EQ(chunk.data[20] << 8 | chunk.data[21], last ? 900 : 40);
     }
-    if (chunk.type == "fcTL" || chunk.type == "fdAT") EXPECT_EQ(u32(chunk.data, 0), sequence++);
+    if (chunk.type == "fcTL" || chunk.type == "fdAT") {
+      EXPECT_EQ(u32(chunk.data, 0), sequence++);
+    }
   }
   EXPECT_EQ(types, "IHDR acTL fcTL IDAT fcTL fdAT fcTL fdAT IEND ");
 }
@@ -146,7 +151,8 @@ TEST(Apng, EveryFrameDecodes) {
   const Bytes still = encode_png(frames[1]);
   const Chunk still_data = chunks_of(still).at(1);
   ASSERT_EQ(still_data.type, "IDAT");
-  const auto animated = std::find_if(chunks.begin(), chunks.end(), [](const Chunk& c) { return c.type == "fdAT"; });
+  const auto animated =
+      std::find_if(chunks.begin(), chunks.end(), [](const Chunk& c) { return c.type == "fdAT"; });
   ASSERT_NE(animated, chunks.end());
   EXPECT_EQ(Bytes(animated->data.begin() + 4, animated->data.end()), still_data.data);
 }
@@ -159,10 +165,10 @@ TEST(Grid, PlacesImagesRowByRowWithAGap) {
   ASSERT_EQ(grid.width, 2 * 3 + 3);
   ASSERT_EQ(grid.height, 3 * 2 + 4);
   EXPECT_EQ(grid.row(0)[0], 200);
-  EXPECT_EQ(grid.row(1)[3 * 1], 0);              // first image
-  EXPECT_EQ(grid.row(1)[3 * 5], 10);             // second, right of it
-  EXPECT_EQ(grid.row(7)[3 * 1], 40);             // fifth, in the third row
-  EXPECT_EQ(grid.row(7)[3 * 5], 200);            // no sixth
+  EXPECT_EQ(grid.row(1)[3 * 1], 0);                     // first image
+  EXPECT_EQ(grid.row(1)[3 * 5], 10);                    // second, right of it
+  EXPECT_EQ(grid.row(7)[3 * 1], 40);                    // fifth, in the third row
+  EXPECT_EQ(grid.row(7)[3 * 5], 200);                   // no sixth
   EXPECT_EQ(make_grid(images).width, 3 * (3 + 2) + 2);  // three columns of 3 pixels, gaps of 2
 }
 

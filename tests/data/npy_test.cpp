@@ -15,7 +15,8 @@ using testing::HasSubstr;
 
 std::string npy_file(const std::string& dictionary, size_t data_bytes, char major = 1) {
   std::string file = "\x93NUMPY";
-  file += {major, '\0', static_cast<char>(dictionary.size() & 0xff), static_cast<char>(dictionary.size() >> 8)};
+  file +=
+      {major, '\0', static_cast<char>(dictionary.size() & 0xff), static_cast<char>(dictionary.size() >> 8)};
   if (major > 1) file += std::string(2, '\0');
   return file + dictionary + std::string(data_bytes, 'x');
 }
@@ -46,8 +47,10 @@ TEST(Npy, RoundTrip) {
 
 TEST(Npy, VersionsTwoAndThreeAreRead) {
   for (const char major : {'\x02', '\x03'}) {
-    const std::string file = npy_file("{'descr': '|u1', 'fortran_order': False, 'shape': (4,), }\n", 4, major);
-    const auto array = parse_npy<uint8_t>({reinterpret_cast<const uint8_t*>(file.data()), file.size()}, "v2.npy");
+    const std::string file =
+        npy_file("{'descr': '|u1', 'fortran_order': False, 'shape': (4,), }\n", 4, major);
+    const auto array =
+        parse_npy<uint8_t>({reinterpret_cast<const uint8_t*>(file.data()), file.size()}, "v2.npy");
     EXPECT_EQ(array.values.size(), 4U);
   }
 }
@@ -66,9 +69,11 @@ TEST(Npy, EachMalformedFileIsAnErrorWithItsReason) {
               HasSubstr("dtype <f4"));
   EXPECT_THAT(parse_error(npy_file("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }", 6)),
               HasSubstr("Fortran"));
-  EXPECT_THAT(parse_error(npy_file("{'fortran_order': False, 'shape': (2, 3), }", 6)), HasSubstr("lacks 'descr'"));
-  EXPECT_THAT(parse_error(npy_file("{'descr': [('a', '|u1')], 'fortran_order': False, 'shape': (2, 3), }", 6)),
-              HasSubstr("structured"));
+  EXPECT_THAT(parse_error(npy_file("{'fortran_order': False, 'shape': (2, 3), }", 6)),
+              HasSubstr("lacks 'descr'"));
+  EXPECT_THAT(
+      parse_error(npy_file("{'descr': [('a', '|u1')], 'fortran_order': False, 'shape': (2, 3), }", 6)),
+      HasSubstr("structured"));
   EXPECT_THAT(parse_error(npy_file("{'descr': '|u1', 'fortran_order': 0, 'shape': (2, 3), }", 6)),
               HasSubstr("neither True nor False"));
   EXPECT_THAT(parse_error(npy_file("{'descr': '|u1', 'fortran_order': False, 'shape': (2, -3), }", 6)),
@@ -79,8 +84,10 @@ TEST(Npy, EachMalformedFileIsAnErrorWithItsReason) {
 
 // 2^32 * 2^32 wraps to 0 and 2^62 * 3 to a negative number: neither may pass for a small array.
 TEST(Npy, ShapeWhoseProductOverflowsIsAnError) {
-  for (const char* shape : {"(4294967296, 4294967296)", "(4611686018427387904, 3)", "(99999999999999999999,)"})
-    EXPECT_THAT(parse_error(npy_file(fmt::format("{{'descr': '|u1', 'fortran_order': False, 'shape': {}, }}", shape), 6)),
+  for (const char* shape :
+       {"(4294967296, 4294967296)", "(4611686018427387904, 3)", "(99999999999999999999,)"})
+    EXPECT_THAT(parse_error(npy_file(
+                    fmt::format("{{'descr': '|u1', 'fortran_order': False, 'shape': {}, }}", shape), 6)),
                 HasSubstr("broken.npy: not a usable .npy file"));
 }
 
@@ -107,7 +114,8 @@ TEST(Npz, HoldsArraysAsNumpyStoresThem) {
 TEST(Npz, UnwritableFolderIsAnError) {
   const std::vector<uint8_t> pixels(3);
   EXPECT_THAT(input_error([&] {
-                write_npz("/nonexistent/samples.npz", {.pixels = pixels, .count = 1, .height = 1, .width = 1});
+                write_npz("/nonexistent/samples.npz",
+                          {.pixels = pixels, .count = 1, .height = 1, .width = 1});
               }),
               HasSubstr("/nonexistent/samples.npz"));
 }

@@ -22,7 +22,8 @@ inline Image pattern(int width, int height, int channels) {
   for (int y = 0; y < height; ++y)
     for (int x = 0; x < width; ++x)
       for (int c = 0; c < channels; ++c)
-        image.pixels[i++] = static_cast<uint8_t>((5 * x + 3 * y + 40 * c + 37 * ((x * y + 31 * c) % 7)) % 256);
+        image.pixels[i++] =
+            static_cast<uint8_t>((5 * x + 3 * y + 40 * c + 37 * ((x * y + 31 * c) % 7)) % 256);
   return image;
 }
 
@@ -42,7 +43,8 @@ inline Image fixture(const std::string& name) {
 inline int largest_difference(const Image& a, const Image& b) {
   if (a.width != b.width || a.height != b.height || a.channels != b.channels) return 256;
   int largest = 0;
-  for (size_t i = 0; i < a.pixels.size(); ++i) largest = std::max(largest, std::abs(a.pixels[i] - b.pixels[i]));
+  for (size_t i = 0; i < a.pixels.size(); ++i)
+    largest = std::max(largest, std::abs(a.pixels[i] - b.pixels[i]));
   return largest;
 }
 

@@ -1,5 +1,5 @@
-// Oracle: Pillow's own results (scripts/make_pillow_fixtures.py). The bound is 0, not 1: the arithmetic is Pillow's,
-// integer weights and all, so there is no rounding to differ in.
+// Oracle: Pillow's own results (scripts/make_pillow_fixtures.py). The bound is 0, not 1: the arithmetic is
+// Pillow's, integer weights and all, so there is no rounding to differ in.
 #include "data/resize.h"
 
 #include <gmock/gmock.h>
@@ -21,21 +21,22 @@ class ResizeAsPillow : public testing::TestWithParam<std::tuple<Filter, Target>>
 TEST_P(ResizeAsPillow, EveryPixelIsEqual) {
   const auto& [filter, target] = GetParam();
   const Image result = resize(pattern(45, 61, target.channels), target.width, target.height, filter);
-  const Image expected =
-      fixture(fmt::format("resize_{}_{}x{}x{}", filter_name(filter), target.width, target.height, target.channels));
+  const Image expected = fixture(
+      fmt::format("resize_{}_{}x{}x{}", filter_name(filter), target.width, target.height, target.channels));
   EXPECT_EQ(largest_difference(result, expected), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Fixtures, ResizeAsPillow,
-                         testing::Combine(testing::Values(Filter::kBox, Filter::kBilinear, Filter::kBicubic,
-                                                          Filter::kLanczos),
-                                          testing::Values(Target{17, 23, 3}, Target{60, 29, 3}, Target{45, 20, 3},
-                                                          Target{30, 61, 3}, Target{17, 23, 1})));
+INSTANTIATE_TEST_SUITE_P(
+    Fixtures, ResizeAsPillow,
+    testing::Combine(testing::Values(Filter::kBox, Filter::kBilinear, Filter::kBicubic, Filter::kLanczos),
+                     testing::Values(Target{17, 23, 3}, Target{60, 29, 3}, Target{45, 20, 3},
+                                     Target{30, 61, 3}, Target{17, 23, 1})));
 
 TEST(Resize, ViewOfALargerImageReadsNothingOutsideIt) {
   const Image image = pattern(45, 61, 3);
   const ImageView view = ImageView(image).crop(7, 5, 30, 20);
-  EXPECT_EQ(resize(view, 11, 13, Filter::kLanczos).pixels, resize(copy(view), 11, 13, Filter::kLanczos).pixels);
+  EXPECT_EQ(resize(view, 11, 13, Filter::kLanczos).pixels,
+            resize(copy(view), 11, 13, Filter::kLanczos).pixels);
 }
 
 TEST(Resize, ConstantStaysConstant) {
@@ -59,7 +60,8 @@ TEST_P(CropAsPillow, EveryPixelIsEqual) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, CropAsPillow,
-                         testing::Combine(testing::Values(Crop::kDdim, Crop::kScoreSde, Crop::kAdm, Crop::kEdm),
+                         testing::Combine(testing::Values(Crop::kDdim, Crop::kScoreSde, Crop::kAdm,
+                                                          Crop::kEdm),
                                           testing::Values(32, 64)));
 
 TEST(Crop, AdmTakesOtherSizes) {
@@ -75,8 +77,9 @@ TEST(Crop, CenterTakesTheLargestSquare) {
 
 TEST(Crop, OtherSizeThanCelebaIsRefused) {
   for (const Crop crop : {Crop::kDdim, Crop::kScoreSde, Crop::kEdm})
-    EXPECT_THAT(input_error([&] { crop_and_resize(pattern(64, 64, 3), crop, Filter::kBilinear, 32); }),
-                testing::AllOf(testing::HasSubstr(std::string(crop_name(crop))), testing::HasSubstr("64x64")));
+    EXPECT_THAT(
+        input_error([&] { crop_and_resize(pattern(64, 64, 3), crop, Filter::kBilinear, 32); }),
+        testing::AllOf(testing::HasSubstr(std::string(crop_name(crop))), testing::HasSubstr("64x64")));
 }
 
 TEST(Crop, UnknownNameIsRefused) {

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs what the build needs on Debian or Ubuntu, without asking; does nothing where all of it is there.
+# Needs root or sudo only where something is missing. The CUDA Toolkit is not installed: with nvcc on PATH the GPU code
+# is compiled too, without it the CPU part is built.
+set -euo pipefail
+
+packages=(
+  build-essential cmake ninja-build pkg-config ccache git
+  libgtest-dev libgmock-dev libbenchmark-dev
+  libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libspdlog-dev libfmt-dev
+  libturbojpeg0-dev libjpeg62-turbo-dev libpng-dev libzip-dev zlib1g-dev libxxhash-dev
+  libdnnl-dev libboost-context-dev
+)
+[[ "${1:-}" == "--checks" ]] && packages+=(clang-format clang-tidy)   # what CI checks the sources with
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+[[ ${#missing[@]} -eq 0 ]] && exit 0
+
+as_root=()
+if [[ $EUID -ne 0 ]]; then
+  command -v sudo >/dev/null || { echo "these packages are missing and there is no sudo: ${missing[*]}" >&2; exit 2; }
+  as_root=(sudo)
+fi
+echo "installing: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
