@@ -60,6 +60,7 @@ std::vector<double> choose_betas(const NoiseScheduleOptions& options) {
   if (options.timesteps < 1)
     throw_input("a noise schedule of {} timesteps: choose at least 1", options.timesteps);
   std::vector<double> betas;
+  betas.reserve(static_cast<size_t>(options.timesteps));
   for (int t = 0; t < options.timesteps; ++t) betas.push_back(scheduled_beta(options, t));
   return betas;
 }

@@ -22,6 +22,7 @@ def main() -> None:
         "brain": _tensor("bfloat16", [3], "H", 0x3F80, 0xC040, 0x7F7F),
         "long": _tensor("int64", [1], "q", -9007199254740993),
         "int": _tensor("int32", [2], "i", -2147483648, 7),
+        "signed": _tensor("int8", [3], "b", -128, -1, 127),
         "byte": _tensor("uint8", [3], "B", 0, 127, 255),
         "flag": _tensor("bool", [2], "B", 1, 0),
         "scalar": _tensor("float32", [], "f", 42.0),

@@ -51,7 +51,7 @@ std::string complaint(const std::string& text) {
 TEST(SafetensorsFile, ReadsAFileOfTheFormatsOwnLibrary) {
   const SafetensorsFile file(kFixture);
   EXPECT_THAT(file.metadata(), ElementsAre(Pair("format", "pt")));
-  EXPECT_EQ(file.tensors().size(), 11u);
+  EXPECT_EQ(file.tensors().size(), 12u);
   EXPECT_THAT(file.tensor("single").shape, ElementsAre(2, 3));
   EXPECT_THAT(file.values<float>("single"),
               ElementsAre(0.0f, -1.5f, std::numeric_limits<float>::max(),
@@ -62,6 +62,7 @@ TEST(SafetensorsFile, ReadsAFileOfTheFormatsOwnLibrary) {
   EXPECT_THAT(file.values<float>("brain"), ElementsAre(1.0f, -3.0f, 0x1.fep127f));
   EXPECT_THAT(file.values<int64_t>("long"), ElementsAre(-9007199254740993));
   EXPECT_THAT(file.values<int64_t>("int"), ElementsAre(std::numeric_limits<int32_t>::min(), 7));
+  EXPECT_THAT(file.values<int64_t>("signed"), ElementsAre(-128, -1, 127));
   EXPECT_THAT(file.values<int64_t>("byte"), ElementsAre(0, 127, 255));
   EXPECT_THAT(file.values<int64_t>("flag"), ElementsAre(1, 0));
   EXPECT_THAT(file.tensor("scalar").shape, IsEmpty());
