@@ -45,22 +45,31 @@ void add_options(CLI::App& app, CommandLine& command) {
         ->type_name(option.key == "data" ? "" : "[" + option.get(defaults) + "]");
 }
 
-// The configuration: the checkpoint's when resuming, then the file's, then the flags'.
-TrainConfig configure(const CLI::App& app, const CommandLine& command, const std::filesystem::path& checkpoint) {
+// What the user gave now: the file's settings, then the flags'.
+std::vector<Setting> given_settings(const CLI::App& app, const CommandLine& command) {
   std::vector<Setting> settings;
-  if (!checkpoint.empty()) settings = read_checkpoint_state(checkpoint).settings;
-  if (!command.config.empty())
-    for (Setting& setting : read_settings(command.config)) settings.push_back(std::move(setting));
+  if (!command.config.empty()) settings = read_settings(command.config);
   for (const auto& [key, text] : command.given)
     if (app.count(flag_of(key)) > 0) settings.push_back({key, text});
-  return make_train_config(settings);
+  return settings;
 }
 
 // The newest checkpoint of the run that is to be resumed; empty where the run has none yet.
-std::filesystem::path checkpoint_to_resume(const std::filesystem::path& out) {
+std::filesystem::path checkpoint_to_resume(const std::vector<Setting>& given) {
+  std::filesystem::path out = TrainConfig().out;
+  for (const Setting& setting : given)
+    if (setting.key == "out") out = setting.text;
   if (std::filesystem::exists(out / "checkpoints" / "latest")) return find_checkpoint(out);
   fmt::print(stderr, "ddpm_train: {} holds no checkpoint yet: the run begins at step 0\n", out.string());
   return {};
+}
+
+// The checkpoint's configuration where one is resumed, and over it what the user gave now.
+TrainConfig configure(const std::filesystem::path& checkpoint, const std::vector<Setting>& given) {
+  std::vector<Setting> settings;
+  if (!checkpoint.empty()) settings = read_checkpoint_state(checkpoint).settings;
+  settings.insert(settings.end(), given.begin(), given.end());
+  return make_train_config(settings);
 }
 
 // The mean loss over the last steps: one batch's loss says little, since t is random.
@@ -192,12 +201,13 @@ class TrainingRun {
 
 int run(int argc, char** argv) {
   CLI::App app("Trains a diffusion model", "ddpm_train");
+  app.option_defaults()->take_last();  // scripts append their own flags to others'
   CommandLine command;
   add_options(app, command);
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
-  std::filesystem::path checkpoint;
-  if (command.resume) checkpoint = checkpoint_to_resume(configure(app, command, {}).out);
-  const TrainConfig config = configure(app, command, checkpoint);
+  const std::vector<Setting> given = given_settings(app, command);
+  const std::filesystem::path checkpoint = command.resume ? checkpoint_to_resume(given) : std::filesystem::path();
+  const TrainConfig config = configure(checkpoint, given);
   if (command.print_config) {
     fmt::print("{}", to_toml(config));
     return 0;

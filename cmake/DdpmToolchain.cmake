@@ -45,8 +45,12 @@ if(NOT DDPM_CUDA STREQUAL "OFF")
     endif()
     set(CMAKE_CUDA_RUNTIME_LIBRARY Static)   # one binary that also starts on a machine without a driver
     enable_language(CUDA)
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)   # CMake 3.25 does not know that nvcc takes C++20
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+    endif()
     set(CMAKE_CUDA_STANDARD 20)
     set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+    set(CMAKE_CUDA_EXTENSIONS OFF)
     find_package(CUDAToolkit REQUIRED)
     set(DDPM_HAVE_CUDA ON)
     message(STATUS "CUDA ${CUDAToolkit_VERSION}: GPU code is compiled for sm_${CMAKE_CUDA_ARCHITECTURES}")

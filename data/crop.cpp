@@ -29,6 +29,11 @@ ImageView center_square(const ImageView& image, int side) {
 }
 
 Image resize_and_crop_adm(const ImageView& image, Filter filter, int size) {
+  // Beyond this the resized image, of which only the middle is kept, would be huge.
+  constexpr int64_t kMaxAspect = 100;
+  if (std::max(image.width, image.height) > kMaxAspect * std::min(image.width, image.height))
+    throw_input("an image of {}x{} is too narrow for the crop 'adm': leave it out", image.width,
+                image.height);
   Image halved;
   ImageView current = image;
   while (std::min(current.width, current.height) >= 2 * size) {

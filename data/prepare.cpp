@@ -42,6 +42,14 @@ DatasetCard make_card(const ImageSource& source, const PrepareOptions& options, 
           .label_names = labels.names};
 }
 
+Image crop_image(const Image& image, int64_t index, const PrepareOptions& options, Filter filter) {
+  try {
+    return crop_and_resize(image, options.crop, filter, options.size);
+  } catch (const InputError& error) {
+    throw_input("image {} (counted from 0): {}", index, error.what());
+  }
+}
+
 // Calls consume(pixels of image i) for every image in order; false from it stops.
 template <typename Consume>
 bool for_each_prepared(const ImageSource& source, const PrepareOptions& options, int64_t count,
@@ -52,7 +60,7 @@ bool for_each_prepared(const ImageSource& source, const PrepareOptions& options,
     const std::shared_ptr<ImageReader> reader = source.open_reader();
     return [&options, filter, reader](int64_t i) {
       const Image image = with_channels(reader->read(i), options.channels);
-      return crop_and_resize(image, options.crop, filter, options.size);
+      return crop_image(image, i, options, filter);
     };
   });
   for (int64_t i = 0; i < count; ++i)

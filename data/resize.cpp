@@ -90,8 +90,8 @@ Taps make_taps(int source_size, int target_size, Filter filter) {
   std::vector<double> values(taps.width);
   for (int i = 0; i < target_size; ++i) {
     const double center = (i + 0.5) * scale;
-    const int first = std::max(0, static_cast<int>(center - support + 0.5));
-    const int count = std::min(source_size, static_cast<int>(center + support + 0.5)) - first;
+    const int first = std::max(0, static_cast<int>(std::floor(center - support + 0.5)));
+    const int count = std::min(source_size, static_cast<int>(std::floor(center + support + 0.5))) - first;
     double sum = 0;
     for (int k = 0; k < count; ++k) {
       values[k] = filter_value(filter, (k + first - center + 0.5) / stretch);

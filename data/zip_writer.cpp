@@ -110,7 +110,7 @@ void ZipWriter::add(const std::string& name, Content content) {
 
 void ZipWriter::commit() {
   if (zip_close(archive_.get()) == 0) {
-    archive_.release();  // zip_close has freed it
+    static_cast<void>(archive_.release());  // zip_close has freed it
     return;
   }
   for (const std::unique_ptr<Member>& member : members_)

@@ -48,30 +48,31 @@ struct DiffusionShape {
 // dataset (dataset_count, H, W, C) in 0..255; x0 = pixel / 127.5 - 1.
 // signal[t] = sqrt(alpha_bar_t), noise[t] = sqrt(1 - alpha_bar_t), both (T). *step is k above.
 // Writes x_t (N,H,W,C) and t (N), whole numbers; and where `index` is not null, which image of the data set (N).
-template <typename T>
+// T is the activations' type, M that of tables, times and losses.
+template <typename T, typename M = T>
 struct DiffuseArgs {
   const uint8_t* dataset;
-  const T* signal;
-  const T* noise;
+  const M* signal;
+  const M* noise;
   const int64_t* step;
   T* x_t;
-  T* t;
+  M* t;
   int64_t* index;
 };
 
 // image_loss[n] = weight[t] * (mean or sum over elements of (prediction - target)^2); weight (T), null: 1.
 // dprediction (N,H,W,C) = gradient of the mean over the batch of image_loss.
-template <typename T>
+template <typename T, typename M = T>
 struct LossArgs {
   const T* prediction;
   const uint8_t* dataset;
-  const T* signal;
-  const T* noise;
-  const T* weight;
-  const T* t;
+  const M* signal;
+  const M* noise;
+  const M* weight;
+  const M* t;
   const int64_t* step;
   T* dprediction;
-  T* image_loss;
+  M* image_loss;
 };
 
 inline Cost cost_of_diffuse(const DiffusionShape& s, int element_bytes) {

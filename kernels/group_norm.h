@@ -45,19 +45,20 @@ struct DropoutKey {
   const int64_t* step = nullptr;  // may be null where dropout is 0
 };
 
+// T is the activations' type, M that of parameters and statistics: float beside bf16, T itself in the reference.
 // x1, shift, bias, film may be null. mean and rstd (N, groups) are kept for the backward pass.
-template <typename T>
+template <typename T, typename M = T>
 struct GroupNormArgs {
   const T* x0;
   const T* x1;
   const T* shift;
-  const T* bias;
-  const T* gamma;
-  const T* beta;
+  const M* bias;
+  const M* gamma;
+  const M* beta;
   const T* film;
   T* y;
-  T* mean;
-  T* rstd;
+  M* mean;
+  M* rstd;
   DropoutKey dropout;
 };
 
@@ -65,26 +66,26 @@ struct GroupNormArgs {
 // that reach the same tensor by other ways are added here instead of in a pass of their own.
 // dgamma, dbeta, dbias (C) are accumulated (+=); dshift and dfilm (slices as in the forward pass) are overwritten.
 // dshift[n,c] = sum over pixels of the gradient of u, so the convolution's bias gradient is its sum over n.
-template <typename T>
+template <typename T, typename M = T>
 struct GroupNormBackwardArgs {
   const T* dy;
   const T* x0;
   const T* x1;
   const T* shift;
-  const T* bias;
-  const T* gamma;
-  const T* beta;
+  const M* bias;
+  const M* gamma;
+  const M* beta;
   const T* film;
-  const T* mean;
-  const T* rstd;
+  const M* mean;
+  const M* rstd;
   const T* dx0_addends[2];
   const T* dx1_addends[2];
   T* dx0;
   T* dx1;
   T* dshift;
-  T* dbias;
-  T* dgamma;
-  T* dbeta;
+  M* dbias;
+  M* dgamma;
+  M* dbeta;
   T* dfilm;
   DropoutKey dropout;
 };

@@ -43,26 +43,27 @@ struct SamplerStepShape {
 
 // Draws x ~ N(0, I) for images *first_image .. *first_image + n - 1. An image's noise depends on the seed and the
 // image's number alone, not on the batch. Sets t (N) to the first row's timestep.
-template <typename T>
+// T is the network's type, M that of the sampler's own state and tables.
+template <typename T, typename M = T>
 struct SamplerStartArgs {
-  const T* table;  // (steps, kSamplerColumns), the columns in SamplerCoefficients' order
+  const M* table;  // (steps, kSamplerColumns), the columns in SamplerCoefficients' order
   const int64_t* first_image;
-  T* x;              // (N,H,W,C): the sampler's state
+  M* x;              // (N,H,W,C): the sampler's state
   T* network_input;  // (N,H,W,C): x in the network's element type
-  T* t;              // (N)
+  M* t;              // (N)
 };
 
 // The update of row *index. Sets t to the next row's timestep (the last row leaves it) and network_input to x.
-template <typename T>
+template <typename T, typename M = T>
 struct SamplerStepArgs {
   const T* output;  // (N,H,W,C): the network's answer
-  const T* table;
+  const M* table;
   const int64_t* index;
   const int64_t* first_image;
-  T* x;
-  T* previous_x0;  // null where the method keeps none
+  M* x;
+  M* previous_x0;  // null where the method keeps none
   T* network_input;
-  T* t;
+  M* t;
 };
 
 inline Cost cost(const SamplerStepShape& s, int element_bytes) {

@@ -28,11 +28,11 @@ struct TimeEmbeddingShape {
   bool operator==(const TimeEmbeddingShape&) const = default;
 };
 
-// t (N), y (N, channels); frequencies null: sinusoidal.
-template <typename T>
+// t (N), y (N, channels); frequencies null: sinusoidal. M is the type of times and parameters, T of activations.
+template <typename T, typename M = T>
 struct TimeEmbeddingArgs {
-  const T* t;
-  const T* frequencies;
+  const M* t;
+  const M* frequencies;
   T* y;
 };
 

@@ -148,6 +148,8 @@ std::vector<ConfigOption> network_options() {
       option("network", "layers_per_block", MEMBER(network.layers_per_block), "residual blocks by level"),
       option("network", "attention_head_dim", MEMBER(network.attention_head_dim), "channels a head; 0: one head"),
       option("network", "norm_num_groups", MEMBER(network.norm_num_groups), "groups of the normalisation"),
+      option("network", "attn_norm_num_groups", MEMBER(network.attn_norm_num_groups),
+             "of the attention in the middle; 0: norm_num_groups, or none with scale_shift"),
       option("network", "norm_eps", MEMBER(network.norm_eps), "added to the variance"),
       choice("network", "time_embedding_order", kOrders, MEMBER(network.time_embedding_order), "of the sinusoids"),
       option("network", "freq_shift", MEMBER(network.freq_shift), "1: Ho et al., 0: OpenAI"),

@@ -54,7 +54,7 @@ class UnetBuilder {
     const std::string name = "down_blocks." + std::to_string(level);
     for (int j = 0; j < config_.layers_per_block; ++j) {
       h = resnet(name + ".resnets." + std::to_string(j), h, {}, channels(level));
-      if (config_.attention[index(level)]) h = attention(name + ".attentions." + std::to_string(j), h);
+      if (config_.attention[index(level)]) h = attention(name + ".attentions." + std::to_string(j), h, config_.norm_num_groups);
       skips_.push_back(h);
     }
     if (level + 1 < config_.levels()) {
@@ -66,7 +66,7 @@ class UnetBuilder {
 
   Feature mid_block(Feature h) {
     h = resnet("mid_block.resnets.0", h, {}, h.channels);
-    if (config_.mid_attention) h = attention("mid_block.attentions.0", h);
+    if (config_.mid_attention) h = attention("mid_block.attentions.0", h, mid_attention_groups());
     return resnet("mid_block.resnets.1", h, {}, h.channels);
   }
 
@@ -78,7 +78,7 @@ class UnetBuilder {
       const Feature skip = skips_.back();
       skips_.pop_back();
       h = resnet(name + ".resnets." + std::to_string(j), h, skip, channels(level));
-      if (config_.attention[index(level)]) h = attention(name + ".attentions." + std::to_string(j), h);
+      if (config_.attention[index(level)]) h = attention(name + ".attentions." + std::to_string(j), h, config_.norm_num_groups);
     }
     return level > 0 ? upsample(name + ".upsamplers.0.conv", h) : h;
   }
@@ -188,10 +188,16 @@ class UnetBuilder {
     return skip.buffer == kNoBuffer ? first : part(skip, x.channels, kNoBuffer, first);
   }
 
-  // norm -> q, k, v -> softmax(q k^T / sqrt d) v -> projection -> + x
-  Feature attention(const std::string& name, Feature x) {
+  // diffusers leaves the normalisation out with kScaleShift.
+  int mid_attention_groups() const {
+    if (config_.attn_norm_num_groups > 0) return config_.attn_norm_num_groups;
+    return config_.time_modulation == TimeModulation::kShift ? config_.norm_num_groups : 0;
+  }
+
+  // norm -> q, k, v -> softmax(q k^T / sqrt d) v -> projection -> + x. With 0 groups there is no normalisation.
+  Feature attention(const std::string& name, Feature x, int groups) {
     const int c = x.channels;
-    const Feature h = group_norm(name + ".group_norm", x, {}, {});
+    const Feature h = groups > 0 ? group_norm(name + ".group_norm", x, {}, {.groups = groups}) : x;
     const BufferId weights =
         program_.add_parameter(name + ".to_qkv.weight", {3 * c, 1, 1, c},
                                {weight(name + ".to_q.weight", {c, c}), weight(name + ".to_k.weight", {c, c}),
@@ -291,6 +297,7 @@ class UnetBuilder {
   }
 
   struct NormOptions {
+    int groups = 0;  // 0: norm_num_groups
     Activation activation = Activation::kNone;
     BufferId bias = kNoBuffer;
     TimeSlice shift{};
@@ -300,11 +307,12 @@ class UnetBuilder {
 
   Feature group_norm(const std::string& name, Feature x, Feature skip, const NormOptions& options) {
     const int c = x.channels + skip.channels;
+    const int groups = options.groups > 0 ? options.groups : config_.norm_num_groups;
     GroupNorm op{.shape = {.n = instance_.batch,
                            .pixels = x.pixels(),
                            .c0 = x.channels,
                            .c1 = skip.channels,
-                           .groups = config_.norm_num_groups,
+                           .groups = groups,
                            .eps = config_.norm_eps,
                            .activation = options.activation,
                            .shift_stride = options.shift.stride,
@@ -325,8 +333,8 @@ class UnetBuilder {
       op.seed = instance_.seed;
     }
     op.y = activation(name, {instance_.batch, x.size, x.size, c});
-    op.mean = statistics(name + ".mean");
-    op.rstd = statistics(name + ".rstd");
+    op.mean = statistics(name + ".mean", groups);
+    op.rstd = statistics(name + ".rstd", groups);
     program_.add(name, Phase::kForward, op);
     return {op.y, x.size, c};
   }
@@ -350,9 +358,8 @@ class UnetBuilder {
   BufferId activation(const std::string& name, Shape shape) {
     return program_.add_buffer(name, std::move(shape));
   }
-  BufferId statistics(const std::string& name) {
-    return program_.add_buffer(name, {instance_.batch, config_.norm_num_groups}, Role::kActivation,
-                               Element::kMaster);
+  BufferId statistics(const std::string& name, int groups) {
+    return program_.add_buffer(name, {instance_.batch, groups}, Role::kActivation, Element::kMaster);
   }
 
   NamedTensor weight(std::string name, Shape shape, bool almost_zero = false) const {
@@ -402,6 +409,14 @@ void validate(const UnetConfig& c) {
   if (c.in_channels < 1 || c.out_channels < 1) throw_input("in_channels and out_channels must be at least 1");
   if (c.layers_per_block < 1) throw_input("layers_per_block must be at least 1, not {}", c.layers_per_block);
   if (c.norm_num_groups < 1) throw_input("norm_num_groups must be at least 1, not {}", c.norm_num_groups);
+  if (c.attn_norm_num_groups < 0)
+    throw_input("attn_norm_num_groups must be at least 0, not {}", c.attn_norm_num_groups);
+  if (c.attention_head_dim < 0)
+    throw_input("attention_head_dim must be at least 0, not {}", c.attention_head_dim);
+  if (!(c.norm_eps > 0)) throw_input("norm_eps must be greater than 0, not {}", c.norm_eps);
+  constexpr int kMostLevels = 16;  // an image of 32768 pixels
+  if (levels > kMostLevels)
+    throw_input("block_out_channels: {} levels are more than the {} that are possible", levels, kMostLevels);
   const int factor = 1 << (levels - 1);
   if (c.image_size < factor || c.image_size % factor != 0)
     throw_input("an image of {} pixels cannot be halved {} times: choose a multiple of {}", c.image_size,
@@ -416,7 +431,13 @@ void validate(const UnetConfig& c) {
       throw_input("block_out_channels: {} is not a multiple of attention_head_dim ({})", width,
                   c.attention_head_dim);
   }
+  if (c.mid_attention && c.attn_norm_num_groups > 0 && c.block_out_channels.back() % c.attn_norm_num_groups != 0)
+    throw_input("block_out_channels: {} is not a multiple of attn_norm_num_groups ({})", c.block_out_channels.back(),
+                c.attn_norm_num_groups);
   if (c.block_out_channels[0] % 2 != 0) throw_input("block_out_channels must begin with an even number");
+  if (!(c.freq_shift < c.block_out_channels[0] / 2))  // the frequencies are exp(-ln(10000) i / (half - freq_shift))
+    throw_input("freq_shift = {}: it must be below half the first of block_out_channels ({})", c.freq_shift,
+                c.block_out_channels[0]);
 }
 
 BufferId build_unet(Program& program, const UnetConfig& config, const UnetInstance& instance) {

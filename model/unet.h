@@ -36,6 +36,8 @@ struct UnetConfig {
   int layers_per_block = 2;
   int attention_head_dim = 0;  // 0: one head as wide as the channels
   int norm_num_groups = 32;
+  // Of the attention in the middle alone. 0: norm_num_groups, or no normalisation at all with kScaleShift.
+  int attn_norm_num_groups = 0;
   double norm_eps = 1e-6;
   TimeEmbeddingOrder time_embedding_order = TimeEmbeddingOrder::kSinCos;
   double freq_shift = 1;

@@ -144,7 +144,7 @@ std::pair<SafetensorsView, Extent> parse_tensor(const std::string& name, const n
   if (end - begin != bytes)
     throw_input("{}: its shape and dtype make {} bytes, but its data_offsets {}", where, bytes, end - begin);
   view.bytes = data.subspan(begin, bytes);
-  return {std::move(view), {begin, end, name}};
+  return {std::move(view), Extent{begin, end, name}};
 }
 
 // The tensors must cover the data from its first byte to its last, each byte once.
@@ -228,8 +228,8 @@ std::vector<T> safetensors_values(const SafetensorsView& view, std::string_view 
       case SafetensorsType::kBool:
       case SafetensorsType::kU8:
         return convert_all<T>(view, load<uint8_t>);
-      case SafetensorsType::kI8:
-        return convert_all<T>(view, load<int8_t>);
+      case SafetensorsType::kI8:  // two's complement
+        return convert_all<T>(view, [](const uint8_t* p) { return (*p ^ 0x80) - 0x80; });
       case SafetensorsType::kI16:
         return convert_all<T>(view, load<int16_t>);
       case SafetensorsType::kU16:

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace ddpm {
@@ -31,7 +32,7 @@ std::string with_thousands(int64_t value) {
 
 // Rates below ten keep two digits.
 std::string format_rate(double rate) {
-  return rate < 10 ? fmt::format("{:.2f}", rate) : with_thousands(static_cast<int64_t>(rate + 0.5));
+  return rate < 10 ? fmt::format("{:.2f}", rate) : with_thousands(std::llround(rate));
 }
 
 double share_done(const ProgressOptions& options, int64_t done) {
@@ -56,7 +57,7 @@ std::string status(const ProgressOptions& options, const ProgressState& state) {
 }  // namespace
 
 std::string format_duration(double seconds) {
-  const auto whole = static_cast<int64_t>(std::max(seconds, 0.0) + 0.5);
+  const auto whole = std::llround(std::max(seconds, 0.0));
   if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }

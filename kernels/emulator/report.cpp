@@ -96,7 +96,7 @@ void Scheduler::report_missing_lane(const Thread& waiting) const {
 
 // Adds which thread it was to what the thread itself could say.
 void Scheduler::report_failure(const Thread& thread) {
-  acquire(&stream_.done_tag);
+  acquire(&stream_.done_tag);  // the thread's message is read here
   try {
     std::rethrow_exception(failure_);
   } catch (const EmulatorError& error) {

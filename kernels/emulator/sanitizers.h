@@ -30,10 +30,18 @@ inline constexpr bool kThreadSanitizer = true;
 // What happened before release(tag) happened before what follows acquire(tag).
 inline void acquire(void* tag) { __tsan_acquire(tag); }
 inline void release(void* tag) { __tsan_release(tag); }
+// The same in the name of a fiber that is suspended.
+inline void release_for(void* fiber, void* tag) {
+  void* self = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(fiber, __tsan_switch_to_fiber_no_sync);
+  __tsan_release(tag);
+  __tsan_switch_to_fiber(self, __tsan_switch_to_fiber_no_sync);
+}
 #else
 inline constexpr bool kThreadSanitizer = false;
 inline void acquire(void*) {}
 inline void release(void*) {}
+inline void release_for(void*, void*) {}
 #endif
 
 }  // namespace ddpm::emulator

@@ -53,13 +53,19 @@ Scheduler::Scheduler(StreamState& stream, StackPool& stacks, const LaunchConfig&
   }
 }
 
-Scheduler::~Scheduler() { current_thread = nullptr; }
+// Whatever comes next happens after the launch, also after one that failed and left threads waiting.
+Scheduler::~Scheduler() {
+  for (const Thread& thread : threads_)
+    if (thread.state == ThreadState::kAtBarrier || thread.state == ThreadState::kAtWarpOperation ||
+        thread.state == ThreadState::kReady)
+      release_for(thread.fiber.stack()->tsan_fiber, &stream_.done_tag);
+  acquire(&stream_.done_tag);
+}
 
 void Scheduler::run() {
   std::vector<size_t> blocks = numbers_below<size_t>(volume(config_.grid), stream_.options.order);
   if (stream_.options.order == ThreadOrder::kShuffled) std::shuffle(blocks.begin(), blocks.end(), random_);
   for (const size_t number : blocks) run_block(number);
-  acquire(&stream_.done_tag);
 }
 
 void Scheduler::run_block(size_t number) {

@@ -2,6 +2,9 @@
 #include "data/npy.h"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+
+#include <csignal>
 
 #include "data/npz.h"
 #include "data/zip_reader.h"
@@ -109,6 +112,25 @@ TEST(Npz, HoldsArraysAsNumpyStoresThem) {
   EXPECT_EQ(parse_npy<int32_t>(zip.read(1), "arr_1.npy").values, labels);
   // Stored, not compressed: the file is larger than its content.
   EXPECT_GT(std::filesystem::file_size(folder.path() / "samples.npz"), pixels.size());
+}
+
+// A limit on the size of files stands for a full disk.
+TEST(Npz, FullDiskIsAnErrorAndLeavesNothing) {
+  const TemporaryFolder folder;
+  const std::vector<uint8_t> pixels(size_t{200} * 1000 * 3);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit small{64 * 1024, before.rlim_max};
+  std::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const std::string error = input_error([&] {
+    write_npz(folder.path() / "a.npz",
+              {.pixels = pixels, .count = 1, .height = 200, .width = 1000, .channels = 3});
+  });
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, SIG_DFL);
+  EXPECT_THAT(error, HasSubstr("a.npz"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 TEST(Npz, UnwritableFolderIsAnError) {

@@ -17,6 +17,7 @@
 namespace ddpm {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 namespace fs = std::filesystem;
 
@@ -169,6 +170,13 @@ TEST(Prepare, OptionsOutOfRangeAreErrors) {
       input_error([&] { prepare_dataset(CountingSource(0), small_options(1), folder.path() / "a.npy"); }),
       HasSubstr("no images"));
   EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+TEST(Prepare, ImageThatDoesNotFitTheCropIsAnErrorThatCountsIt) {
+  PrepareOptions options = small_options(2);
+  options.crop = Crop::kDdim;
+  EXPECT_THAT(input_error([&] { prepare_in_memory(CountingSource(3), options); }),
+              AllOf(HasSubstr("image 0"), HasSubstr("10x8")));
 }
 
 TEST(Prepare, UnwritableFolderIsAnError) {

@@ -82,6 +82,12 @@ TEST(Crop, OtherSizeThanCelebaIsRefused) {
         testing::AllOf(testing::HasSubstr(std::string(crop_name(crop))), testing::HasSubstr("64x64")));
 }
 
+// Its height, resized with the width, would not fit an int.
+TEST(Crop, AdmRefusesAStripe) {
+  EXPECT_THAT(input_error([] { crop_and_resize(Image(1, 100000, 3), Crop::kAdm, Filter::kBicubic, 4096); }),
+              testing::HasSubstr("too narrow"));
+}
+
 TEST(Crop, UnknownNameIsRefused) {
   EXPECT_THAT(input_error([] { crop_from_name("face"); }), testing::HasSubstr("'face'"));
 }

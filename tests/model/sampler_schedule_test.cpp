@@ -73,6 +73,9 @@ TEST(SamplingTimesteps, FollowTheNamedSpacings) {
               ElementsAre(999, 899, 799, 699, 599, 499, 399, 299, 199, 99));
   EXPECT_THAT(sampling_timesteps(schedule, with_spacing(TimestepSpacing::kLinspace, 10)),
               ElementsAre(999, 888, 777, 666, 555, 444, 333, 222, 111, 0));
+  // NumPy rounds halves to even: 812.5 becomes 812, from which 1 is taken.
+  EXPECT_THAT(sampling_timesteps(schedule, with_spacing(TimestepSpacing::kTrailing, 16)),
+              ElementsAre(999, 937, 874, 811, 749, 687, 624, 561, 499, 437, 374, 311, 249, 187, 124, 61));
   // DDIM's code: linspace(0, sqrt(800), 10)^2, truncated.
   EXPECT_THAT(sampling_timesteps(schedule, with_spacing(TimestepSpacing::kQuadratic, 10)),
               ElementsAre(800, 632, 483, 355, 246, 158, 88, 39, 9, 0));
@@ -356,6 +359,7 @@ void expect_diffusers_trajectories(const std::string& family, SamplerMethod meth
     const SamplerOptions options = options_of(method, test);
     const std::vector<SamplerCoefficients> table = sampler_table(schedule_of(test["config"]), options);
     std::vector<int64_t> timesteps;
+    timesteps.reserve(table.size());
     for (const SamplerCoefficients& row : table) timesteps.push_back(static_cast<int64_t>(row.timestep));
     ASSERT_EQ(timesteps, expected.values<int64_t>(name + "/timesteps")) << name;
     // Both in double, and beta near 1 costs three digits. Where its last timestep is above 0, diffusers' DDPM

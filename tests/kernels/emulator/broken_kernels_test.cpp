@@ -8,8 +8,8 @@
 #include <numeric>
 #include <string>
 
+#include "tests/kernels/device_memory.h"
 #include "tests/kernels/emulator/broken/kernels.h"
-#include "tests/kernels/emulator/every_order.h"
 
 namespace ddpm {
 namespace {

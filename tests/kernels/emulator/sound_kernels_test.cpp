@@ -5,7 +5,7 @@
 #include <cstring>
 #include <numeric>
 
-#include "tests/kernels/emulator/every_order.h"
+#include "tests/kernels/device_memory.h"
 #include "tests/kernels/emulator/sound/kernels.h"
 
 namespace ddpm {
