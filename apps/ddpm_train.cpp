@@ -35,9 +35,12 @@ std::string flag_of(std::string key) {
 
 void add_options(CLI::App& app, CommandLine& command) {
   app.add_option("--config", command.config, "TOML file; flags win over it")->group("run");
-  app.add_flag("--resume", command.resume, "Go on from the newest checkpoint of --out, bit for bit")->group("run");
-  app.add_flag("--print-config", command.print_config, "Print the whole configuration as TOML and end")->group("run");
-  app.add_flag("--profile", command.profile, "Print the time of each kind of operation at the end")->group("run");
+  app.add_flag("--resume", command.resume, "Go on from the newest checkpoint of --out, bit for bit")
+      ->group("run");
+  app.add_flag("--print-config", command.print_config, "Print the whole configuration as TOML and end")
+      ->group("run");
+  app.add_flag("--profile", command.profile, "Print the time of each kind of operation at the end")
+      ->group("run");
   const TrainConfig defaults = make_train_config({});
   for (const ConfigOption& option : train_options())
     app.add_option(flag_of(option.key), command.given[option.key], option.help)
@@ -80,7 +83,9 @@ class RecentLoss {
     if (losses_.size() > kSteps) losses_.pop_front();
   }
   double mean() const {
-    return losses_.empty() ? 0 : std::accumulate(losses_.begin(), losses_.end(), 0.0) / static_cast<double>(losses_.size());
+    return losses_.empty()
+               ? 0
+               : std::accumulate(losses_.begin(), losses_.end(), 0.0) / static_cast<double>(losses_.size());
   }
   size_t steps() const { return losses_.size(); }
 
@@ -92,7 +97,10 @@ class RecentLoss {
 class TrainingRun {
  public:
   TrainingRun(const TrainConfig& config, const std::filesystem::path& checkpoint)
-      : config_(config), dataset_(Dataset::open(config.data)), trainer_(config, dataset_), folder_(config.out) {
+      : config_(config),
+        dataset_(Dataset::open(config.data)),
+        trainer_(config, dataset_),
+        folder_(config.out) {
     if (checkpoint.empty()) {
       folder_.begin(config);
       trainer_.initialise();
@@ -107,7 +115,9 @@ class TrainingRun {
     describe();
     if (profile) trainer_.measure_operations();
     const int64_t first = trainer_.step();
-    ProgressBar bar({.label = "training", .total = config_.steps, .first = first,
+    ProgressBar bar({.label = "training",
+                     .total = config_.steps,
+                     .first = first,
                      .items_per_step = static_cast<double>(config_.batch)});
     const auto begin = Clock::now();
     while (trainer_.step() < config_.steps && !interrupted()) {
@@ -127,9 +137,10 @@ class TrainingRun {
 
   void describe() const {
     const Program& program = trainer_.executor().program();
-    fmt::print(stderr, "{}: {:.1f} M parameters on {}; {} images of {}x{} ({}); run folder {}\n", config_.preset,
-               static_cast<double>(program.parameter_count()) / 1e6, device_name(resolve_device(config_.device)),
-               dataset_.count(), dataset_.height(), dataset_.width(), dataset_.card().source, config_.out);
+    fmt::print(stderr, "{}: {:.1f} M parameters on {}; {} images of {}x{} ({}); run folder {}\n",
+               config_.preset, static_cast<double>(program.parameter_count()) / 1e6,
+               device_name(resolve_device(config_.device)), dataset_.count(), dataset_.height(),
+               dataset_.width(), dataset_.card().source, config_.out);
   }
 
   void step(ProgressBar& bar) {
@@ -138,9 +149,10 @@ class TrainingRun {
     const int64_t step = trainer_.step();
     if (!now.finite()) {
       bar.clear();
-      throw Error(fmt::format("the loss is no finite number any more at step {} (loss {}, gradient norm {}); {}; try a "
-                              "smaller learning_rate, more warmup_steps or a smaller clip_norm",
-                              step, now.loss.mean(), now.gradient_norm.mean(), last_good_checkpoint()));
+      throw Error(fmt::format(
+          "the loss is no finite number any more at step {} (loss {}, gradient norm {}); {}; try a "
+          "smaller learning_rate, more warmup_steps or a smaller clip_norm",
+          step, now.loss.mean(), now.gradient_norm.mean(), last_good_checkpoint()));
     }
     recent_.add(now.loss.mean());
     metrics_.join(now);
@@ -181,9 +193,12 @@ class TrainingRun {
   void finish(int64_t steps, double seconds) {
     const std::filesystem::path curve = folder_.write_loss_curve();
     if (interrupted()) fmt::print(stderr, "interrupted: ");
-    fmt::print(stderr, "{} steps in {} ({:.1f} images/s); mean loss of the last {} steps {:.4f}; checkpoint of step {} in {}\n",
-               steps, format_duration(seconds), seconds > 0 ? static_cast<double>(steps * config_.batch) / seconds : 0.0,
-               recent_.steps(), recent_.mean(), saved_step_, config_.out);
+    fmt::print(stderr,
+               "{} steps in {} ({:.1f} images/s); mean loss of the last {} steps {:.4f}; checkpoint of step "
+               "{} in {}\n",
+               steps, format_duration(seconds),
+               seconds > 0 ? static_cast<double>(steps * config_.batch) / seconds : 0.0, recent_.steps(),
+               recent_.mean(), saved_step_, config_.out);
     if (!curve.empty()) fmt::print(stderr, "loss curve: {}\n", curve.string());
     if (interrupted()) fmt::print(stderr, "go on with: ddpm_train --out {} --resume\n", config_.out);
   }
@@ -206,7 +221,8 @@ int run(int argc, char** argv) {
   add_options(app, command);
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
   const std::vector<Setting> given = given_settings(app, command);
-  const std::filesystem::path checkpoint = command.resume ? checkpoint_to_resume(given) : std::filesystem::path();
+  const std::filesystem::path checkpoint =
+      command.resume ? checkpoint_to_resume(given) : std::filesystem::path();
   const TrainConfig config = configure(checkpoint, given);
   if (command.print_config) {
     fmt::print("{}", to_toml(config));

@@ -36,13 +36,15 @@ void print_operation_profile(const Executor& executor) {
     all_seconds += times[i].seconds;
   }
   std::vector<std::pair<std::string, Total>> rows(by_kind.begin(), by_kind.end());
-  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
-  fmt::print(stderr, "{:32} {:>8} {:>12} {:>7} {:>9} {:>8}\n", "operation", "runs", "ms", "share", "GFLOP/s", "GB/s");
+  std::sort(rows.begin(), rows.end(),
+            [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
+  fmt::print(stderr, "{:32} {:>8} {:>12} {:>7} {:>9} {:>8}\n", "operation", "runs", "ms", "share", "GFLOP/s",
+             "GB/s");
   for (const auto& [name, total] : rows) {
     if (total.runs == 0) continue;
-    fmt::print(stderr, "{:32} {:>8} {:>12.2f} {:>6.1f}% {:>9.1f} {:>8.1f}\n", name, total.runs, total.seconds * 1e3,
-               100 * total.seconds / all_seconds, total.cost.flops / total.seconds * 1e-9,
-               total.cost.bytes / total.seconds * 1e-9);
+    fmt::print(stderr, "{:32} {:>8} {:>12.2f} {:>6.1f}% {:>9.1f} {:>8.1f}\n", name, total.runs,
+               total.seconds * 1e3, 100 * total.seconds / all_seconds,
+               total.cost.flops / total.seconds * 1e-9, total.cost.bytes / total.seconds * 1e-9);
   }
 }
 

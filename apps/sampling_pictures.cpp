@@ -11,8 +11,10 @@ void SamplingPictures::add(int step, std::span<const float> x) {
   const int shown = static_cast<int>(moments_.size()), last = std::min(options_.moments - 1, options_.steps);
   if (options_.images == 0 || shown > last) return;
   if (step < options_.steps * shown / last) return;
-  const size_t elements = static_cast<size_t>(options_.images) * options_.size * options_.size * options_.channels;
-  moments_.push_back(to_images(x.first(std::min(elements, x.size())), options_.size, options_.size, options_.channels));
+  const size_t elements =
+      static_cast<size_t>(options_.images) * options_.size * options_.size * options_.channels;
+  moments_.push_back(
+      to_images(x.first(std::min(elements, x.size())), options_.size, options_.size, options_.channels));
 }
 
 Image SamplingPictures::strip() const {

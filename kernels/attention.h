@@ -9,7 +9,8 @@
 namespace ddpm {
 
 // Vaswani et al. 2017, eq. 1, for each image and head: y = softmax(q k^T / sqrt(d)) v.
-// qkv (N, L, 3C) holds q in channels [0,C), k in [C,2C), v in [2C,3C); head j owns channels [j d, (j+1) d) of each.
+// qkv (N, L, 3C) holds q in channels [0,C), k in [C,2C), v in [2C,3C); head j owns channels [j d, (j+1) d) of
+// each.
 struct AttentionShape {
   int n = 1;
   int length = 1;  // L = H*W

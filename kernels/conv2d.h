@@ -1,5 +1,5 @@
-// The 2-D convolution: its shape, arguments and cost. Implementations: kernels/reference/conv2d.cpp (plain loops),
-// runtime/onednn_conv2d.cpp (fast on the CPU). Depends on kernels/cost.h.
+// The 2-D convolution: its shape, arguments and cost. Implementations: kernels/reference/conv2d.cpp (plain
+// loops), runtime/onednn_conv2d.cpp (fast on the CPU). Depends on kernels/cost.h.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,8 @@ namespace ddpm {
 
 // Cross-correlation as deep learning means it, with zero padding:
 //   y[n,p,q,k] = bias[k] + residual[n,p,q,k]
-//              + sum over r,s,c of x[n, p*stride + r - pad_before, q*stride + s - pad_before, c] * weight[k,r,s,c]
+//              + sum over r,s,c of x[n, p*stride + r - pad_before, q*stride + s - pad_before, c] *
+//              weight[k,r,s,c]
 // x (N,H,W,C), weight (K,R,R,weight_channels), y (N,P,Q,K).
 struct Conv2dShape {
   int n = 1, h = 1, w = 1, c = 1;
@@ -20,8 +21,8 @@ struct Conv2dShape {
   int pad_before = 1;  // rows above and columns to the left
   int pad_after = 1;   // rows below and columns to the right; (0, 1) with stride 2 is DDPM's downsampling
   // The filter may be wider than the input: channels [weight_channel_begin, weight_channel_begin + c) of
-  // weight_channels are used. So a 1x1 convolution over a concatenation [a, b] is two convolutions, over a and
-  // over b, and the concatenation is never written.
+  // weight_channels are used. So a 1x1 convolution over a concatenation [a, b] is two convolutions, over a
+  // and over b, and the concatenation is never written.
   int weight_channels = 1;
   int weight_channel_begin = 0;
 

@@ -1,6 +1,6 @@
-// Both ends of a training step: `diffuse` makes the noisy input, `loss` judges the network's answer. The two draw
-// the same random numbers from the same counters, so the noise is never stored.
-// Implementation: kernels/reference/diffusion.cpp. Depends on kernels/{cost,random,permutation}.h.
+// Both ends of a training step: `diffuse` makes the noisy input, `loss` judges the network's answer. The two
+// draw the same random numbers from the same counters, so the noise is never stored. Implementation:
+// kernels/reference/diffusion.cpp. Depends on kernels/{cost,random,permutation}.h.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,8 @@
 
 namespace ddpm {
 
-// What the network is asked to predict. With a = sqrt(alpha_bar_t), s = sqrt(1 - alpha_bar_t), x_t = a x0 + s eps:
+// What the network is asked to predict. With a = sqrt(alpha_bar_t), s = sqrt(1 - alpha_bar_t), x_t = a x0 + s
+// eps:
 enum class Prediction : uint8_t {
   kEpsilon,   // eps: Ho et al. 2020
   kSample,    // x0
@@ -27,9 +28,9 @@ enum class LossReduction : uint8_t {
   kSum,   // sum over elements: DDIM's code
 };
 
-// The batch of a training step. Image j of step k stands at position p = k*n + j of the run's stream of images:
-// p / dataset_count is the epoch, and the epoch's order is a keyed permutation of the data set. All of an image's
-// random numbers are a function of (seed, p, element), so nothing depends on the batch's split.
+// The batch of a training step. Image j of step k stands at position p = k*n + j of the run's stream of
+// images: p / dataset_count is the epoch, and the epoch's order is a keyed permutation of the data set. All
+// of an image's random numbers are a function of (seed, p, element), so nothing depends on the batch's split.
 struct DiffusionShape {
   int n = 1, h = 1, w = 1, c = 3;
   int64_t dataset_count = 1;
@@ -47,8 +48,8 @@ struct DiffusionShape {
 
 // dataset (dataset_count, H, W, C) in 0..255; x0 = pixel / 127.5 - 1.
 // signal[t] = sqrt(alpha_bar_t), noise[t] = sqrt(1 - alpha_bar_t), both (T). *step is k above.
-// Writes x_t (N,H,W,C) and t (N), whole numbers; and where `index` is not null, which image of the data set (N).
-// T is the activations' type, M that of tables, times and losses.
+// Writes x_t (N,H,W,C) and t (N), whole numbers; and where `index` is not null, which image of the data set
+// (N). T is the activations' type, M that of tables, times and losses.
 template <typename T, typename M = T>
 struct DiffuseArgs {
   const uint8_t* dataset;

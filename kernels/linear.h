@@ -29,7 +29,8 @@ struct LinearArgs {
   T* y;
 };
 
-// dx = (dy W) f'(x) is overwritten (null: not wanted); dweight += dy^T f(x); dbias += sum of dy over n (null: none).
+// dx = (dy W) f'(x) is overwritten (null: not wanted); dweight += dy^T f(x); dbias += sum of dy over n (null:
+// none).
 template <typename T>
 struct LinearBackwardArgs {
   const T* dy;

@@ -41,9 +41,9 @@ struct SamplerStepShape {
   bool operator==(const SamplerStepShape&) const = default;
 };
 
-// Draws x ~ N(0, I) for images *first_image .. *first_image + n - 1. An image's noise depends on the seed and the
-// image's number alone, not on the batch. Sets t (N) to the first row's timestep.
-// T is the network's type, M that of the sampler's own state and tables.
+// Draws x ~ N(0, I) for images *first_image .. *first_image + n - 1. An image's noise depends on the seed and
+// the image's number alone, not on the batch. Sets t (N) to the first row's timestep. T is the network's
+// type, M that of the sampler's own state and tables.
 template <typename T, typename M = T>
 struct SamplerStartArgs {
   const M* table;  // (steps, kSamplerColumns), the columns in SamplerCoefficients' order
@@ -53,7 +53,8 @@ struct SamplerStartArgs {
   M* t;              // (N)
 };
 
-// The update of row *index. Sets t to the next row's timestep (the last row leaves it) and network_input to x.
+// The update of row *index. Sets t to the next row's timestep (the last row leaves it) and network_input to
+// x.
 template <typename T, typename M = T>
 struct SamplerStepArgs {
   const T* output;  // (N,H,W,C): the network's answer

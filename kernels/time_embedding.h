@@ -28,7 +28,8 @@ struct TimeEmbeddingShape {
   bool operator==(const TimeEmbeddingShape&) const = default;
 };
 
-// t (N), y (N, channels); frequencies null: sinusoidal. M is the type of times and parameters, T of activations.
+// t (N), y (N, channels); frequencies null: sinusoidal. M is the type of times and parameters, T of
+// activations.
 template <typename T, typename M = T>
 struct TimeEmbeddingArgs {
   const M* t;

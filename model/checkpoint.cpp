@@ -96,7 +96,8 @@ class Differences {
     std::string text;
     for (const auto& [kind, names] : lists_)
       text += fmt::format("; {} ({}): {}", kind, names.size(), fmt::join(names, ", "));
-    throw_input("{} does not hold this network's weights: it belongs to another configuration{}", file.string(), text);
+    throw_input("{} does not hold this network's weights: it belongs to another configuration{}",
+                file.string(), text);
   }
 
  private:
@@ -165,12 +166,13 @@ fs::path find_checkpoint(const fs::path& path) {
   if (fs::exists(path / "state.json")) return path;
   const fs::path folder = path / kFolder, latest = folder / kLatest;
   if (!fs::exists(latest))
-    throw_input("{} holds no checkpoint: give the folder of a run, or one of its checkpoints/step-*", path.string());
+    throw_input("{} holds no checkpoint: give the folder of a run, or one of its checkpoints/step-*",
+                path.string());
   std::string name = read_file(latest);
   while (!name.empty() && (name.back() == '\n' || name.back() == '\r')) name.pop_back();
   if (!fs::exists(folder / name / "state.json"))
-    throw_input("{} names '{}', which is no whole checkpoint: give one of {}/step-* instead", latest.string(), name,
-                folder.string());
+    throw_input("{} names '{}', which is no whole checkpoint: give one of {}/step-* instead", latest.string(),
+                name, folder.string());
   return folder / name;
 }
 
@@ -180,8 +182,8 @@ CheckpointState read_checkpoint_state(const fs::path& checkpoint) {
   try {
     const nlohmann::ordered_json json = nlohmann::ordered_json::parse(read_file(path));
     if (const int version = json.at("format_version"); version != kFormatVersion)
-      throw_input("{} has format version {}, but this program reads {}: use the version that wrote it", path.string(),
-                  version, kFormatVersion);
+      throw_input("{} has format version {}, but this program reads {}: use the version that wrote it",
+                  path.string(), version, kFormatVersion);
     state.step = json.at("step");
     state.dataset_hash = json.at("dataset_hash");
     state.dataset_count = json.at("dataset_count");
@@ -189,7 +191,8 @@ CheckpointState read_checkpoint_state(const fs::path& checkpoint) {
   } catch (const nlohmann::json::exception& error) {
     throw_input("{} is damaged: {}; take an older checkpoint", path.string(), error.what());
   }
-  if (state.step < 0) throw_input("{} is damaged: step {} is negative; take an older checkpoint", path.string(), state.step);
+  if (state.step < 0)
+    throw_input("{} is damaged: step {} is negative; take an older checkpoint", path.string(), state.step);
   return state;
 }
 
@@ -205,7 +208,8 @@ void restore_checkpoint(const fs::path& checkpoint, const TrainingProgram& buffe
 }
 
 std::vector<float> read_weights(const fs::path& checkpoint, WeightSource source, const Program& program) {
-  return read_arena(checkpoint / (source == WeightSource::kEma ? "ema.safetensors" : "model.safetensors"), program);
+  return read_arena(checkpoint / (source == WeightSource::kEma ? "ema.safetensors" : "model.safetensors"),
+                    program);
 }
 
 }  // namespace ddpm

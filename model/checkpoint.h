@@ -1,7 +1,8 @@
 // A training run on disk: everything that continues it bit for bit, in files that other tools read too.
 // Depends on model/{train_config,training_program,parameters}.h, runtime/{executor,safetensors}.h.
 //
-//   RUN/checkpoints/step-00000600/model.safetensors      weights, under diffusers' names and in PyTorch's order
+//   RUN/checkpoints/step-00000600/model.safetensors      weights, under diffusers' names and in PyTorch's
+//   order
 //                                 ema.safetensors        their moving average, likewise
 //                                 optimizer.safetensors  Adam's moments: "m.NAME", "v.NAME"
 //                                 state.json             step, data set, configuration
@@ -26,26 +27,31 @@ struct CheckpointState {
   std::vector<Setting> settings;  // of the run: model/train_config.h
 };
 
-// Writes the folder beside its final name and renames it, then points `latest` at it, then removes all but the
-// `keep` newest.
-void save_checkpoint(const std::filesystem::path& run, const CheckpointState& state, const TrainingProgram& buffers,
-                     const Executor& executor, int keep);
+// Writes the folder beside its final name and renames it, then points `latest` at it, then removes all but
+// the `keep` newest.
+void save_checkpoint(const std::filesystem::path& run, const CheckpointState& state,
+                     const TrainingProgram& buffers, const Executor& executor, int keep);
 
-// The checkpoint folder that a path means: itself, or the latest one of a run. InputError where there is none.
+// The checkpoint folder that a path means: itself, or the latest one of a run. InputError where there is
+// none.
 std::filesystem::path find_checkpoint(const std::filesystem::path& run_or_checkpoint);
 
 CheckpointState read_checkpoint_state(const std::filesystem::path& checkpoint);
 
-// Puts the weights, their average, the moments and the step where a training program has them. A file whose tensors
-// are not those of the program is an InputError that lists the missing, the unknown and the misshapen ones.
-void restore_checkpoint(const std::filesystem::path& checkpoint, const TrainingProgram& buffers, Executor& executor);
+// Puts the weights, their average, the moments and the step where a training program has them. A file whose
+// tensors are not those of the program is an InputError that lists the missing, the unknown and the misshapen
+// ones.
+void restore_checkpoint(const std::filesystem::path& checkpoint, const TrainingProgram& buffers,
+                        Executor& executor);
 
 enum class WeightSource : uint8_t { kEma, kRaw };
 
 // A network's weights from a checkpoint as the arena of `program`.
-std::vector<float> read_weights(const std::filesystem::path& checkpoint, WeightSource source, const Program& program);
+std::vector<float> read_weights(const std::filesystem::path& checkpoint, WeightSource source,
+                                const Program& program);
 
 // The tensors of a safetensors file whose names begin with `prefix` as the arena of `program`.
-std::vector<float> read_arena(const std::filesystem::path& file, const Program& program, const std::string& prefix = "");
+std::vector<float> read_arena(const std::filesystem::path& file, const Program& program,
+                              const std::string& prefix = "");
 
 }  // namespace ddpm

@@ -16,7 +16,8 @@ void for_each_element(const NamedTensor& tensor, size_t elements, const Copy& co
     for (size_t i = 0; i < elements; ++i) copy(i, i);
     return;
   }
-  const size_t k_count = tensor.shape[0], c_count = tensor.shape[1], pixels = tensor.shape[2] * tensor.shape[3];
+  const size_t k_count = tensor.shape[0], c_count = tensor.shape[1],
+               pixels = tensor.shape[2] * tensor.shape[3];
   for (size_t k = 0; k < k_count; ++k)
     for (size_t pixel = 0; pixel < pixels; ++pixel)
       for (size_t c = 0; c < c_count; ++c)
@@ -26,7 +27,8 @@ void for_each_element(const NamedTensor& tensor, size_t elements, const Copy& co
 double uniform_limit(const NamedTensor& tensor) {
   const Shape& shape = tensor.shape;
   const int64_t filter = shape.size() == 4 ? shape[2] * shape[3] : 1;
-  const double fan_in = static_cast<double>(tensor.initial.fan_in > 0 ? tensor.initial.fan_in : shape.at(1) * filter);
+  const double fan_in =
+      static_cast<double>(tensor.initial.fan_in > 0 ? tensor.initial.fan_in : shape.at(1) * filter);
   const double value = tensor.initial.value;
   if (tensor.initial.kind == InitialValue::Kind::kFanInUniform) return value / std::sqrt(fan_in);
   const double fan_out = static_cast<double>(shape[0] * filter);
@@ -40,7 +42,8 @@ void initialise(const NamedTensor& tensor, RandomKey key, std::span<float> value
     return;
   }
   if (initial.kind == InitialValue::Kind::kNormal) {
-    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(initial.value) * normal(key, 0, i);
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = static_cast<float>(initial.value) * normal(key, 0, i);
     return;
   }
   const double limit = uniform_limit(tensor);
@@ -54,7 +57,8 @@ void for_each_tensor(const Program& program, const std::function<void(const Name
   for (const Buffer& buffer : program.buffers()) {
     if (buffer.role != Role::kParameter) continue;
     const int64_t row_elements = element_count(buffer.shape) / buffer.shape[0];
-    for (const NamedTensor& tensor : buffer.tensors) visit(tensor, buffer.arena_offset + tensor.first_row * row_elements);
+    for (const NamedTensor& tensor : buffer.tensors)
+      visit(tensor, buffer.arena_offset + tensor.first_row * row_elements);
   }
 }
 

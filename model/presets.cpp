@@ -9,12 +9,13 @@ namespace {
 
 // Ho et al. 2020, CIFAR-10; diffusers: google/ddpm-cifar10-32.
 Preset ddpm_cifar10_32() {
-  return {.name = "ddpm-cifar10-32",
-          .summary = "35.7 M parameters, 32x32: Ho et al. 2020, google/ddpm-cifar10-32",
-          .network = {.image_size = 32,
-                      .block_out_channels = {128, 256, 256, 256},
-                      .attention = {false, true, false, false}},
-          .recipe = {.batch = 128, .learning_rate = 2e-4, .dropout = 0.1, .warmup_steps = 5000, .steps = 800000}};
+  return {
+      .name = "ddpm-cifar10-32",
+      .summary = "35.7 M parameters, 32x32: Ho et al. 2020, google/ddpm-cifar10-32",
+      .network = {.image_size = 32,
+                  .block_out_channels = {128, 256, 256, 256},
+                  .attention = {false, true, false, false}},
+      .recipe = {.batch = 128, .learning_rate = 2e-4, .dropout = 0.1, .warmup_steps = 5000, .steps = 800000}};
 }
 
 // Song, Meng & Ermon 2021 (DDIM), configs/celeba.yml.
@@ -45,13 +46,16 @@ Preset ddpm_celebahq_256() {
 
 // Small enough to train on two CPU cores within minutes; the same structure as the published networks.
 Preset tiny_32() {
-  return {.name = "tiny-32",
-          .summary = "1.9 M parameters, 32x32: for the CPU and for tests",
-          .network = {.image_size = 32,
-                      .block_out_channels = {32, 64, 64},
-                      .attention = {false, true, false}},
-          .recipe = {.batch = 16, .learning_rate = 4e-4, .warmup_steps = 100, .ema_decay = 0.999, .ema_ramp = true,
-                     .steps = 5000}};
+  return {
+      .name = "tiny-32",
+      .summary = "1.9 M parameters, 32x32: for the CPU and for tests",
+      .network = {.image_size = 32, .block_out_channels = {32, 64, 64}, .attention = {false, true, false}},
+      .recipe = {.batch = 16,
+                 .learning_rate = 4e-4,
+                 .warmup_steps = 100,
+                 .ema_decay = 0.999,
+                 .ema_ramp = true,
+                 .steps = 5000}};
 }
 
 // What scripts/demo.sh trains on the CPU in a few minutes.
@@ -63,7 +67,11 @@ Preset demo() {
                       .attention = {false, false, false},
                       .layers_per_block = 1,
                       .norm_num_groups = 8},
-          .recipe = {.batch = 16, .learning_rate = 1e-3, .warmup_steps = 100, .ema_decay = 0.995, .ema_ramp = true,
+          .recipe = {.batch = 16,
+                     .learning_rate = 1e-3,
+                     .warmup_steps = 100,
+                     .ema_decay = 0.995,
+                     .ema_ramp = true,
                      .steps = 1500}};
 }
 

@@ -57,7 +57,8 @@ void RunFolder::add_metrics(int64_t step, const TrainingMetrics& metrics, double
   line["step"] = step;
   line["loss"] = metrics.loss.mean();
   for (const RunningMean& quarter : metrics.loss_by_quarter)
-    line["loss_by_quarter_of_t"].push_back(quarter.count > 0 ? nlohmann::ordered_json(quarter.mean()) : nullptr);
+    line["loss_by_quarter_of_t"].push_back(quarter.count > 0 ? nlohmann::ordered_json(quarter.mean())
+                                                             : nullptr);
   line["gradient_norm"] = metrics.gradient_norm.mean();
   line["learning_rate"] = metrics.learning_rate;
   line["images_per_second"] = images_per_second;
@@ -81,7 +82,9 @@ std::filesystem::path RunFolder::write_loss_curve() const {
   }
   if (loss.points.size() < 2) return {};
   const std::filesystem::path file = path_ / "loss.svg";
-  write_line_chart_svg(file, {.title = "Training loss", .x_label = "step", .y_label = "loss", .y_scale = AxisScale::kLog}, {loss});
+  write_line_chart_svg(
+      file, {.title = "Training loss", .x_label = "step", .y_label = "loss", .y_scale = AxisScale::kLog},
+      {loss});
   return file;
 }
 

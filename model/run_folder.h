@@ -1,5 +1,5 @@
-// What a training run leaves behind besides its checkpoints: the configuration, the metrics, sample grids and the
-// loss curve. Depends on model/trainer.h, support/line_chart.h, data/grid.h.
+// What a training run leaves behind besides its checkpoints: the configuration, the metrics, sample grids and
+// the loss curve. Depends on model/trainer.h, support/line_chart.h, data/grid.h.
 //
 //   RUN/config.toml        every option as the run began
 //   RUN/metrics.jsonl      a line every log_every steps
@@ -24,8 +24,8 @@ class RunFolder {
 
   const std::filesystem::path& path() const { return path_; }
 
-  // A new run: writes config.toml and an empty metrics.jsonl. A folder that holds checkpoints is an InputError: it
-  // is another run's.
+  // A new run: writes config.toml and an empty metrics.jsonl. A folder that holds checkpoints is an
+  // InputError: it is another run's.
   void begin(const TrainConfig& config);
   // Goes on after `step`: later lines of metrics.jsonl are dropped, since those steps are done again.
   void resume(int64_t step);

@@ -1,10 +1,10 @@
 #include "model/train_config.h"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <sstream>
-#include <toml++/toml.h>
 
 #include "support/atomic_file.h"
 #include "support/enum_names.h"
@@ -14,9 +14,11 @@ namespace {
 
 using Kind = ConfigOption::Kind;
 
-constexpr EnumName<Prediction> kPredictions[] = {
-    {Prediction::kEpsilon, "epsilon"}, {Prediction::kSample, "sample"}, {Prediction::kVelocity, "v_prediction"}};
-constexpr EnumName<LossReduction> kReductions[] = {{LossReduction::kMean, "mean"}, {LossReduction::kSum, "sum"}};
+constexpr EnumName<Prediction> kPredictions[] = {{Prediction::kEpsilon, "epsilon"},
+                                                 {Prediction::kSample, "sample"},
+                                                 {Prediction::kVelocity, "v_prediction"}};
+constexpr EnumName<LossReduction> kReductions[] = {{LossReduction::kMean, "mean"},
+                                                   {LossReduction::kSum, "sum"}};
 constexpr EnumName<TimestepDraw> kDraws[] = {{TimestepDraw::kUniform, "uniform"},
                                              {TimestepDraw::kAntithetic, "antithetic"}};
 constexpr EnumName<TimeEmbeddingOrder> kOrders[] = {{TimeEmbeddingOrder::kSinCos, "sin_cos"},
@@ -62,15 +64,21 @@ void parse(const std::string& key, const std::string& text, bool& value) {
   value = text == "true";
 }
 void parse(const std::string&, const std::string& text, Device& value) { value = parse_device(text); }
-void parse(const std::string&, const std::string& text, BetaSchedule& value) { value = parse_beta_schedule(text); }
-void parse(const std::string&, const std::string& text, SamplerMethod& value) { value = parse_sampler_method(text); }
+void parse(const std::string&, const std::string& text, BetaSchedule& value) {
+  value = parse_beta_schedule(text);
+}
+void parse(const std::string&, const std::string& text, SamplerMethod& value) {
+  value = parse_sampler_method(text);
+}
 
 std::string format(const std::string& value) { return value; }
 std::string format(bool value) { return value ? "true" : "false"; }
 std::string format(int value) { return std::to_string(value); }
 std::string format(int64_t value) { return std::to_string(value); }
 std::string format(uint64_t value) { return std::to_string(value); }
-std::string format(double value) { return fmt::format("{}", value); }  // shortest text that reads back the same
+std::string format(double value) {
+  return fmt::format("{}", value);
+}  // shortest text that reads back the same
 std::string format(Device value) { return std::string(device_name(value)); }
 std::string format(BetaSchedule value) { return std::string(beta_schedule_name(value)); }
 std::string format(SamplerMethod value) { return std::string(sampler_method_name(value)); }
@@ -96,7 +104,8 @@ template <typename Value>
 constexpr Kind kind_of() {
   if constexpr (std::is_same_v<Value, bool>) return Kind::kBoolean;
   if constexpr (std::is_arithmetic_v<Value>) return Kind::kNumber;
-  if constexpr (std::is_same_v<Value, std::vector<int>> || std::is_same_v<Value, std::vector<bool>>) return Kind::kList;
+  if constexpr (std::is_same_v<Value, std::vector<int>> || std::is_same_v<Value, std::vector<bool>>)
+    return Kind::kList;
   return Kind::kText;
 }
 
@@ -104,7 +113,10 @@ constexpr Kind kind_of() {
 template <typename Access>
 ConfigOption option(const char* group, const char* key, const Access& access, const char* help) {
   using Value = std::decay_t<decltype(access(std::declval<TrainConfig&>()))>;
-  return {group, key, help, kind_of<Value>(),
+  return {group,
+          key,
+          help,
+          kind_of<Value>(),
           [access](const TrainConfig& config) { return format(access(config)); },
           [access, name = std::string(key)](TrainConfig& config, const std::string& text) {
             parse(name, text, access(config));
@@ -113,22 +125,28 @@ ConfigOption option(const char* group, const char* key, const Access& access, co
 
 // The same for an enum given by its table of names, which the help lists.
 template <typename Enum, size_t N, typename Access>
-ConfigOption choice(const char* group, const char* key, const EnumName<Enum> (&table)[N], const Access& access,
-                    const char* help) {
+ConfigOption choice(const char* group, const char* key, const EnumName<Enum> (&table)[N],
+                    const Access& access, const char* help) {
   std::string names;
   for (const auto& entry : table) names += (names.empty() ? "" : ", ") + std::string(entry.name);
-  return {group, key, fmt::format("{}: {}", help, names), Kind::kText,
-          [access, &table](const TrainConfig& config) { return std::string(enum_name(table, access(config))); },
-          [access, &table, name = std::string(key)](TrainConfig& config, const std::string& text) {
-            access(config) = parse_enum(table, name, text);
-          }};
+  return {
+      group,
+      key,
+      fmt::format("{}: {}", help, names),
+      Kind::kText,
+      [access, &table](const TrainConfig& config) { return std::string(enum_name(table, access(config))); },
+      [access, &table, name = std::string(key)](TrainConfig& config, const std::string& text) {
+        access(config) = parse_enum(table, name, text);
+      }};
 }
 
-#define MEMBER(path) [](auto& config) -> auto& { return config.path; }
+#define MEMBER(path) \
+  [](auto& config) -> auto& { return config.path; }
 
 std::vector<ConfigOption> run_options() {
   return {
-      option("run", "preset", MEMBER(preset), "network and recipe to start from; every other option overrides it"),
+      option("run", "preset", MEMBER(preset),
+             "network and recipe to start from; every other option overrides it"),
       option("run", "data", MEMBER(data), "data set, NAME.npy (see ddpm_data)"),
       option("run", "out", MEMBER(out), "folder of the run"),
       option("run", "steps", MEMBER(steps), "optimiser steps in all"),
@@ -142,19 +160,23 @@ std::vector<ConfigOption> network_options() {
   return {
       option("network", "image_size", MEMBER(network.image_size), "height and width in pixels"),
       option("network", "in_channels", MEMBER(network.in_channels), "of the images"),
-      option("network", "block_out_channels", MEMBER(network.block_out_channels), "channels by level, finest first"),
+      option("network", "block_out_channels", MEMBER(network.block_out_channels),
+             "channels by level, finest first"),
       option("network", "attention", MEMBER(network.attention), "true where a level has attention"),
       option("network", "mid_attention", MEMBER(network.mid_attention), "attention in the middle"),
       option("network", "layers_per_block", MEMBER(network.layers_per_block), "residual blocks by level"),
-      option("network", "attention_head_dim", MEMBER(network.attention_head_dim), "channels a head; 0: one head"),
+      option("network", "attention_head_dim", MEMBER(network.attention_head_dim),
+             "channels a head; 0: one head"),
       option("network", "norm_num_groups", MEMBER(network.norm_num_groups), "groups of the normalisation"),
       option("network", "attn_norm_num_groups", MEMBER(network.attn_norm_num_groups),
              "of the attention in the middle; 0: norm_num_groups, or none with scale_shift"),
       option("network", "norm_eps", MEMBER(network.norm_eps), "added to the variance"),
-      choice("network", "time_embedding_order", kOrders, MEMBER(network.time_embedding_order), "of the sinusoids"),
+      choice("network", "time_embedding_order", kOrders, MEMBER(network.time_embedding_order),
+             "of the sinusoids"),
       option("network", "freq_shift", MEMBER(network.freq_shift), "1: Ho et al., 0: OpenAI"),
       choice("network", "time_modulation", kModulations, MEMBER(network.time_modulation), "how time enters"),
-      choice("network", "downsampling", kDownsamplings, MEMBER(network.downsampling), "zeros of the stride-2 layers"),
+      choice("network", "downsampling", kDownsamplings, MEMBER(network.downsampling),
+             "zeros of the stride-2 layers"),
       choice("network", "initialisation", kInitialisations, MEMBER(network.initialisation), "of the weights"),
   };
 }
@@ -169,7 +191,8 @@ std::vector<ConfigOption> diffusion_options() {
       choice("diffusion", "prediction", kPredictions, MEMBER(prediction), "what the network predicts"),
       choice("diffusion", "loss_reduction", kReductions, MEMBER(loss_reduction), "over an image's elements"),
       choice("diffusion", "timestep_draw", kDraws, MEMBER(timestep_draw), "of a batch"),
-      option("diffusion", "horizontal_flip", MEMBER(horizontal_flip), "mirror each image with probability 1/2"),
+      option("diffusion", "horizontal_flip", MEMBER(horizontal_flip),
+             "mirror each image with probability 1/2"),
       option("diffusion", "dropout", MEMBER(dropout), "probability in the residual blocks"),
   };
 }
@@ -182,9 +205,11 @@ std::vector<ConfigOption> optimiser_options() {
       option("optimiser", "beta2", MEMBER(optimiser.beta2), "decay of Adam's second moment"),
       option("optimiser", "adam_eps", MEMBER(optimiser.eps), "added to the root of the second moment"),
       option("optimiser", "weight_decay", MEMBER(optimiser.weight_decay), "decoupled (AdamW)"),
-      option("optimiser", "clip_norm", MEMBER(optimiser.clip_norm), "largest norm of the gradient; 0: no clipping"),
+      option("optimiser", "clip_norm", MEMBER(optimiser.clip_norm),
+             "largest norm of the gradient; 0: no clipping"),
       option("optimiser", "ema_decay", MEMBER(optimiser.ema_decay), "of the averaged weights"),
-      option("optimiser", "ema_ramp", MEMBER(optimiser.ema_ramp), "at most (1 + step)/(10 + step) in the beginning"),
+      option("optimiser", "ema_ramp", MEMBER(optimiser.ema_ramp),
+             "at most (1 + step)/(10 + step) in the beginning"),
   };
 }
 
@@ -217,7 +242,8 @@ void apply_preset(const Preset& preset, TrainConfig& config) {
 }
 
 const ConfigOption* find_option(const std::vector<ConfigOption>& options, std::string_view key) {
-  const auto found = std::find_if(options.begin(), options.end(), [&](const auto& o) { return o.key == key; });
+  const auto found =
+      std::find_if(options.begin(), options.end(), [&](const auto& o) { return o.key == key; });
   return found == options.end() ? nullptr : &*found;
 }
 
@@ -246,9 +272,12 @@ std::string quoted(const std::string& text) {
 
 std::string toml_value(const ConfigOption& option, const std::string& text) {
   switch (option.kind) {
-    case Kind::kText: return quoted(text);
-    case Kind::kList: return "[" + text + "]";
-    default: return text;
+    case Kind::kText:
+      return quoted(text);
+    case Kind::kList:
+      return "[" + text + "]";
+    default:
+      return text;
   }
 }
 
@@ -265,7 +294,8 @@ void in_unit_interval(const char* key, double value) {
 
 std::vector<ConfigOption> train_options() {
   std::vector<ConfigOption> all;
-  for (auto options : {run_options(), network_options(), diffusion_options(), optimiser_options(), output_options()})
+  for (auto options :
+       {run_options(), network_options(), diffusion_options(), optimiser_options(), output_options()})
     all.insert(all.end(), options.begin(), options.end());
   return all;
 }
@@ -283,13 +313,16 @@ std::vector<Setting> read_settings(const std::filesystem::path& path) {
     const std::string place = fmt::format("{}:{}", path.string(), node.source().begin.line);
     const toml::table* table = node.as_table();
     if (table == nullptr)
-      throw_input("{}: '{}' stands outside of a table: put it under [run], [network], [diffusion], [optimiser] or [output]",
-                  place, group.str());
+      throw_input(
+          "{}: '{}' stands outside of a table: put it under [run], [network], [diffusion], [optimiser] or "
+          "[output]",
+          place, group.str());
     for (const auto& [key, value] : *table) {
       const std::string where = fmt::format("{}:{}", path.string(), value.source().begin.line);
       const ConfigOption* known = find_option(options, key.str());
       if (known == nullptr || known->group != group.str())
-        throw_input("{}: there is no option '{}' in [{}]: see ddpm_train --print-config", where, key.str(), group.str());
+        throw_input("{}: there is no option '{}' in [{}]: see ddpm_train --print-config", where, key.str(),
+                    group.str());
       settings.push_back({known->key, text_of(value, where)});
     }
   }

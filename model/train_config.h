@@ -1,5 +1,6 @@
 // Everything a training run is configured by: one table of options serves the TOML file, the command line,
-// --print-config and the checkpoint. Depends on model/{presets,noise_schedule,sampler_schedule}.h, runtime/device.h.
+// --print-config and the checkpoint. Depends on model/{presets,noise_schedule,sampler_schedule}.h,
+// runtime/device.h.
 #pragma once
 
 #include <cstdint>
@@ -63,12 +64,12 @@ struct Setting {
   std::string text;
 };
 
-// The settings of a TOML file: every key of every table must be an option in its own group. InputError with the
-// file, the line and the key otherwise.
+// The settings of a TOML file: every key of every table must be an option in its own group. InputError with
+// the file, the line and the key otherwise.
 std::vector<Setting> read_settings(const std::filesystem::path& toml);
 
-// Starts from the preset that the settings name (the last one that does), then applies them in order. The network
-// takes the preset's image size. Validated.
+// Starts from the preset that the settings name (the last one that does), then applies them in order. The
+// network takes the preset's image size. Validated.
 TrainConfig make_train_config(const std::vector<Setting>& settings);
 
 // All options and their values: as settings, and as a TOML file with each option's help above it.

@@ -15,13 +15,15 @@ TrainingOptions program_options(const TrainConfig& config, const Dataset& datase
   const UnetConfig& network = config.network;
   if (dataset.height() != network.image_size || dataset.width() != network.image_size ||
       dataset.channels() != network.in_channels)
-    throw_input("{} holds images of {}x{} with {} channels, but the network takes {}x{} with {}: prepare the data at that "
-                "size, or set image_size and in_channels",
-                config.data, dataset.height(), dataset.width(), dataset.channels(), network.image_size,
-                network.image_size, network.in_channels);
+    throw_input(
+        "{} holds images of {}x{} with {} channels, but the network takes {}x{} with {}: prepare the data at "
+        "that "
+        "size, or set image_size and in_channels",
+        config.data, dataset.height(), dataset.width(), dataset.channels(), network.image_size,
+        network.image_size, network.in_channels);
   if (dataset.count() < config.batch)
-    throw_input("{} holds {} images, fewer than one batch of {}: use a smaller batch or more images", config.data,
-                dataset.count(), config.batch);
+    throw_input("{} holds {} images, fewer than one batch of {}: use a smaller batch or more images",
+                config.data, dataset.count(), config.batch);
   return {.network = network,
           .batch = config.batch,
           .dataset_count = dataset.count(),
@@ -75,10 +77,12 @@ void Trainer::initialise() {
 void Trainer::restore(const std::filesystem::path& checkpoint) {
   const CheckpointState state = read_checkpoint_state(checkpoint);
   if (state.dataset_hash != dataset_.hash() || state.dataset_count != dataset_.count())
-    throw_input("{} was trained on other data ({} images, hash {}) than {} ({} images, hash {}): give the same file, or "
-                "start a new run",
-                checkpoint.string(), state.dataset_count, state.dataset_hash, config_.data, dataset_.count(),
-                dataset_.hash());
+    throw_input(
+        "{} was trained on other data ({} images, hash {}) than {} ({} images, hash {}): give the same file, "
+        "or "
+        "start a new run",
+        checkpoint.string(), state.dataset_count, state.dataset_hash, config_.data, dataset_.count(),
+        dataset_.hash());
   restore_checkpoint(checkpoint, buffers_, *executor_);
 }
 
@@ -108,13 +112,14 @@ std::vector<Image> Trainer::sample(const std::function<bool()>& goes_on) {
   std::vector<float> weights(static_cast<size_t>(executor_->program().parameter_elements()));
   executor_->read(buffers_.ema, weights);
   if (sampler_ == nullptr)
-    sampler_ = std::make_unique<Sampler>(GenerationOptions{.network = config_.network,
-                                                           .schedule = config_.schedule,
-                                                           .sampler = config_.sampler,
-                                                           .batch = std::min(config_.batch, config_.sample_count),
-                                                           .seed = config_.seed,
-                                                           .device = resolve_device(config_.device)},
-                                         weights);
+    sampler_ =
+        std::make_unique<Sampler>(GenerationOptions{.network = config_.network,
+                                                    .schedule = config_.schedule,
+                                                    .sampler = config_.sampler,
+                                                    .batch = std::min(config_.batch, config_.sample_count),
+                                                    .seed = config_.seed,
+                                                    .device = resolve_device(config_.device)},
+                                  weights);
   sampler_->set_parameters(weights);
   std::vector<Image> images;
   const int size = config_.network.image_size, batch = std::min(config_.batch, config_.sample_count);
@@ -123,7 +128,8 @@ std::vector<Image> Trainer::sample(const std::function<bool()>& goes_on) {
     const std::vector<float> values =
         sampler_->generate(first, count, [&](int, std::span<const float>) { return !goes_on || goes_on(); });
     if (values.empty()) return {};
-    for (Image& image : to_images(values, size, size, config_.network.in_channels)) images.push_back(std::move(image));
+    for (Image& image : to_images(values, size, size, config_.network.in_channels))
+      images.push_back(std::move(image));
   }
   return images;
 }

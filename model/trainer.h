@@ -1,6 +1,6 @@
-// Training, step by step: owns the program, the executor and the data's place in it. What a run looks like on disk is
-// model/checkpoint.h, what it prints is the app's business. Depends on model/{train_config,training_program}.h,
-// runtime/device.h, data/dataset.h.
+// Training, step by step: owns the program, the executor and the data's place in it. What a run looks like on
+// disk is model/checkpoint.h, what it prints is the app's business. Depends on
+// model/{train_config,training_program}.h, runtime/device.h, data/dataset.h.
 #pragma once
 
 #include <array>
@@ -42,7 +42,8 @@ struct TrainingMetrics {
 
 class Trainer {
  public:
-  // A data set that does not fit the network or the batch is an InputError. `dataset` must outlive the trainer.
+  // A data set that does not fit the network or the batch is an InputError. `dataset` must outlive the
+  // trainer.
   Trainer(const TrainConfig& config, const Dataset& dataset);
 
   int64_t step() const;  // optimiser steps done
@@ -58,7 +59,8 @@ class Trainer {
   // One optimiser step; what it was like joins `metrics`.
   void train_step(TrainingMetrics& metrics);
 
-  // Images 0 .. sample_count - 1 drawn with the averaged weights as they are now. Empty where `goes_on` said no.
+  // Images 0 .. sample_count - 1 drawn with the averaged weights as they are now. Empty where `goes_on` said
+  // no.
   std::vector<Image> sample(const std::function<bool()>& goes_on = {});
 
   // Switches the executor's clock on: see Executor::operation_times.

@@ -11,8 +11,8 @@ TrainingProgram training_program(const TrainingOptions& options) {
   Program& program = made.program;
   const Shape image{options.batch, size, size, network.in_channels};
 
-  made.dataset = program.add_buffer("dataset", {options.dataset_count, size, size, network.in_channels}, Role::kInput,
-                                    Element::kByte);
+  made.dataset = program.add_buffer("dataset", {options.dataset_count, size, size, network.in_channels},
+                                    Role::kInput, Element::kByte);
   made.signal = program.add_buffer("signal", {options.timesteps}, Role::kInput, Element::kMaster);
   made.noise = program.add_buffer("noise", {options.timesteps}, Role::kInput, Element::kMaster);
   made.step = program.add_buffer("step", {1}, Role::kState, Element::kIndex);
@@ -31,16 +31,31 @@ TrainingProgram training_program(const TrainingOptions& options) {
                                  .seed = options.seed};
   const BufferId x_t = program.add_buffer("x_t", image);
   program.add("diffuse", Phase::kForward,
-              Diffuse{.shape = diffusion, .dataset = made.dataset, .signal = made.signal, .noise = made.noise,
-                      .step = made.step, .x_t = x_t, .t = made.t});
-  const BufferId prediction =
-      build_unet(program, network, {.batch = options.batch, .x = x_t, .t = made.t, .dropout = options.dropout,
-                                    .step = made.step, .seed = options.seed});
+              Diffuse{.shape = diffusion,
+                      .dataset = made.dataset,
+                      .signal = made.signal,
+                      .noise = made.noise,
+                      .step = made.step,
+                      .x_t = x_t,
+                      .t = made.t});
+  const BufferId prediction = build_unet(program, network,
+                                         {.batch = options.batch,
+                                          .x = x_t,
+                                          .t = made.t,
+                                          .dropout = options.dropout,
+                                          .step = made.step,
+                                          .seed = options.seed});
   const BufferId dprediction = program.add_buffer("conv_out.gradient", program.shape(prediction));
   made.image_loss = program.add_buffer("image_loss", {options.batch}, Role::kState, Element::kMaster);
   program.add("loss", Phase::kForward,
-              Loss{.shape = diffusion, .prediction = prediction, .dataset = made.dataset, .signal = made.signal,
-                   .noise = made.noise, .t = made.t, .step = made.step, .dprediction = dprediction,
+              Loss{.shape = diffusion,
+                   .prediction = prediction,
+                   .dataset = made.dataset,
+                   .signal = made.signal,
+                   .noise = made.noise,
+                   .t = made.t,
+                   .step = made.step,
+                   .dprediction = dprediction,
                    .image_loss = made.image_loss});
 
   program.add("zero_gradients", Phase::kBackward, ZeroGradients{});
@@ -52,8 +67,13 @@ TrainingProgram training_program(const TrainingOptions& options) {
   made.ema = program.add_buffer("ema", arena, Role::kState, Element::kMaster);
   made.gradient_norm = program.add_buffer("gradient_norm", scalar, Role::kState, Element::kMaster);
   made.learning_rate = program.add_buffer("learning_rate", scalar, Role::kState, Element::kMaster);
-  AdamEma optimiser{.shape = options.optimiser, .step = made.step, .m = made.m, .v = made.v, .ema = made.ema,
-                    .gradient_norm = made.gradient_norm, .learning_rate = made.learning_rate};
+  AdamEma optimiser{.shape = options.optimiser,
+                    .step = made.step,
+                    .m = made.m,
+                    .v = made.v,
+                    .ema = made.ema,
+                    .gradient_norm = made.gradient_norm,
+                    .learning_rate = made.learning_rate};
   optimiser.shape.count = program.parameter_elements();
   program.add("adam_ema", Phase::kUpdate, optimiser);
   program.add("step", Phase::kUpdate, AdvanceCounter{made.step});

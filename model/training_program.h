@@ -27,13 +27,13 @@ struct TrainingOptions {
 // The program and the buffers that its user writes before the first step or reads after one.
 struct TrainingProgram {
   Program program;
-  BufferId dataset;        // bytes (dataset_count, H, W, C): to be bound
-  BufferId signal, noise;  // (T): sqrt(alpha_bar_t), sqrt(1 - alpha_bar_t)
-  BufferId step;           // counter: optimiser steps done
-  BufferId t;              // (N): the step's timesteps
-  BufferId image_loss;     // (N)
+  BufferId dataset;                       // bytes (dataset_count, H, W, C): to be bound
+  BufferId signal, noise;                 // (T): sqrt(alpha_bar_t), sqrt(1 - alpha_bar_t)
+  BufferId step;                          // counter: optimiser steps done
+  BufferId t;                             // (N): the step's timesteps
+  BufferId image_loss;                    // (N)
   BufferId gradient_norm, learning_rate;  // (1)
-  BufferId m, v, ema;      // (parameter_elements): laid out like the parameters
+  BufferId m, v, ema;                     // (parameter_elements): laid out like the parameters
 };
 
 TrainingProgram training_program(const TrainingOptions& options);

@@ -19,7 +19,8 @@ namespace {
 class AlignedBytes {
  public:
   explicit AlignedBytes(int64_t count)
-      : bytes_(static_cast<std::byte*>(::operator new(static_cast<size_t>(std::max<int64_t>(count, 1)), kAlignment))) {
+      : bytes_(static_cast<std::byte*>(
+            ::operator new(static_cast<size_t>(std::max<int64_t>(count, 1)), kAlignment))) {
     std::fill_n(bytes_, count, std::byte{0});
   }
   ~AlignedBytes() { ::operator delete(bytes_, kAlignment); }
@@ -36,7 +37,8 @@ class AlignedBytes {
 template <typename From, typename To>
 void convert(std::span<From> source, std::span<To> target) {
   DDPM_CHECK(source.size() == target.size());
-  std::transform(source.begin(), source.end(), target.begin(), [](From value) { return static_cast<To>(value); });
+  std::transform(source.begin(), source.end(), target.begin(),
+                 [](From value) { return static_cast<To>(value); });
 }
 
 }  // namespace
@@ -50,18 +52,23 @@ struct CpuExecutor<T>::Implementation {
         arena(plan.arena_bytes),
         parameters(program.parameter_elements() * int64_t{sizeof(T)}),
         gradients(program.parameter_elements() * int64_t{sizeof(T)}) {
-    for (size_t i = 0; i < program.buffers().size(); ++i) addresses.push_back(place(program.buffers()[i], plan.placements[i]));
+    for (size_t i = 0; i < program.buffers().size(); ++i)
+      addresses.push_back(place(program.buffers()[i], plan.placements[i]));
   }
 
   std::byte* place(const Buffer& buffer, const Placement& placement) {
     switch (buffer.role) {
-      case Role::kParameter: return parameters.data() + buffer.arena_offset * int64_t{sizeof(T)};
-      case Role::kParameterGradient: return gradients.data() + buffer.arena_offset * int64_t{sizeof(T)};
-      case Role::kActivation: return placement.offset < 0 ? nullptr : arena.data() + placement.offset;
+      case Role::kParameter:
+        return parameters.data() + buffer.arena_offset * int64_t{sizeof(T)};
+      case Role::kParameterGradient:
+        return gradients.data() + buffer.arena_offset * int64_t{sizeof(T)};
+      case Role::kActivation:
+        return placement.offset < 0 ? nullptr : arena.data() + placement.offset;
       case Role::kInput:
         if (buffer.element == Element::kByte) return nullptr;  // bind_bytes gives it an address
         [[fallthrough]];
-      case Role::kState: return persistent.emplace_back(std::make_unique<AlignedBytes>(placement.bytes))->data();
+      case Role::kState:
+        return persistent.emplace_back(std::make_unique<AlignedBytes>(placement.bytes))->data();
     }
     return nullptr;
   }
@@ -129,27 +136,27 @@ struct CpuExecutor<T>::Implementation {
   }
   void run(const GroupNormBackward& op) {
     const GroupNorm& forward = op.forward;
-    reference::group_norm_backward<T>(
-        forward.shape, {.dy = real(op.dy),
-                        .x0 = real(forward.x0),
-                        .x1 = real(forward.x1),
-                        .shift = column(forward.shift, forward.shift_column),
-                        .bias = real(forward.bias),
-                        .gamma = real(forward.gamma),
-                        .beta = real(forward.beta),
-                        .film = column(forward.film, forward.film_column),
-                        .mean = real(forward.mean),
-                        .rstd = real(forward.rstd),
-                        .dx0_addends = {real(op.dx0_addends[0]), real(op.dx0_addends[1])},
-                        .dx1_addends = {real(op.dx1_addends[0]), real(op.dx1_addends[1])},
-                        .dx0 = real(op.dx0),
-                        .dx1 = real(op.dx1),
-                        .dshift = column(op.dshift, forward.shift_column),
-                        .dbias = real(op.dbias),
-                        .dgamma = real(op.dgamma),
-                        .dbeta = real(op.dbeta),
-                        .dfilm = column(op.dfilm, forward.film_column),
-                        .dropout = {forward.seed, index(forward.step)}});
+    reference::group_norm_backward<T>(forward.shape,
+                                      {.dy = real(op.dy),
+                                       .x0 = real(forward.x0),
+                                       .x1 = real(forward.x1),
+                                       .shift = column(forward.shift, forward.shift_column),
+                                       .bias = real(forward.bias),
+                                       .gamma = real(forward.gamma),
+                                       .beta = real(forward.beta),
+                                       .film = column(forward.film, forward.film_column),
+                                       .mean = real(forward.mean),
+                                       .rstd = real(forward.rstd),
+                                       .dx0_addends = {real(op.dx0_addends[0]), real(op.dx0_addends[1])},
+                                       .dx1_addends = {real(op.dx1_addends[0]), real(op.dx1_addends[1])},
+                                       .dx0 = real(op.dx0),
+                                       .dx1 = real(op.dx1),
+                                       .dshift = column(op.dshift, forward.shift_column),
+                                       .dbias = real(op.dbias),
+                                       .dgamma = real(op.dgamma),
+                                       .dbeta = real(op.dbeta),
+                                       .dfilm = column(op.dfilm, forward.film_column),
+                                       .dropout = {forward.seed, index(forward.step)}});
   }
 
   void run(const Attention& op) {
@@ -167,7 +174,8 @@ struct CpuExecutor<T>::Implementation {
   }
 
   void run(const Linear& op) {
-    reference::linear<T>(op.shape, {real(op.x), real(op.weight), real(op.bias), real(op.residual), real(op.y)});
+    reference::linear<T>(op.shape,
+                         {real(op.x), real(op.weight), real(op.bias), real(op.residual), real(op.y)});
   }
   void run(const LinearBackward& op) {
     reference::linear_backward<T>(
@@ -234,7 +242,8 @@ struct CpuExecutor<T>::Implementation {
     const auto begin = std::chrono::steady_clock::now();
     std::visit([this](const auto& op) { run(op); }, program.operations()[position].operation);
     if (times.empty()) return;
-    times[position].seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    times[position].seconds +=
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     ++times[position].runs;
   }
 

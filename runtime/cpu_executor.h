@@ -1,5 +1,5 @@
-// The executor of the CPU: the reference kernels in float or double, with oneDNN for the convolutions and matrix
-// products in float. It is the oracle of the CUDA executor and what runs where there is no GPU.
+// The executor of the CPU: the reference kernels in float or double, with oneDNN for the convolutions and
+// matrix products in float. It is the oracle of the CUDA executor and what runs where there is no GPU.
 // Depends on runtime/executor.h and kernels/reference.
 #pragma once
 

@@ -8,7 +8,8 @@
 namespace ddpm {
 namespace {
 
-constexpr EnumName<Device> kDeviceNames[] = {{Device::kAuto, "auto"}, {Device::kCpu, "cpu"}, {Device::kCuda, "cuda"}};
+constexpr EnumName<Device> kDeviceNames[] = {
+    {Device::kAuto, "auto"}, {Device::kCpu, "cpu"}, {Device::kCuda, "cuda"}};
 
 }  // namespace
 

@@ -53,7 +53,9 @@ class Differentiator {
     }
   }
 
-  bool needs_gradient(BufferId buffer) const { return buffer != kNoBuffer && needs_gradient_.contains(buffer); }
+  bool needs_gradient(BufferId buffer) const {
+    return buffer != kNoBuffer && needs_gradient_.contains(buffer);
+  }
 
   BufferId new_gradient(BufferId buffer) {
     return program_.add_buffer(program_.buffer(buffer).name + ".gradient", program_.shape(buffer));
@@ -79,9 +81,9 @@ class Differentiator {
     }
   }
 
-  // An operation is about to write a gradient of `buffer`: takes what had arrived there into `addends` (as many as
-  // the operation can add; none: it joins the others) and returns the buffer to write. kNoBuffer where no gradient
-  // is needed.
+  // An operation is about to write a gradient of `buffer`: takes what had arrived there into `addends` (as
+  // many as the operation can add; none: it joins the others) and returns the buffer to write. kNoBuffer
+  // where no gradient is needed.
   BufferId contribute(BufferId buffer, std::span<BufferId> addends) {
     if (!needs_gradient(buffer)) return kNoBuffer;
     std::vector<BufferId>& gradients = arrived_[buffer];

@@ -17,8 +17,9 @@ struct OperationTime {
   int64_t runs = 0;
 };
 
-// Owns all memory of a program. Host values are float and int64 whatever the device's precision; sizes must be the
-// buffer's (LogicError otherwise). Values of activations are defined only while they live: see MemoryPlan.
+// Owns all memory of a program. Host values are float and int64 whatever the device's precision; sizes must
+// be the buffer's (LogicError otherwise). Values of activations are defined only while they live: see
+// MemoryPlan.
 class Executor {
  public:
   virtual ~Executor() = default;

@@ -62,13 +62,14 @@ class Planner {
       }
   }
 
-  // Whether `written` may take over the memory of the operand it may share with: that one's life must end at this
-  // operation, and no other operand of the operation may be the same buffer.
+  // Whether `written` may take over the memory of the operand it may share with: that one's life must end at
+  // this operation, and no other operand of the operation may be the same buffer.
   bool takes_over(const Operand& written, const Operands& all, int index) {
     const BufferId source = written.may_share;
     if (source == kNoBuffer || !is_planned(source) || placement(source).last != index) return false;
     if (placement(source).bytes != placement(written.buffer).bytes) return false;
-    return std::count_if(all.begin(), all.end(), [&](const Operand& operand) { return operand.buffer == source; }) == 1;
+    return std::count_if(all.begin(), all.end(),
+                         [&](const Operand& operand) { return operand.buffer == source; }) == 1;
   }
 
   void make_blocks() {
@@ -114,7 +115,8 @@ class Planner {
     std::vector<int64_t> alive(program_.operations().size(), 0);
     for (const Block& block : blocks_) {
       plan_.arena_bytes = std::max(plan_.arena_bytes, block.offset + block.bytes);
-      for (int index = block.first; index <= block.last; ++index) alive[static_cast<size_t>(index)] += block.bytes;
+      for (int index = block.first; index <= block.last; ++index)
+        alive[static_cast<size_t>(index)] += block.bytes;
     }
     if (!alive.empty()) plan_.lower_bound = *std::max_element(alive.begin(), alive.end());
     for (size_t i = 0; i < block_of_.size(); ++i) {
@@ -132,6 +134,8 @@ class Planner {
 
 }  // namespace
 
-MemoryPlan plan_memory(const Program& program, const Precision& precision) { return Planner(program, precision).plan(); }
+MemoryPlan plan_memory(const Program& program, const Precision& precision) {
+  return Planner(program, precision).plan();
+}
 
 }  // namespace ddpm

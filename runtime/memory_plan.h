@@ -1,5 +1,5 @@
-// Where each activation of a Program lies: lifetimes turned into offsets of one arena, once, before anything runs.
-// Depends on runtime/program.h.
+// Where each activation of a Program lies: lifetimes turned into offsets of one arena, once, before anything
+// runs. Depends on runtime/program.h.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,14 @@ struct Precision {
 
   int bytes(Element element) const {
     switch (element) {
-      case Element::kReal: return real;
-      case Element::kMaster: return master;
-      case Element::kByte: return 1;
-      case Element::kIndex: return 8;
+      case Element::kReal:
+        return real;
+      case Element::kMaster:
+        return master;
+      case Element::kByte:
+        return 1;
+      case Element::kIndex:
+        return 8;
     }
     return 0;
   }
@@ -37,12 +41,13 @@ struct MemoryPlan {
   std::vector<Placement> placements;  // by BufferId
   int64_t arena_bytes = 0;            // with reuse
   int64_t bytes_without_reuse = 0;
-  int64_t lower_bound = 0;            // the most that lives at one operation: no arena can be smaller
-  int shared_in_place = 0;            // buffers that took over another's memory (Operand::may_share)
+  int64_t lower_bound = 0;  // the most that lives at one operation: no arena can be smaller
+  int shared_in_place = 0;  // buffers that took over another's memory (Operand::may_share)
 };
 
-// Greedy by size (Pisarchyk & Lee 2020, "Efficient Memory Management for Deep Neural Net Inference"): the largest
-// buffer first, each at the lowest offset that is free for its whole life. Offsets are multiples of 256 bytes.
+// Greedy by size (Pisarchyk & Lee 2020, "Efficient Memory Management for Deep Neural Net Inference"): the
+// largest buffer first, each at the lowest offset that is free for its whole life. Offsets are multiples of
+// 256 bytes.
 MemoryPlan plan_memory(const Program& program, const Precision& precision);
 
 }  // namespace ddpm

@@ -18,8 +18,15 @@ using dnnl::memory;
 using Tag = memory::format_tag;
 using Type = memory::data_type;
 
-enum class Direction : int { kForward, kForwardWithBias, kAccumulate, kAccumulateWithBias, kBackwardData, kBackwardWeight,
-                             kBackwardWeightWithBias };
+enum class Direction : int {
+  kForward,
+  kForwardWithBias,
+  kAccumulate,
+  kAccumulateWithBias,
+  kBackwardData,
+  kBackwardWeight,
+  kBackwardWeightWithBias
+};
 
 // A compiled convolution, the layout in which it wants its weights, and the reorder to or from ours.
 struct Convolution {
@@ -32,8 +39,18 @@ struct Convolution {
 using ConvolutionKey = std::array<int, 12>;
 
 ConvolutionKey key_of(const Conv2dShape& s, Direction direction) {
-  return {s.n,      s.h,          s.w,         s.c,               s.k,                    s.filter,
-          s.stride, s.pad_before, s.pad_after, s.weight_channels, s.weight_channel_begin, static_cast<int>(direction)};
+  return {s.n,
+          s.h,
+          s.w,
+          s.c,
+          s.k,
+          s.filter,
+          s.stride,
+          s.pad_before,
+          s.pad_after,
+          s.weight_channels,
+          s.weight_channel_begin,
+          static_cast<int>(direction)};
 }
 
 memory::desc image(int n, int c, int h, int w) { return {{n, c, h, w}, Type::f32, Tag::nhwc}; }
@@ -51,9 +68,7 @@ memory::desc matrices(const AttentionShape& s, memory::dim rows, memory::dim col
 
 void* data(const float* pointer) { return const_cast<float*>(pointer); }
 
-void add_in_place(int64_t count, const float* addend, float* sum) {
-  reference::add(count, sum, addend, sum);
-}
+void add_in_place(int64_t count, const float* addend, float* sum) { reference::add(count, sum, addend, sum); }
 
 }  // namespace
 
@@ -82,8 +97,10 @@ struct OnednnProducts::Implementation {
     return attributes;
   }
 
-  dnnl::convolution_forward::primitive_desc forward_descriptor(const Conv2dShape& s, Direction direction) const {
-    const memory::dims strides{s.stride, s.stride}, before{s.pad_before, s.pad_before}, after{s.pad_after, s.pad_after};
+  dnnl::convolution_forward::primitive_desc forward_descriptor(const Conv2dShape& s,
+                                                               Direction direction) const {
+    const memory::dims strides{s.stride, s.stride}, before{s.pad_before, s.pad_before},
+        after{s.pad_after, s.pad_after};
     const memory::desc any_weight({s.k, s.c, s.filter, s.filter}, Type::f32, Tag::any);
     const memory::desc bias_vector({s.k}, Type::f32, Tag::a);
     const memory::desc x = ::ddpm::image(s.n, s.c, s.h, s.w), y = ::ddpm::image(s.n, s.k, s.p(), s.q());
@@ -95,11 +112,14 @@ struct OnednnProducts::Implementation {
     }
     constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
     constexpr auto kKind = dnnl::prop_kind::forward_training;
-    const bool with_bias = direction == Direction::kForwardWithBias || direction == Direction::kAccumulateWithBias ||
+    const bool with_bias = direction == Direction::kForwardWithBias ||
+                           direction == Direction::kAccumulateWithBias ||
                            direction == Direction::kBackwardWeightWithBias;
     const auto descriptor =
-        with_bias ? dnnl::convolution_forward::desc(kKind, kAlgorithm, x, any_weight, bias_vector, y, strides, before, after)
-                  : dnnl::convolution_forward::desc(kKind, kAlgorithm, x, any_weight, y, strides, before, after);
+        with_bias
+            ? dnnl::convolution_forward::desc(kKind, kAlgorithm, x, any_weight, bias_vector, y, strides,
+                                              before, after)
+            : dnnl::convolution_forward::desc(kKind, kAlgorithm, x, any_weight, y, strides, before, after);
     return {descriptor, attributes, engine};
   }
 
@@ -118,13 +138,14 @@ struct OnednnProducts::Implementation {
   }
 
   Convolution make_backward_data(const Conv2dShape& s) const {
-    const memory::dims strides{s.stride, s.stride}, before{s.pad_before, s.pad_before}, after{s.pad_after, s.pad_after};
+    const memory::dims strides{s.stride, s.stride}, before{s.pad_before, s.pad_before},
+        after{s.pad_after, s.pad_after};
     const memory::desc any_weight({s.k, s.c, s.filter, s.filter}, Type::f32, Tag::any);
     const dnnl::convolution_backward_data::desc descriptor(
         dnnl::algorithm::convolution_direct, ::ddpm::image(s.n, s.c, s.h, s.w), any_weight,
         ::ddpm::image(s.n, s.k, s.p(), s.q()), strides, before, after);
-    const dnnl::convolution_backward_data::primitive_desc primitive(descriptor, user_scratchpad(), engine,
-                                                                    forward_descriptor(s, Direction::kForward));
+    const dnnl::convolution_backward_data::primitive_desc primitive(
+        descriptor, user_scratchpad(), engine, forward_descriptor(s, Direction::kForward));
     Convolution made{.primitive = dnnl::convolution_backward_data(primitive),
                      .x = primitive.diff_src_desc(),
                      .weight = primitive.weights_desc(),
@@ -138,14 +159,16 @@ struct OnednnProducts::Implementation {
   }
 
   Convolution make_backward_weight(const Conv2dShape& s, Direction direction) const {
-    const memory::dims strides{s.stride, s.stride}, before{s.pad_before, s.pad_before}, after{s.pad_after, s.pad_after};
+    const memory::dims strides{s.stride, s.stride}, before{s.pad_before, s.pad_before},
+        after{s.pad_after, s.pad_after};
     const memory::desc any_weight({s.k, s.c, s.filter, s.filter}, Type::f32, Tag::any);
     const memory::desc bias_vector({s.k}, Type::f32, Tag::a);
     const memory::desc x = ::ddpm::image(s.n, s.c, s.h, s.w), y = ::ddpm::image(s.n, s.k, s.p(), s.q());
     constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
     const auto descriptor =
         direction == Direction::kBackwardWeightWithBias
-            ? dnnl::convolution_backward_weights::desc(kAlgorithm, x, any_weight, bias_vector, y, strides, before, after)
+            ? dnnl::convolution_backward_weights::desc(kAlgorithm, x, any_weight, bias_vector, y, strides,
+                                                       before, after)
             : dnnl::convolution_backward_weights::desc(kAlgorithm, x, any_weight, y, strides, before, after);
     const dnnl::convolution_backward_weights::primitive_desc primitive(descriptor, user_scratchpad(), engine,
                                                                        forward_descriptor(s, direction));
@@ -169,15 +192,20 @@ struct OnednnProducts::Implementation {
     const ConvolutionKey key = key_of(s, direction);
     const auto known = convolutions.find(key);
     if (known != convolutions.end()) return known->second;
-    Convolution made = direction == Direction::kBackwardData ? make_backward_data(s)
-                       : direction == Direction::kBackwardWeight || direction == Direction::kBackwardWeightWithBias
-                           ? make_backward_weight(s, direction)
-                           : make_forward(s, direction);
+    Convolution made =
+        direction == Direction::kBackwardData ? make_backward_data(s)
+        : direction == Direction::kBackwardWeight || direction == Direction::kBackwardWeightWithBias
+            ? make_backward_weight(s, direction)
+            : make_forward(s, direction);
     return convolutions.emplace(key, std::move(made)).first->second;
   }
 
-  memory at(const memory::desc& descriptor, const float* pointer) { return {descriptor, engine, data(pointer)}; }
-  memory scratchpad(const Convolution& c) { return at(c.scratchpad, reserve(workspace, c.scratchpad.get_size())); }
+  memory at(const memory::desc& descriptor, const float* pointer) {
+    return {descriptor, engine, data(pointer)};
+  }
+  memory scratchpad(const Convolution& c) {
+    return at(c.scratchpad, reserve(workspace, c.scratchpad.get_size()));
+  }
 
   // Our filter in the primitive's layout.
   memory reordered_weight(const Conv2dShape& s, const Convolution& c, const float* weight) {
@@ -191,8 +219,10 @@ struct OnednnProducts::Implementation {
   void multiply(const memory::desc& a, const float* a_data, const memory::desc& b, const float* b_data,
                 const memory::desc& c, float* c_data) {
     const dnnl::matmul::primitive_desc descriptor(dnnl::matmul::desc(a, b, c), engine);
-    dnnl::matmul(descriptor).execute(
-        stream, {{DNNL_ARG_SRC, at(a, a_data)}, {DNNL_ARG_WEIGHTS, at(b, b_data)}, {DNNL_ARG_DST, at(c, c_data)}});
+    dnnl::matmul(descriptor)
+        .execute(stream, {{DNNL_ARG_SRC, at(a, a_data)},
+                          {DNNL_ARG_WEIGHTS, at(b, b_data)},
+                          {DNNL_ARG_DST, at(c, c_data)}});
     stream.wait();
   }
 };
@@ -205,8 +235,9 @@ void OnednnProducts::conv2d(const Conv2dShape& shape, const Conv2dArgs<float>& a
   if (args.residual != nullptr && args.residual != args.y)
     std::copy_n(args.residual, shape.y_elements(), args.y);
   const Direction direction =
-      args.residual != nullptr ? (args.bias != nullptr ? Direction::kAccumulateWithBias : Direction::kAccumulate)
-                               : (args.bias != nullptr ? Direction::kForwardWithBias : Direction::kForward);
+      args.residual != nullptr
+          ? (args.bias != nullptr ? Direction::kAccumulateWithBias : Direction::kAccumulate)
+          : (args.bias != nullptr ? Direction::kForwardWithBias : Direction::kForward);
   const Convolution& c = self.convolution(shape, direction);
   std::unordered_map<int, memory> arguments{{DNNL_ARG_SRC, self.at(c.x, args.x)},
                                             {DNNL_ARG_WEIGHTS, self.reordered_weight(shape, c, args.weight)},
@@ -217,7 +248,8 @@ void OnednnProducts::conv2d(const Conv2dShape& shape, const Conv2dArgs<float>& a
   self.stream.wait();
 }
 
-void OnednnProducts::conv2d_backward_data(const Conv2dShape& shape, const Conv2dBackwardDataArgs<float>& args) {
+void OnednnProducts::conv2d_backward_data(const Conv2dShape& shape,
+                                          const Conv2dBackwardDataArgs<float>& args) {
   Implementation& self = *implementation_;
   const Convolution& c = self.convolution(shape, Direction::kBackwardData);
   const bool in_place = args.residual == args.dx;  // oneDNN's backward convolutions cannot accumulate
@@ -230,7 +262,8 @@ void OnednnProducts::conv2d_backward_data(const Conv2dShape& shape, const Conv2d
   if (args.residual != nullptr) add_in_place(shape.x_elements(), in_place ? dx : args.residual, args.dx);
 }
 
-void OnednnProducts::conv2d_backward_weight(const Conv2dShape& shape, const Conv2dBackwardWeightArgs<float>& args) {
+void OnednnProducts::conv2d_backward_weight(const Conv2dShape& shape,
+                                            const Conv2dBackwardWeightArgs<float>& args) {
   Implementation& self = *implementation_;
   const Convolution& c = self.convolution(
       shape, args.dbias != nullptr ? Direction::kBackwardWeightWithBias : Direction::kBackwardWeight);
@@ -279,8 +312,9 @@ void OnednnProducts::attention(const AttentionShape& s, const AttentionArgs<floa
   const auto scores = matrices(s, length, length, {s.heads * length * length, length * length, length, 1});
   const auto in_y = matrices(s, length, d, {length * channels, d, channels, 1});
   implementation_->multiply(in_qkv, q, in_qkv_transposed, k, scores, args.probabilities);
-  reference::softmax<float>({.rows = int64_t{s.n} * s.heads * s.length, .length = s.length, .scale = 1 / std::sqrt(double(d))},
-                            {args.probabilities, args.probabilities});
+  reference::softmax<float>(
+      {.rows = int64_t{s.n} * s.heads * s.length, .length = s.length, .scale = 1 / std::sqrt(double(d))},
+      {args.probabilities, args.probabilities});
   implementation_->multiply(scores, args.probabilities, in_qkv, v, in_y, args.y);
 }
 
@@ -291,7 +325,8 @@ void OnednnProducts::attention_backward(const AttentionShape& s, const Attention
   const auto in_qkv = matrices(s, length, d, {length * row, d, row, 1});
   const auto in_qkv_transposed = matrices(s, d, length, {length * row, d, 1, row});
   const auto scores = matrices(s, length, length, {s.heads * length * length, length * length, length, 1});
-  const auto scores_transposed = matrices(s, length, length, {s.heads * length * length, length * length, 1, length});
+  const auto scores_transposed =
+      matrices(s, length, length, {s.heads * length * length, length * length, 1, length});
   const auto in_y = matrices(s, length, d, {length * channels, d, channels, 1});
   implementation_->multiply(scores_transposed, args.probabilities, in_y, args.dy, in_qkv, dv);
   implementation_->multiply(in_y, args.dy, in_qkv_transposed, v, scores, args.dscores);

@@ -1,5 +1,5 @@
-// Convolutions and attention in float through oneDNN: the fast CPU form of kernels/reference, with the same shapes
-// and arguments. Depends on kernels/{attention,conv2d}.h; oneDNN itself stays in the .cpp.
+// Convolutions and attention in float through oneDNN: the fast CPU form of kernels/reference, with the same
+// shapes and arguments. Depends on kernels/{attention,conv2d}.h; oneDNN itself stays in the .cpp.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,8 @@
 
 namespace ddpm {
 
-// Keeps the compiled primitive of every shape it has met and the scratch memory they need; one per thread of use.
+// Keeps the compiled primitive of every shape it has met and the scratch memory they need; one per thread of
+// use.
 class OnednnProducts {
  public:
   OnednnProducts();
@@ -22,8 +23,10 @@ class OnednnProducts {
   void conv2d_backward_weight(const Conv2dShape& shape, const Conv2dBackwardWeightArgs<float>& args);
 
   void upsample_conv2d(const UpsampleConv2dShape& shape, const Conv2dArgs<float>& args);
-  void upsample_conv2d_backward_data(const UpsampleConv2dShape& shape, const Conv2dBackwardDataArgs<float>& args);
-  void upsample_conv2d_backward_weight(const UpsampleConv2dShape& shape, const Conv2dBackwardWeightArgs<float>& args);
+  void upsample_conv2d_backward_data(const UpsampleConv2dShape& shape,
+                                     const Conv2dBackwardDataArgs<float>& args);
+  void upsample_conv2d_backward_weight(const UpsampleConv2dShape& shape,
+                                       const Conv2dBackwardWeightArgs<float>& args);
 
   void attention(const AttentionShape& shape, const AttentionArgs<float>& args);
   void attention_backward(const AttentionShape& shape, const AttentionBackwardArgs<float>& args);

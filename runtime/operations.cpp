@@ -21,7 +21,9 @@ struct CostOf {
   Cost operator()(const UpsampleConv2dBackwardData& op) const { return cost(op.shape, element_bytes); }
   Cost operator()(const UpsampleConv2dBackwardWeight& op) const { return cost(op.shape, element_bytes); }
   Cost operator()(const GroupNorm& op) const { return cost(op.shape, element_bytes); }
-  Cost operator()(const GroupNormBackward& op) const { return backward_cost(op.forward.shape, element_bytes); }
+  Cost operator()(const GroupNormBackward& op) const {
+    return backward_cost(op.forward.shape, element_bytes);
+  }
   Cost operator()(const Attention& op) const { return cost(op.shape, element_bytes); }
   Cost operator()(const AttentionBackward& op) const { return backward_cost(op.shape, element_bytes); }
   Cost operator()(const Linear& op) const { return cost(op.shape, element_bytes); }
@@ -59,9 +61,9 @@ Operands UpsampleConv2dBackwardWeight::operands() const {
   return {read("x", x), read("dy", dy), update("dweight", dweight), update("dbias", dbias)};
 }
 Operands GroupNorm::operands() const {
-  return {read("x0", x0),       read("x1", x1),     read("shift", shift), read("bias", bias), read("gamma", gamma),
-          read("beta", beta),   read("film", film), read("step", step),   write("y", y),      write("mean", mean),
-          write("rstd", rstd)};
+  return {read("x0", x0),       read("x1", x1),      read("shift", shift), read("bias", bias),
+          read("gamma", gamma), read("beta", beta),  read("film", film),   read("step", step),
+          write("y", y),        write("mean", mean), write("rstd", rstd)};
 }
 Operands GroupNormBackward::operands() const {
   return {read("dy", dy),
@@ -99,28 +101,44 @@ Operands Linear::operands() const {
           write("y", y, residual)};
 }
 Operands LinearBackward::operands() const {
-  return {read("dy", dy), read("x", x), read("weight", weight), write("dx", dx), update("dweight", dweight),
+  return {read("dy", dy),
+          read("x", x),
+          read("weight", weight),
+          write("dx", dx),
+          update("dweight", dweight),
           update("dbias", dbias)};
 }
-Operands TimeEmbedding::operands() const { return {read("t", t), read("frequencies", frequencies), write("y", y)}; }
+Operands TimeEmbedding::operands() const {
+  return {read("t", t), read("frequencies", frequencies), write("y", y)};
+}
 Operands Add::operands() const { return {read("a", a), read("b", b), write("y", y, a)}; }
 Operands Diffuse::operands() const {
-  return {read("dataset", dataset), read("signal", signal), read("noise", noise), read("step", step), write("x_t", x_t),
-          write("t", t)};
+  return {read("dataset", dataset), read("signal", signal), read("noise", noise),
+          read("step", step),       write("x_t", x_t),      write("t", t)};
 }
 Operands Loss::operands() const {
-  return {read("prediction", prediction),   read("dataset", dataset), read("signal", signal), read("noise", noise),
-          read("weight", weight),           read("t", t),             read("step", step),
-          write("dprediction", dprediction), write("image_loss", image_loss)};
+  return {read("prediction", prediction),
+          read("dataset", dataset),
+          read("signal", signal),
+          read("noise", noise),
+          read("weight", weight),
+          read("t", t),
+          read("step", step),
+          write("dprediction", dprediction),
+          write("image_loss", image_loss)};
 }
 Operands AdamEma::operands() const {
-  return {read("step", step),   update("m", m), update("v", v), update("ema", ema), write("gradient_norm", gradient_norm),
+  return {read("step", step),
+          update("m", m),
+          update("v", v),
+          update("ema", ema),
+          write("gradient_norm", gradient_norm),
           write("learning_rate", learning_rate)};
 }
 Operands AdvanceCounter::operands() const { return {update("counter", counter)}; }
 Operands SamplerStart::operands() const {
-  return {read("table", table), read("first_image", first_image), write("x", x), write("network_input", network_input),
-          write("t", t)};
+  return {read("table", table), read("first_image", first_image), write("x", x),
+          write("network_input", network_input), write("t", t)};
 }
 Operands SamplerStep::operands() const {
   return {read("output", output),
@@ -143,6 +161,8 @@ const char* kind(const AnyOperation& operation) {
   return std::visit([](const auto& op) { return op.kKind; }, operation);
 }
 
-Cost cost(const AnyOperation& operation, int element_bytes) { return std::visit(CostOf{element_bytes}, operation); }
+Cost cost(const AnyOperation& operation, int element_bytes) {
+  return std::visit(CostOf{element_bytes}, operation);
+}
 
 }  // namespace ddpm

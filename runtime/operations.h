@@ -1,5 +1,5 @@
-// The operations that a Program is made of: each is its shape (kernels/*.h, where the mathematics stands) and the
-// buffers it works on. Depends on kernels/*.h only.
+// The operations that a Program is made of: each is its shape (kernels/*.h, where the mathematics stands) and
+// the buffers it works on. Depends on kernels/*.h only.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +31,8 @@ struct Operand {
   const char* name;  // as in the operation's struct
   BufferId buffer;
   Access access;
-  // A written buffer may take the memory of this one where its life ends here: the operation reads an element of
-  // it no later than it writes the same element.
+  // A written buffer may take the memory of this one where its life ends here: the operation reads an element
+  // of it no later than it writes the same element.
   BufferId may_share = kNoBuffer;
 };
 using Operands = std::vector<Operand>;
@@ -95,7 +95,8 @@ struct GroupNormBackward {
   BufferId dy;
   BufferId dx0_addends[2] = {kNoBuffer, kNoBuffer};
   BufferId dx1_addends[2] = {kNoBuffer, kNoBuffer};
-  BufferId dx0 = kNoBuffer, dx1 = kNoBuffer, dshift = kNoBuffer, dbias = kNoBuffer, dgamma, dbeta, dfilm = kNoBuffer;
+  BufferId dx0 = kNoBuffer, dx1 = kNoBuffer, dshift = kNoBuffer, dbias = kNoBuffer, dgamma, dbeta,
+           dfilm = kNoBuffer;
   static constexpr const char* kKind = "group_norm_backward";
   Operands operands() const;
 };
@@ -159,7 +160,8 @@ struct ZeroGradients {
   static constexpr const char* kKind = "zero_gradients";
   Operands operands() const { return {}; }
 };
-// Works on the arenas of all parameters and all gradients (Program::parameter_elements), and on states of that size.
+// Works on the arenas of all parameters and all gradients (Program::parameter_elements), and on states of
+// that size.
 struct AdamEma {
   AdamEmaShape shape;
   BufferId step, m, v, ema, gradient_norm, learning_rate;
@@ -188,9 +190,9 @@ struct SamplerStep {
 
 using AnyOperation =
     std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeight, UpsampleConv2d, UpsampleConv2dBackwardData,
-                 UpsampleConv2dBackwardWeight, GroupNorm, GroupNormBackward, Attention, AttentionBackward, Linear,
-                 LinearBackward, TimeEmbedding, Add, Diffuse, Loss, ZeroGradients, AdamEma, AdvanceCounter, SamplerStart,
-                 SamplerStep>;
+                 UpsampleConv2dBackwardWeight, GroupNorm, GroupNormBackward, Attention, AttentionBackward,
+                 Linear, LinearBackward, TimeEmbedding, Add, Diffuse, Loss, ZeroGradients, AdamEma,
+                 AdvanceCounter, SamplerStart, SamplerStep>;
 
 // The buffers that the operation works on, without absent ones.
 Operands operands(const AnyOperation& operation);
@@ -198,7 +200,8 @@ Operands operands(const AnyOperation& operation);
 // "conv2d", "group_norm_backward", ...
 const char* kind(const AnyOperation& operation);
 
-// Operations and ideal bytes at `element_bytes` an activation (see each kernel's header); zero for bookkeeping.
+// Operations and ideal bytes at `element_bytes` an activation (see each kernel's header); zero for
+// bookkeeping.
 Cost cost(const AnyOperation& operation, int element_bytes);
 
 }  // namespace ddpm

@@ -9,11 +9,13 @@
 namespace ddpm {
 namespace {
 
-// Parameters start at multiples of this many elements: 128 bytes of bf16, so that vector loads and the memory's
-// sectors never straddle two parameters.
+// Parameters start at multiples of this many elements: 128 bytes of bf16, so that vector loads and the
+// memory's sectors never straddle two parameters.
 constexpr int64_t kParameterAlignment = 64;
 
-int64_t align(int64_t offset) { return (offset + kParameterAlignment - 1) / kParameterAlignment * kParameterAlignment; }
+int64_t align(int64_t offset) {
+  return (offset + kParameterAlignment - 1) / kParameterAlignment * kParameterAlignment;
+}
 
 }  // namespace
 

@@ -1,6 +1,6 @@
-// The one description of a network and of everything that is done with it: a flat list of typed operations over
-// named buffers. Shapes, lifetimes, memory offsets, the backward pass, profile and range names, checkpoint names
-// and the drawing of the graph all come from it. Depends on runtime/operations.h.
+// The one description of a network and of everything that is done with it: a flat list of typed operations
+// over named buffers. Shapes, lifetimes, memory offsets, the backward pass, profile and range names,
+// checkpoint names and the drawing of the graph all come from it. Depends on runtime/operations.h.
 #pragma once
 
 #include <cstdint>
@@ -35,18 +35,18 @@ enum class Role : uint8_t {
 // How a parameter starts out.
 struct InitialValue {
   enum class Kind : uint8_t {
-    kConstant,            // value
-    kFanAverageUniform,   // uniform in +-sqrt(3 value / ((fan_in + fan_out) / 2)): Ho et al. 2020's code
-    kFanInUniform,        // uniform in +-value / sqrt(fan_in): PyTorch's default for convolutions and linear layers
-    kNormal,              // N(0, value^2)
+    kConstant,           // value
+    kFanAverageUniform,  // uniform in +-sqrt(3 value / ((fan_in + fan_out) / 2)): Ho et al. 2020's code
+    kFanInUniform,  // uniform in +-value / sqrt(fan_in): PyTorch's default for convolutions and linear layers
+    kNormal,        // N(0, value^2)
   };
   Kind kind = Kind::kConstant;
   double value = 0;
-  int64_t fan_in = 0;   // 0: from the tensor's own shape
+  int64_t fan_in = 0;  // 0: from the tensor's own shape
 };
 
-// A tensor as checkpoints and other frameworks know it: some rows of a parameter buffer. Four-dimensional tensors
-// are (K, C, R, S) there and (K, R, S, C) here.
+// A tensor as checkpoints and other frameworks know it: some rows of a parameter buffer. Four-dimensional
+// tensors are (K, C, R, S) there and (K, R, S, C) here.
 struct NamedTensor {
   std::string name;  // diffusers' name: "down_blocks.0.resnets.1.conv1.weight"
   Shape shape;       // in PyTorch's order
@@ -59,17 +59,17 @@ struct Buffer {
   Shape shape;
   Element element = Element::kReal;
   Role role = Role::kActivation;
-  std::vector<NamedTensor> tensors;    // of a parameter: what it holds, in order of rows
-  int64_t arena_offset = -1;           // of a parameter or its gradient: elements from the arena's start
-  BufferId gradient = kNoBuffer;       // of a parameter, once the program was differentiated
+  std::vector<NamedTensor> tensors;  // of a parameter: what it holds, in order of rows
+  int64_t arena_offset = -1;         // of a parameter or its gradient: elements from the arena's start
+  BufferId gradient = kNoBuffer;     // of a parameter, once the program was differentiated
 };
 
 // When an operation runs.
 enum class Phase : uint8_t {
-  kStart,     // once, before the first step
+  kStart,  // once, before the first step
   kForward,
   kBackward,
-  kUpdate,    // optimiser or sampler step
+  kUpdate,  // optimiser or sampler step
 };
 inline constexpr const char* kPhaseNames[] = {"start", "forward", "backward", "update"};
 
@@ -81,7 +81,8 @@ struct Operation {
 
 class Program {
  public:
-  BufferId add_buffer(std::string name, Shape shape, Role role = Role::kActivation, Element element = Element::kReal);
+  BufferId add_buffer(std::string name, Shape shape, Role role = Role::kActivation,
+                      Element element = Element::kReal);
   // A trained parameter made of the given tensors, stacked by rows.
   BufferId add_parameter(std::string name, Shape shape, std::vector<NamedTensor> tensors);
   // The gradient buffer of a parameter: made at the first call.

@@ -20,7 +20,8 @@ std::filesystem::path temporary_name(const std::filesystem::path& path) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)), temporary_(temporary_name(path_)) {
+AtomicFile::AtomicFile(std::filesystem::path path)
+    : path_(std::move(path)), temporary_(temporary_name(path_)) {
   file_ = std::fopen(temporary_.c_str(), "wb");
   if (file_ == nullptr) fail("create");
 }
@@ -34,8 +35,8 @@ AtomicFile::~AtomicFile() {
 
 void AtomicFile::fail(const char* action) const {
   const int code = errno;
-  throw_input("cannot {} {}: {}; check that the folder exists, can be written and has space", action, path_.string(),
-              std::strerror(code));
+  throw_input("cannot {} {}: {}; check that the folder exists, can be written and has space", action,
+              path_.string(), std::strerror(code));
 }
 
 void AtomicFile::write(const void* bytes, size_t count) {

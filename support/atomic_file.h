@@ -10,7 +10,8 @@
 namespace ddpm {
 
 // A file being written. Until commit() nothing is visible under `path`; a file that is destroyed uncommitted
-// is removed. Every failure (unwritable folder, full disk) throws InputError naming the path and the system's reason.
+// is removed. Every failure (unwritable folder, full disk) throws InputError naming the path and the system's
+// reason.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);

@@ -9,6 +9,7 @@
 
 #include "support/atomic_file.h"
 #include "support/error.h"
+#include "support/svg.h"
 
 namespace ddpm {
 namespace {
@@ -18,27 +19,6 @@ namespace {
 constexpr std::string_view kColours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                          "#e69f00", "#56b4e9", "#000000"};
 constexpr double kCharacterWidth = 6.8;  // of the 12-pixel font, on average
-
-std::string escape_xml(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;  // XML has no way to write those
-    }
-  return escaped;
-}
 
 // One axis: the values that it shows, where the ticks are, and where a value falls.
 struct Axis {

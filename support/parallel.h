@@ -1,5 +1,5 @@
-// Data-parallel loops over the CPU's cores. Depends on OpenMP alone, whose threads oneDNN shares: a pool of our own
-// beside it would fight for the same cores.
+// Data-parallel loops over the CPU's cores. Depends on OpenMP alone, whose threads oneDNN shares: a pool of
+// our own beside it would fight for the same cores.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,9 @@
 
 namespace ddpm {
 
-// Calls body(i) once for every i in [0, count), on all cores. The calls must be independent of each other: what
-// each writes may not depend on the order, so that results are the same bits whatever the number of cores.
-// `body` must not throw.
+// Calls body(i) once for every i in [0, count), on all cores. The calls must be independent of each other:
+// what each writes may not depend on the order, so that results are the same bits whatever the number of
+// cores. `body` must not throw.
 template <typename Body>
 void parallel_for(int64_t count, const Body& body) {
 #if defined(__SANITIZE_THREAD__)

@@ -29,9 +29,10 @@ class SampleTest : public SmallRun {
 };
 
 TEST_F(SampleTest, WritesEveryFormAtOnce) {
-  const ProgramResult result = sample({"--count", "6", "--batch", "4", "--grid", path("grid.png"), "--png-dir", path("png"), "--npz",
-                                       path("samples.npz"), "--process", path("strip.png"), "--animation", path("a.png"),
-                                       "--process-images", "2", "--process-moments", "3"});
+  const ProgramResult result =
+      sample({"--count", "6", "--batch", "4", "--grid", path("grid.png"), "--png-dir", path("png"), "--npz",
+              path("samples.npz"), "--process", path("strip.png"), "--animation", path("a.png"),
+              "--process-images", "2", "--process-moments", "3"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path("png")), {}), 6);
   const Image strip = read_png(path("strip.png"));
@@ -43,9 +44,12 @@ TEST_F(SampleTest, WritesEveryFormAtOnce) {
 }
 
 TEST_F(SampleTest, AnImageIsTheSameWhateverTheBatchAndTheCount) {
-  ASSERT_EQ(sample({"--count", "5", "--batch", "5", "--png-dir", path("a"), "--sampler", "ddpm"}).exit_code, 0);
-  ASSERT_EQ(sample({"--count", "5", "--batch", "2", "--png-dir", path("b"), "--sampler", "ddpm"}).exit_code, 0);
-  ASSERT_EQ(sample({"--count", "1", "--first", "4", "--png-dir", path("c"), "--sampler", "ddpm"}).exit_code, 0);
+  ASSERT_EQ(sample({"--count", "5", "--batch", "5", "--png-dir", path("a"), "--sampler", "ddpm"}).exit_code,
+            0);
+  ASSERT_EQ(sample({"--count", "5", "--batch", "2", "--png-dir", path("b"), "--sampler", "ddpm"}).exit_code,
+            0);
+  ASSERT_EQ(sample({"--count", "1", "--first", "4", "--png-dir", path("c"), "--sampler", "ddpm"}).exit_code,
+            0);
   for (const char* name : {"000000.png", "000003.png", "000004.png"})
     EXPECT_TRUE(read_file(path("a") + "/" + name) == read_file(path("b") + "/" + name)) << name;
   EXPECT_TRUE(read_file(path("a/000004.png")) == read_file(path("c/000004.png")));

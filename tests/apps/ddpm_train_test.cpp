@@ -26,14 +26,16 @@ std::string checkpoint_folder(const std::string& run, int step) {
 
 void expect_same_checkpoint(const std::string& run_a, const std::string& run_b, int step) {
   for (const char* file : kTensorFiles)
-    EXPECT_TRUE(read_file(checkpoint_folder(run_a, step) + "/" + file) == read_file(checkpoint_folder(run_b, step) + "/" + file))
+    EXPECT_TRUE(read_file(checkpoint_folder(run_a, step) + "/" + file) ==
+                read_file(checkpoint_folder(run_b, step) + "/" + file))
         << file;
 }
 
 TEST_F(TrainTest, TwentyStepsAreTenAndResumeAndTenByBytes) {
   ASSERT_EQ(run_program("ddpm_train", training("straight", {"--steps", "20"})).exit_code, 0);
   ASSERT_EQ(run_program("ddpm_train", training("halves", {"--steps", "10"})).exit_code, 0);
-  const ProgramResult resumed = run_program("ddpm_train", {"--out", path("halves"), "--resume", "--steps", "20"});
+  const ProgramResult resumed =
+      run_program("ddpm_train", {"--out", path("halves"), "--resume", "--steps", "20"});
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   expect_same_checkpoint(path("straight"), path("halves"), 20);
 }
@@ -47,7 +49,8 @@ TEST_F(TrainTest, AnotherSeedGivesOtherWeights) {
 
 TEST_F(TrainTest, SigtermFinishesTheStepAndSaves) {
   const TemporaryFolder output;
-  RunningProgram program("ddpm_train", training("stopped", {"--steps", "1000000", "--checkpoint-every", "5"}), output.path());
+  RunningProgram program("ddpm_train", training("stopped", {"--steps", "1000000", "--checkpoint-every", "5"}),
+                         output.path());
   ASSERT_TRUE(appears(path("stopped") + "/checkpoints/latest"));
   program.send(SIGTERM);
   const ProgramResult stopped = program.wait();
@@ -70,14 +73,17 @@ TEST_F(TrainTest, SigtermFinishesTheStepAndSaves) {
 
 TEST_F(TrainTest, KillNineLosesNothingThatWasSaved) {
   const TemporaryFolder output;
-  RunningProgram program("ddpm_train", training("killed", {"--steps", "1000000", "--checkpoint-every", "5"}), output.path());
-  ASSERT_TRUE(appears(checkpoint_folder(path("killed"), 10) + "/state.json") || appears(path("killed") + "/checkpoints/latest"));
+  RunningProgram program("ddpm_train", training("killed", {"--steps", "1000000", "--checkpoint-every", "5"}),
+                         output.path());
+  ASSERT_TRUE(appears(checkpoint_folder(path("killed"), 10) + "/state.json") ||
+              appears(path("killed") + "/checkpoints/latest"));
   program.send(SIGKILL);
   EXPECT_EQ(program.wait().exit_code, 128 + SIGKILL);
 
   const int saved = std::stoi(read_file(path("killed") + "/checkpoints/latest").substr(5));
   const std::string steps = std::to_string(saved + 2);
-  const ProgramResult resumed = run_program("ddpm_train", {"--out", path("killed"), "--resume", "--steps", steps});
+  const ProgramResult resumed =
+      run_program("ddpm_train", {"--out", path("killed"), "--resume", "--steps", steps});
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   ASSERT_EQ(run_program("ddpm_train", training("straight", {"--steps", steps})).exit_code, 0);
   std::string name = read_file(path("killed") + "/checkpoints/latest");
@@ -99,31 +105,37 @@ TEST_F(TrainTest, ResumeDropsTheMetricsThatAreDoneAgain) {
 }
 
 TEST_F(TrainTest, KeepsTheLastCheckpointsOnly) {
-  ASSERT_EQ(run_program("ddpm_train", training("run", {"--steps", "8", "--checkpoint-every", "2", "--keep-checkpoints", "2"}))
-                .exit_code, 0);
+  ASSERT_EQ(run_program("ddpm_train", training("run", {"--steps", "8", "--checkpoint-every", "2",
+                                                       "--keep-checkpoints", "2"}))
+                .exit_code,
+            0);
   EXPECT_FALSE(std::filesystem::exists(checkpoint_folder(path("run"), 4)));
   EXPECT_TRUE(std::filesystem::exists(checkpoint_folder(path("run"), 6)));
   EXPECT_TRUE(std::filesystem::exists(checkpoint_folder(path("run"), 8)));
 }
 
 TEST_F(TrainTest, ALossThatIsNotFiniteStopsTheRunAndKeepsTheLastGoodCheckpoint) {
-  const ProgramResult diverged = run_program(
-      "ddpm_train", training("run", {"--steps", "200", "--checkpoint-every", "1", "--learning-rate", "1e30", "--clip-norm", "0"}));
+  const ProgramResult diverged =
+      run_program("ddpm_train", training("run", {"--steps", "200", "--checkpoint-every", "1",
+                                                 "--learning-rate", "1e30", "--clip-norm", "0"}));
   EXPECT_EQ(diverged.exit_code, 1);
   EXPECT_THAT(diverged.err, AllOf(HasSubstr("at step"), HasSubstr("learning_rate")));
   const std::string weights =
-      read_file(path("run") + "/checkpoints/" + read_file(path("run") + "/checkpoints/latest").substr(0, 13) + "/state.json");
+      read_file(path("run") + "/checkpoints/" + read_file(path("run") + "/checkpoints/latest").substr(0, 13) +
+                "/state.json");
   EXPECT_THAT(weights, HasSubstr("\"step\""));
 }
 
 TEST_F(TrainTest, PrintConfigReadsBackAsItself) {
-  const ProgramResult printed = run_program("ddpm_train", training("run", {"--print-config", "--learning-rate", "0.00123"}));
+  const ProgramResult printed =
+      run_program("ddpm_train", training("run", {"--print-config", "--learning-rate", "0.00123"}));
   ASSERT_EQ(printed.exit_code, 0);
   write_file_atomically(path("config.toml"), printed.out);
   EXPECT_EQ(run_program("ddpm_train", {"--config", path("config.toml"), "--print-config"}).out, printed.out);
   // A flag wins over the file.
-  EXPECT_THAT(run_program("ddpm_train", {"--config", path("config.toml"), "--print-config", "--batch", "5"}).out,
-              HasSubstr("batch = 5"));
+  EXPECT_THAT(
+      run_program("ddpm_train", {"--config", path("config.toml"), "--print-config", "--batch", "5"}).out,
+      HasSubstr("batch = 5"));
 }
 
 struct BadInput {
@@ -153,22 +165,23 @@ TEST_P(BadTraining, IsOneSentenceAndExitCodeTwo) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, BadTraining,
-    ::testing::Values(BadInput{"preset", {"--preset", "no-such"}, "choose one of ddpm-cifar10-32"},
-                      BadInput{"steps", {"--steps", "-5"}, "steps = -5"},
-                      BadInput{"number", {"--learning-rate", "fast"}, "learning_rate = 'fast'"},
-                      BadInput{"flag", {"--no-such-flag"}, "--no-such-flag"},
-                      BadInput{"config_key", {"--config", "@unknown.toml"}, "unknown.toml:2: there is no option 'stepps'"},
-                      BadInput{"config_syntax", {"--config", "@broken.toml"}, "broken.toml:1"},
-                      BadInput{"config_missing", {"--config", "@none.toml"}, "none.toml"},
-                      BadInput{"data_missing", {"--data", "@none.npy"}, "none.npy"},
-                      BadInput{"data_no_npy", {"--data", "@not.npy"}, "not.npy"},
-                      BadInput{"data_truncated", {"--data", "@short.npy"}, "short.npy"},
-                      BadInput{"batch_larger_than_data", {"--batch", "41"}, "fewer than one batch of 41"},
-                      BadInput{"image_size", {"--image-size", "16"}, "8x8"},
-                      BadInput{"groups", {"--norm-num-groups", "3"}, "norm_num_groups"},
-                      BadInput{"attention", {"--attention", "true"}, "attention"},
-                      BadInput{"out_unwritable", {"--out", "/proc/no/such"}, "/proc/no"},
-                      BadInput{"device", {"--device", "tpu"}, "device"}),
+    ::testing::Values(
+        BadInput{"preset", {"--preset", "no-such"}, "choose one of ddpm-cifar10-32"},
+        BadInput{"steps", {"--steps", "-5"}, "steps = -5"},
+        BadInput{"number", {"--learning-rate", "fast"}, "learning_rate = 'fast'"},
+        BadInput{"flag", {"--no-such-flag"}, "--no-such-flag"},
+        BadInput{"config_key", {"--config", "@unknown.toml"}, "unknown.toml:2: there is no option 'stepps'"},
+        BadInput{"config_syntax", {"--config", "@broken.toml"}, "broken.toml:1"},
+        BadInput{"config_missing", {"--config", "@none.toml"}, "none.toml"},
+        BadInput{"data_missing", {"--data", "@none.npy"}, "none.npy"},
+        BadInput{"data_no_npy", {"--data", "@not.npy"}, "not.npy"},
+        BadInput{"data_truncated", {"--data", "@short.npy"}, "short.npy"},
+        BadInput{"batch_larger_than_data", {"--batch", "41"}, "fewer than one batch of 41"},
+        BadInput{"image_size", {"--image-size", "16"}, "8x8"},
+        BadInput{"groups", {"--norm-num-groups", "3"}, "norm_num_groups"},
+        BadInput{"attention", {"--attention", "true"}, "attention"},
+        BadInput{"out_unwritable", {"--out", "/proc/no/such"}, "/proc/no"},
+        BadInput{"device", {"--device", "tpu"}, "device"}),
     [](const auto& tested) { return std::string(tested.param.what); });
 
 void PrintTo(const BadInput& input, std::ostream* stream) { *stream << input.what; }
@@ -178,7 +191,8 @@ TEST_F(TrainTest, CudaWithoutAGpuIsAClearErrorAndAutoFallsBack) {
   if (cuda.exit_code == 0) GTEST_SKIP() << "there is a GPU";
   EXPECT_EQ(cuda.exit_code, 2);
   EXPECT_THAT(cuda.err, HasSubstr("--device"));
-  const ProgramResult automatic = run_program("ddpm_train", training("run", {"--steps", "1", "--device", "auto"}));
+  const ProgramResult automatic =
+      run_program("ddpm_train", training("run", {"--steps", "1", "--device", "auto"}));
   EXPECT_EQ(automatic.exit_code, 0);
   EXPECT_THAT(automatic.err, HasSubstr("on cpu"));
 }
@@ -193,12 +207,16 @@ TEST_F(TrainTest, ANewRunRefusesTheFolderOfAnOldOne) {
 TEST_F(TrainTest, ResumeRefusesOtherDataAndOtherNetworks) {
   ASSERT_EQ(run_program("ddpm_train", training("run", {"--steps", "2"})).exit_code, 0);
   const std::string other = path("other.npy");
-  ASSERT_EQ(run_program("ddpm_data", {"synthetic-faces", "--count", "40", "--size", "8", "--seed", "5", "--out", other}).exit_code, 0);
-  const ProgramResult data = run_program("ddpm_train", {"--out", path("run"), "--resume", "--data", other, "--steps", "4"});
+  ASSERT_EQ(run_program("ddpm_data",
+                        {"synthetic-faces", "--count", "40", "--size", "8", "--seed", "5", "--out", other})
+                .exit_code,
+            0);
+  const ProgramResult data =
+      run_program("ddpm_train", {"--out", path("run"), "--resume", "--data", other, "--steps", "4"});
   EXPECT_EQ(data.exit_code, 2);
   EXPECT_THAT(data.err, HasSubstr("other data"));
-  const ProgramResult network =
-      run_program("ddpm_train", {"--out", path("run"), "--resume", "--block-out-channels", "8,8", "--steps", "4"});
+  const ProgramResult network = run_program(
+      "ddpm_train", {"--out", path("run"), "--resume", "--block-out-channels", "8,8", "--steps", "4"});
   EXPECT_EQ(network.exit_code, 2);
   // All that differ are named, not the first alone.
   EXPECT_THAT(network.err, AllOf(HasSubstr("misshapen"), HasSubstr("mid_block.resnets.0.conv1.weight"),
@@ -208,8 +226,11 @@ TEST_F(TrainTest, ResumeRefusesOtherDataAndOtherNetworks) {
 TEST_F(TrainTest, ResumeRefusesDamagedCheckpoints) {
   ASSERT_EQ(run_program("ddpm_train", training("run", {"--steps", "2"})).exit_code, 0);
   const std::string folder = checkpoint_folder(path("run"), 2);
-  const std::string model = read_file(folder + "/model.safetensors"), state = read_file(folder + "/state.json");
-  const auto resume = [&] { return run_program("ddpm_train", {"--out", path("run"), "--resume", "--steps", "4"}); };
+  const std::string model = read_file(folder + "/model.safetensors"),
+                    state = read_file(folder + "/state.json");
+  const auto resume = [&] {
+    return run_program("ddpm_train", {"--out", path("run"), "--resume", "--steps", "4"});
+  };
 
   write_file_atomically(folder + "/model.safetensors", model.substr(0, model.size() / 2));
   EXPECT_EQ(resume().exit_code, 2);

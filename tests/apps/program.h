@@ -18,7 +18,8 @@ struct ProgramResult {
 
 // What the machine allows a program.
 struct ProgramLimits {
-  int64_t file_bytes = -1;  // no file may grow beyond: a full disk, as far as a program can tell; -1: no limit
+  int64_t file_bytes =
+      -1;  // no file may grow beyond: a full disk, as far as a program can tell; -1: no limit
 };
 
 // A program that is still running. Its output goes to files in `folder`, which must outlive it.

@@ -8,6 +8,7 @@
 
 #include "data/npz.h"
 #include "data/zip_reader.h"
+#include "data/zip_writer.h"
 #include "tests/data/pattern.h"
 #include "tests/temporary_folder.h"
 
@@ -140,6 +141,31 @@ TEST(Npz, UnwritableFolderIsAnError) {
                           {.pixels = pixels, .count = 1, .height = 1, .width = 1});
               }),
               HasSubstr("/nonexistent/samples.npz"));
+}
+
+// CelebA has 202,599 images; beyond 65,535 members an archive needs the zip64 form.
+TEST(ZipWriter, HoldsMoreMembersThanTheOldFormat) {
+  constexpr int64_t kMembers = 70'000;
+  const TemporaryFolder folder;
+  ZipWriter writer(folder.path() / "many.zip");
+  for (int64_t i = 0; i < kMembers; ++i)
+    writer.add(fmt::format("{}", i), [i] { return std::vector<uint8_t>{static_cast<uint8_t>(i)}; });
+  writer.commit();
+  const ZipReader reader(folder.path() / "many.zip");
+  ASSERT_EQ(reader.count(), kMembers);
+  for (const int64_t i : {int64_t{0}, int64_t{65'535}, int64_t{65'536}, kMembers - 1}) {
+    EXPECT_EQ(reader.name(i), fmt::format("{}", i));
+    EXPECT_EQ(reader.read(i), std::vector<uint8_t>{static_cast<uint8_t>(i)});
+  }
+}
+
+TEST(ZipWriter, ExceptionOfAContentComesOutAndNothingIsLeft) {
+  const TemporaryFolder folder;
+  ZipWriter writer(folder.path() / "a.zip");
+  writer.add("good", [] { return std::vector<uint8_t>{1}; });
+  writer.add("bad", []() -> std::vector<uint8_t> { throw_input("no content"); });
+  EXPECT_EQ(input_error([&] { writer.commit(); }), "no content");
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 }  // namespace
