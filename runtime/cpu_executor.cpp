@@ -185,6 +185,14 @@ struct CpuExecutor<T>::Implementation {
     reference::time_embedding<T>(op.shape, {real(op.t), real(op.frequencies), real(op.y)});
   }
   void run(const Add& op) { reference::add<T>(op.count, real(op.a), real(op.b), real(op.y)); }
+  void run(const UpsampleNearest& op) {
+    reference::upsample_nearest<T>(op.shape, {real(op.x), real(op.residual), real(op.y)});
+  }
+  void run(const SumPool& op) {
+    reference::sum_pool<T>(op.shape, {real(op.x), real(op.residual), real(op.y)});
+  }
+  void run(const Rescale& op) { reference::rescale<T>(op.shape, {real(op.x), real(op.divisor), real(op.y)}); }
+  void run(const OneHot& op) { reference::one_hot<T>(op.shape, {real(op.index), real(op.y)}); }
 
   void run(const Diffuse& op) {
     reference::diffuse<T>(op.shape, {.dataset = byte(op.dataset),

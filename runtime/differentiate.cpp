@@ -181,8 +181,36 @@ class Differentiator {
     pass_on(op.b, dy);
   }
 
+  void backward(const UpsampleNearest& op) {
+    const BufferId dy = gradient(op.y);
+    if (dy == kNoBuffer) return;
+    pass_on(op.residual, dy);
+    SumPool back{.shape = op.shape, .x = dy};
+    back.y = contribute(op.x, {&back.residual, 1});
+    if (back.y != kNoBuffer) append(".backward", back);
+  }
+
+  void backward(const SumPool& op) {
+    const BufferId dy = gradient(op.y);
+    if (dy == kNoBuffer) return;
+    pass_on(op.residual, dy);
+    UpsampleNearest back{.shape = op.shape, .x = dy};
+    back.y = contribute(op.x, {&back.residual, 1});
+    if (back.y != kNoBuffer) append(".backward", back);
+  }
+
+  void backward(const Rescale& op) {
+    const BufferId dy = gradient(op.y);
+    if (dy == kNoBuffer) return;
+    Rescale back{.shape = op.shape, .x = dy, .divisor = op.divisor};
+    back.shape.offset = 0;
+    back.y = contribute(op.x, {});
+    if (back.y != kNoBuffer) append(".backward", back);
+  }
+
   // The ends of the chain: nothing before them is trained.
   void backward(const TimeEmbedding&) {}
+  void backward(const OneHot&) {}
   void backward(const Diffuse&) {}
   void backward(const Loss&) {}
 

@@ -30,6 +30,10 @@ struct CostOf {
   Cost operator()(const LinearBackward& op) const { return backward_cost(op.shape, element_bytes); }
   Cost operator()(const TimeEmbedding& op) const { return cost(op.shape, element_bytes); }
   Cost operator()(const Add& op) const { return {double(op.count), 3.0 * element_bytes * double(op.count)}; }
+  Cost operator()(const UpsampleNearest& op) const { return cost(op.shape, element_bytes); }
+  Cost operator()(const SumPool& op) const { return cost(op.shape, element_bytes); }
+  Cost operator()(const Rescale& op) const { return cost(op.shape, element_bytes); }
+  Cost operator()(const OneHot& op) const { return cost(op.shape, element_bytes); }
   Cost operator()(const Diffuse& op) const { return cost_of_diffuse(op.shape, element_bytes); }
   Cost operator()(const Loss& op) const { return cost_of_loss(op.shape, element_bytes); }
   Cost operator()(const ZeroGradients&) const { return {}; }
@@ -112,6 +116,14 @@ Operands TimeEmbedding::operands() const {
   return {read("t", t), read("frequencies", frequencies), write("y", y)};
 }
 Operands Add::operands() const { return {read("a", a), read("b", b), write("y", y, a)}; }
+Operands UpsampleNearest::operands() const {
+  return {read("x", x), read("residual", residual), write("y", y, residual)};
+}
+Operands SumPool::operands() const {
+  return {read("x", x), read("residual", residual), write("y", y, residual)};
+}
+Operands Rescale::operands() const { return {read("x", x), read("divisor", divisor), write("y", y, x)}; }
+Operands OneHot::operands() const { return {read("index", index), write("y", y)}; }
 Operands Diffuse::operands() const {
   return {read("dataset", dataset), read("signal", signal), read("noise", noise),
           read("step", step),       write("x_t", x_t),      write("t", t)};

@@ -12,6 +12,7 @@
 #include "kernels/diffusion.h"
 #include "kernels/group_norm.h"
 #include "kernels/linear.h"
+#include "kernels/resample.h"
 #include "kernels/sampler_step.h"
 #include "kernels/time_embedding.h"
 
@@ -141,6 +142,31 @@ struct Add {
   Operands operands() const;
 };
 
+struct UpsampleNearest {
+  ResampleShape shape;
+  BufferId x, residual = kNoBuffer, y = kNoBuffer;
+  static constexpr const char* kKind = "upsample_nearest";
+  Operands operands() const;
+};
+struct SumPool {
+  ResampleShape shape;
+  BufferId x, residual = kNoBuffer, y = kNoBuffer;
+  static constexpr const char* kKind = "sum_pool";
+  Operands operands() const;
+};
+struct Rescale {
+  RescaleShape shape;
+  BufferId x, divisor = kNoBuffer, y = kNoBuffer;
+  static constexpr const char* kKind = "rescale";
+  Operands operands() const;
+};
+struct OneHot {
+  OneHotShape shape;
+  BufferId index, y = kNoBuffer;
+  static constexpr const char* kKind = "one_hot";
+  Operands operands() const;
+};
+
 struct Diffuse {
   DiffusionShape shape;
   BufferId dataset, signal, noise, step, x_t, t;
@@ -191,7 +217,7 @@ struct SamplerStep {
 using AnyOperation =
     std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeight, UpsampleConv2d, UpsampleConv2dBackwardData,
                  UpsampleConv2dBackwardWeight, GroupNorm, GroupNormBackward, Attention, AttentionBackward,
-                 Linear, LinearBackward, TimeEmbedding, Add, Diffuse, Loss, ZeroGradients, AdamEma,
+                 Linear, LinearBackward, TimeEmbedding, Add, UpsampleNearest, SumPool, Rescale, OneHot, Diffuse, Loss, ZeroGradients, AdamEma,
                  AdvanceCounter, SamplerStart, SamplerStep>;
 
 // The buffers that the operation works on, without absent ones.

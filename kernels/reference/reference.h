@@ -12,6 +12,7 @@
 #include "kernels/diffusion.h"
 #include "kernels/group_norm.h"
 #include "kernels/linear.h"
+#include "kernels/resample.h"
 #include "kernels/sampler_step.h"
 #include "kernels/softmax.h"
 #include "kernels/time_embedding.h"
@@ -75,6 +76,15 @@ template <typename T>
 void sampler_start(const SamplerStepShape& shape, const SamplerStartArgs<T>& args);
 template <typename T>
 void sampler_step(const SamplerStepShape& shape, const SamplerStepArgs<T>& args);
+
+template <typename T>
+void upsample_nearest(const ResampleShape& shape, const ResampleArgs<T>& args);
+template <typename T>
+void sum_pool(const ResampleShape& shape, const ResampleArgs<T>& args);
+template <typename T>
+void rescale(const RescaleShape& shape, const RescaleArgs<T>& args);
+template <typename T>
+void one_hot(const OneHotShape& shape, const OneHotArgs<T>& args);
 
 // y = a + b, elementwise; y may be a or b.
 template <typename T>
