@@ -85,6 +85,18 @@ void add_preview(CLI::App& app, PreviewCommand& command) {
       ->capture_default_str();
 }
 
+void add_reference(CLI::App& app, ReferenceCommand& command) {
+  CLI::App* reference =
+      app.add_subcommand("reference", "Images of a data set in the forms that evaluation tools read");
+  reference->group("Commands");
+  reference->add_option("file", command.npy, "NAME.npy")->required();
+  reference->add_option("--png-dir", command.png_directory,
+                        "Folder for 000000.png, ..; DIR.json tells the crop");
+  reference->add_option("--npz", command.npz, "Array arr_0, uint8 (N, H, W, C); FILE.json tells the crop");
+  reference->add_option("--count", command.count, "Take the first so many images (0: all)")
+      ->capture_default_str();
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Prepares the data sets that ddpm_train trains on", "ddpm_data");
   app.require_subcommand(1);
@@ -92,16 +104,19 @@ int run(int argc, char** argv) {
   SyntheticFacesCommand faces;
   std::filesystem::path info;
   PreviewCommand preview;
+  ReferenceCommand reference;
   add_prepare(app, prepare);
   add_synthetic_faces(app, faces);
   add_info(app, info);
   add_preview(app, preview);
+  add_reference(app, reference);
   app.footer("ddpm_data COMMAND --help tells a command's options.");
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
   install_interrupt_handler();
   if (app.got_subcommand("prepare")) return run_prepare(prepare);
   if (app.got_subcommand("synthetic-faces")) return run_synthetic_faces(faces);
   if (app.got_subcommand("info")) return run_info(info);
+  if (app.got_subcommand("reference")) return run_reference(reference);
   return run_preview(preview);
 }
 

@@ -48,4 +48,14 @@ struct PreviewCommand {
 };
 int run_preview(const PreviewCommand& command);
 
+struct ReferenceCommand {
+  std::filesystem::path npy;
+  std::filesystem::path png_directory;
+  std::filesystem::path npz;
+  int64_t count = 0;  // the first so many; 0: all
+};
+// The images as PNGs and as `arr_0` of an .npz, the forms that evaluation tools compare samples with, each
+// with a record of the crop beside it (apps/image_folder_record.h).
+int run_reference(const ReferenceCommand& command);
+
 }  // namespace ddpm

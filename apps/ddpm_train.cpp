@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "apps/operation_profile.h"
 #include "data/dataset.h"
 #include "model/run_folder.h"
+#include "model/trained_model.h"
 #include "model/trainer.h"
 #include "support/interrupt.h"
 #include "support/progress_bar.h"
@@ -20,7 +22,7 @@ namespace ddpm {
 namespace {
 
 struct CommandLine {
-  std::filesystem::path config;
+  std::filesystem::path config, init_from;
   bool resume = false;
   bool print_config = false;
   bool profile = false;
@@ -35,7 +37,12 @@ std::string flag_of(std::string key) {
 
 void add_options(CLI::App& app, CommandLine& command) {
   app.add_option("--config", command.config, "TOML file; flags win over it")->group("run");
-  app.add_flag("--resume", command.resume, "Go on from the newest checkpoint of --out, bit for bit")
+  auto* resume =
+      app.add_flag("--resume", command.resume, "Go on from the newest checkpoint of --out, bit for bit")
+          ->group("run");
+  app.add_option("--init-from", command.init_from,
+                 "Start from the weights of a run or of a diffusers folder, and take over its network")
+      ->excludes(resume)
       ->group("run");
   app.add_flag("--print-config", command.print_config, "Print the whole configuration as TOML and end")
       ->group("run");
@@ -57,6 +64,15 @@ std::vector<Setting> given_settings(const CLI::App& app, const CommandLine& comm
   return settings;
 }
 
+// What a run takes over from the model whose weights it starts from: the network and the diffusion process.
+std::vector<Setting> inherited_settings(const TrainConfig& source) {
+  std::vector<Setting> settings{{"preset", source.preset}};
+  for (const ConfigOption& option : train_options())
+    if (option.group == "network" || option.group == "diffusion")
+      settings.push_back({option.key, option.get(source)});
+  return settings;
+}
+
 // The newest checkpoint of the run that is to be resumed; empty where the run has none yet.
 std::filesystem::path checkpoint_to_resume(const std::vector<Setting>& given) {
   std::filesystem::path out = TrainConfig().out;
@@ -67,10 +83,24 @@ std::filesystem::path checkpoint_to_resume(const std::vector<Setting>& given) {
   return {};
 }
 
-// The checkpoint's configuration where one is resumed, and over it what the user gave now.
-TrainConfig configure(const std::filesystem::path& checkpoint, const std::vector<Setting>& given) {
+// What training starts from; neither: the seed.
+struct Start {
+  std::filesystem::path checkpoint;       // to resume
+  std::optional<TrainedModel> init_from;  // whose weights are taken
+};
+
+Start find_start(const CommandLine& command, const std::vector<Setting>& given) {
+  Start start;
+  if (command.resume) start.checkpoint = checkpoint_to_resume(given);
+  if (!command.init_from.empty()) start.init_from = open_trained_model(command.init_from);
+  return start;
+}
+
+// The configuration of what is resumed or taken over, and over it what the user gave now.
+TrainConfig configure(const Start& start, const std::vector<Setting>& given) {
   std::vector<Setting> settings;
-  if (!checkpoint.empty()) settings = read_checkpoint_state(checkpoint).settings;
+  if (!start.checkpoint.empty()) settings = read_checkpoint_state(start.checkpoint).settings;
+  if (start.init_from) settings = inherited_settings(start.init_from->config);
   settings.insert(settings.end(), given.begin(), given.end());
   return make_train_config(settings);
 }
@@ -96,19 +126,22 @@ class RecentLoss {
 
 class TrainingRun {
  public:
-  TrainingRun(const TrainConfig& config, const std::filesystem::path& checkpoint)
+  TrainingRun(const TrainConfig& config, const Start& start)
       : config_(config),
         dataset_(Dataset::open(config.data)),
         trainer_(config, dataset_),
-        folder_(config.out) {
-    if (checkpoint.empty()) {
-      folder_.begin(config);
-      trainer_.initialise();
-    } else {
-      trainer_.restore(checkpoint);
+        folder_(config.out, config.tensorboard ? EventFiles::kTensorBoard : EventFiles::kNone) {
+    if (!start.checkpoint.empty()) {
+      trainer_.restore(start.checkpoint);
       folder_.resume(trainer_.step());
+      saved_step_ = trainer_.step();
+      return;
     }
-    saved_step_ = checkpoint.empty() ? -1 : trainer_.step();
+    if (start.init_from)
+      trainer_.initialise(read_weights(*start.init_from, WeightSource::kEma, trainer_.executor().program()));
+    else
+      trainer_.initialise();
+    folder_.begin(config);
   }
 
   int run(bool profile) {
@@ -221,16 +254,15 @@ int run(int argc, char** argv) {
   add_options(app, command);
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
   const std::vector<Setting> given = given_settings(app, command);
-  const std::filesystem::path checkpoint =
-      command.resume ? checkpoint_to_resume(given) : std::filesystem::path();
-  const TrainConfig config = configure(checkpoint, given);
+  const Start start = find_start(command, given);
+  const TrainConfig config = configure(start, given);
   if (command.print_config) {
     fmt::print("{}", to_toml(config));
     return 0;
   }
   if (config.data.empty()) throw_input("--data is missing: give NAME.npy; ddpm_data makes one");
   install_interrupt_handler();
-  return TrainingRun(config, checkpoint).run(command.profile);
+  return TrainingRun(config, start).run(command.profile);
 }
 
 }  // namespace

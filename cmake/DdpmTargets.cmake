@@ -11,16 +11,25 @@ function(ddpm_add_library name)
   target_link_libraries(${target} PUBLIC ${ARG_LINK} PRIVATE ddpm_flags ${ARG_PRIVATE_LINK})
 endfunction()
 
-# ddpm_add_test(NAME SOURCES... LINK libs...): one GoogleTest binary, its cases found at build time.
+# ddpm_add_test(NAME SOURCES... LINK libs... [ONE_THREAD]): one GoogleTest binary, its cases found at build time.
+# ONE_THREAD: for many small training steps, whose threads would meet more often than they work.
 function(ddpm_add_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "LINK;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "ONE_THREAD" "TIMEOUT" "LINK;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS cpu)   # gtest_discover_tests drops an empty value, and takes the next property's name for it
+  endif()
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE ${ARG_LINK} ddpm_flags GTest::gmock GTest::gtest_main)
+  # Tests run side by side: threads that wait must not spin on the cores that others work on.
+  set(threading OMP_WAIT_POLICY=passive)
+  if(ARG_ONE_THREAD)
+    set(threading OMP_NUM_THREADS=1)
+  endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+    PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" ENVIRONMENT ${threading})
 endfunction()
 
 # ddpm_add_app(NAME SOURCES... LINK libs...): a program in bin/.

@@ -24,7 +24,7 @@ struct CloseGzip {
 std::vector<uint8_t> read_gzip(const fs::path& path) {
   const std::unique_ptr<gzFile_s, CloseGzip> file(gzopen(path.c_str(), "rb"));
   if (file == nullptr) throw_input("cannot open {}: check that it can be read", path.string());
-  constexpr unsigned kStep = 1 << 20;
+  constexpr unsigned kStep = 1 << 16;
   std::vector<uint8_t> bytes;
   size_t size = 0;
   for (int got = 1; got > 0; size += static_cast<size_t>(got)) {

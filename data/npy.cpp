@@ -3,7 +3,6 @@
 #include <fmt/ranges.h>
 
 #include <charconv>
-#include <limits>
 
 namespace ddpm {
 namespace {
@@ -65,12 +64,14 @@ std::vector<int64_t> parse_shape(std::string_view text, const std::filesystem::p
   return shape;
 }
 
-// False where the product of the shape and the element size does not fit.
+// False where the product of the shape and the element size does not fit, be it on the way to an extent of 0
+// only: so element_count() cannot overflow afterwards.
 bool byte_count(const std::vector<int64_t>& shape, size_t element_bytes, size_t& bytes) {
-  bytes = element_bytes;
+  auto product = static_cast<int64_t>(element_bytes);
   for (const int64_t extent : shape)
-    if (__builtin_mul_overflow(bytes, static_cast<size_t>(extent), &bytes)) return false;
-  return bytes <= static_cast<size_t>(std::numeric_limits<int64_t>::max());
+    if (__builtin_mul_overflow(product, extent, &product)) return false;
+  bytes = static_cast<size_t>(product);
+  return true;
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "data/npz.h"
 
 #include <string>
-#include <vector>
 
 #include "data/npy.h"
 #include "data/zip_writer.h"
@@ -10,26 +9,48 @@
 namespace ddpm {
 namespace {
 
-template <typename T>
-std::vector<uint8_t> npy_bytes(std::span<const T> values, const std::vector<int64_t>& shape) {
-  const std::string header = npy_header(npy_dtype<T>(), shape);
+using Bytes = std::vector<uint8_t>;
+
+Bytes bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
+
+Bytes npy_bytes(std::span<const int32_t> values) {
+  const int64_t shape[] = {static_cast<int64_t>(values.size())};
+  Bytes bytes = bytes_of(npy_header(npy_dtype<int32_t>(), shape));
   const auto* first = reinterpret_cast<const uint8_t*>(values.data());
-  std::vector<uint8_t> bytes(header.begin(), header.end());
   bytes.insert(bytes.end(), first, first + values.size_bytes());
   return bytes;
 }
 
+// The pieces of arr_0.npy: the header, then an image each.
+class ImagePieces {
+ public:
+  explicit ImagePieces(const NpzSamples& samples) : samples_(samples) {}
+
+  Bytes operator()() {
+    const int64_t piece = next_++;
+    if (piece == 0) {
+      const int64_t shape[] = {samples_.count, samples_.height, samples_.width, samples_.channels};
+      return bytes_of(npy_header(npy_dtype<uint8_t>(), shape));
+    }
+    if (piece > samples_.count) return {};
+    Bytes pixels = samples_.image(piece - 1);
+    DDPM_CHECK(static_cast<int64_t>(pixels.size()) ==
+               static_cast<int64_t>(samples_.height) * samples_.width * samples_.channels);
+    return pixels;
+  }
+
+ private:
+  const NpzSamples& samples_;
+  int64_t next_ = 0;
+};
+
 }  // namespace
 
 void write_npz(const std::filesystem::path& path, const NpzSamples& samples) {
-  const std::vector<int64_t> shape = {samples.count, samples.height, samples.width, samples.channels};
-  DDPM_CHECK(samples.count * samples.height * samples.width * samples.channels ==
-             static_cast<int64_t>(samples.pixels.size()));
   DDPM_CHECK(samples.labels.empty() || static_cast<int64_t>(samples.labels.size()) == samples.count);
   ZipWriter zip(path);
-  zip.add("arr_0.npy", [&] { return npy_bytes(samples.pixels, shape); });
-  if (!samples.labels.empty())
-    zip.add("arr_1.npy", [&] { return npy_bytes(samples.labels, {samples.count}); });
+  zip.add_pieces("arr_0.npy", ImagePieces(samples));
+  if (!samples.labels.empty()) zip.add("arr_1.npy", [&] { return npy_bytes(samples.labels); });
   zip.commit();
 }
 

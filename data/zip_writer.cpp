@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <utility>
 
 #include "support/error.h"
 
@@ -12,25 +13,24 @@ namespace ddpm {
 
 // One member's content as libzip asks for it: open, read to the end, close.
 struct ZipWriter::Member {
-  Content content;
-  std::vector<uint8_t> bytes;
-  size_t position = 0;
+  Content next_piece;
+  std::vector<uint8_t> piece;
+  size_t position = 0;  // in the piece
   std::exception_ptr failure;
 
-  bool open() {
+  // -1 where making the content failed.
+  zip_int64_t read(void* to, zip_uint64_t count) {
     try {
-      bytes = content();
-      position = 0;
-      return true;
+      if (position == piece.size()) {
+        piece = next_piece();
+        position = 0;
+      }
     } catch (...) {
       failure = std::current_exception();  // no exception may cross libzip's C frames
-      return false;
+      return -1;
     }
-  }
-
-  zip_int64_t read(void* to, zip_uint64_t count) {
-    const size_t size = std::min<size_t>(count, bytes.size() - position);
-    std::memcpy(to, bytes.data() + position, size);
+    const size_t size = std::min<size_t>(count, piece.size() - position);
+    std::memcpy(to, piece.data() + position, size);
     position += size;
     return static_cast<zip_int64_t>(size);
   }
@@ -39,11 +39,12 @@ struct ZipWriter::Member {
     auto* member = static_cast<Member*>(self);
     switch (command) {
       case ZIP_SOURCE_OPEN:
-        return member->open() ? 0 : -1;
+        return 0;
       case ZIP_SOURCE_READ:
         return member->read(data, length);
       case ZIP_SOURCE_CLOSE:
-        member->bytes = {};
+        member->piece = {};
+        member->position = 0;
         return 0;
       case ZIP_SOURCE_STAT:
         zip_stat_init(static_cast<zip_stat_t*>(data));
@@ -93,8 +94,14 @@ ZipWriter::~ZipWriter() = default;
 ZipWriter::ZipWriter(ZipWriter&&) noexcept = default;
 
 void ZipWriter::add(const std::string& name, Content content) {
+  add_pieces(name, [content = std::move(content), made = false]() mutable {
+    return std::exchange(made, true) ? std::vector<uint8_t>() : content();
+  });
+}
+
+void ZipWriter::add_pieces(const std::string& name, Content pieces) {
   members_.push_back(std::make_unique<Member>());
-  members_.back()->content = std::move(content);
+  members_.back()->next_piece = std::move(pieces);
   zip_source_t* source = zip_source_function(archive_.get(), Member::answer, members_.back().get());
   const zip_int64_t index =
       source == nullptr ? -1 : zip_file_add(archive_.get(), name.c_str(), source, ZIP_FL_ENC_UTF_8);

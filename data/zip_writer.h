@@ -27,6 +27,8 @@ class ZipWriter {
   // `content` is called once, from commit(), in the order of the calls to add: members are made when they are
   // written, and never lie in memory together.
   void add(const std::string& name, Content content);
+  // The same for a member that is too large to lie in memory: `pieces` is called until it returns nothing.
+  void add_pieces(const std::string& name, Content pieces);
   // Writes everything beside the final path and renames. What a content function throws comes out of here.
   void commit();
 

@@ -1,5 +1,6 @@
-// Resampling by 2 without weights, and scaling: the small linear operations of residual blocks that resample, of
-// scaled sums and of centred inputs. Implementation: kernels/reference/resample.cpp. Depends on kernels/cost.h.
+// Resampling by 2 without weights, and scaling: the small linear operations of residual blocks that resample,
+// of scaled sums and of centred inputs. Implementation: kernels/reference/resample.cpp. Depends on
+// kernels/cost.h.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +34,8 @@ inline Cost cost(const ResampleShape& s, int element_bytes) {
   return {double(s.large_elements()), element_bytes * 5.0 * double(s.small_elements())};
 }
 
-// y[n,e] = (scale * x[n,e] + offset) / divisor[n], over the `elements` of each of n images. Without the offset it is
-// its own gradient by x; the divisor is given and has none.
+// y[n,e] = (scale * x[n,e] + offset) / divisor[n], over the `elements` of each of n images. Without the
+// offset it is its own gradient by x; the divisor is given and has none.
 struct RescaleShape {
   int n = 1;
   int64_t elements = 1;

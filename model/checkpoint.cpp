@@ -7,8 +7,7 @@
 #include <system_error>
 #include <utility>
 
-#include "model/parameters.h"
-#include "runtime/safetensors.h"
+#include "model/arena_file.h"
 #include "support/atomic_file.h"
 #include "support/error.h"
 
@@ -22,31 +21,10 @@ constexpr const char* kFolder = "checkpoints";
 constexpr const char* kLatest = "latest";
 constexpr const char* kPartial = ".partial";
 
-// The named tensors of an arena in PyTorch's order, each in memory of its own until the file is written.
-class NamedArena {
- public:
-  void add(const Program& program, const std::string& prefix, std::span<const float> arena) {
-    for_each_tensor(program, [&](const NamedTensor& tensor, int64_t offset) {
-      const size_t count = static_cast<size_t>(element_count(tensor.shape));
-      std::vector<float>& values = storage_.emplace_back(count);
-      to_pytorch_order(tensor, arena.subspan(static_cast<size_t>(offset), count), values);
-      entries_.push_back({.name = prefix + tensor.name,
-                          .type = SafetensorsType::kF32,
-                          .shape = tensor.shape,
-                          .bytes = as_byte_span<float>(values)});
-    });
-  }
-  void write(const fs::path& path) const { write_safetensors(path, entries_); }
-
- private:
-  std::vector<std::vector<float>> storage_;
-  std::vector<SafetensorsEntry> entries_;
-};
-
 void write_arena(const fs::path& path, const Program& program, std::span<const float> arena) {
-  NamedArena named;
-  named.add(program, "", arena);
-  named.write(path);
+  ArenaFile file;
+  file.add(program, "", arena);
+  file.write(path);
 }
 
 std::string text_of(const CheckpointState& state) {
@@ -81,54 +59,10 @@ void remove_old(const fs::path& folder, const fs::path& newest, int keep) {
   for (size_t i = 0; i + stay < all.size(); ++i) fs::remove_all(all[i]);
 }
 
-std::string shape_text(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
-
-// Everything that is wrong between a file and the tensors that a program wants, at once.
-class Differences {
- public:
-  void missing(const std::string& name) { add("missing", name); }
-  void unknown(const std::string& name) { add("unknown", name); }
-  void misshapen(const std::string& name, const Shape& found, const Shape& wanted) {
-    add("misshapen", fmt::format("{} is {} instead of {}", name, shape_text(found), shape_text(wanted)));
-  }
-  void throw_if_any(const fs::path& file) const {
-    if (lists_.empty()) return;
-    std::string text;
-    for (const auto& [kind, names] : lists_)
-      text += fmt::format("; {} ({}): {}", kind, names.size(), fmt::join(names, ", "));
-    throw_input("{} does not hold this network's weights: it belongs to another configuration{}",
-                file.string(), text);
-  }
-
- private:
-  void add(const char* kind, std::string name) { lists_[kind].push_back(std::move(name)); }
-  std::map<std::string, std::vector<std::string>> lists_;
-};
-
-}  // namespace
-
-std::vector<float> read_arena(const fs::path& path, const Program& program, const std::string& prefix) {
-  const SafetensorsFile file(path);
-  std::vector<float> arena(static_cast<size_t>(program.parameter_elements()), 0.0f);
-  Differences differences;
-  std::map<std::string, bool> wanted;
-  for_each_tensor(program, [&](const NamedTensor& tensor, int64_t offset) {
-    const std::string name = prefix + tensor.name;
-    wanted[name] = true;
-    if (!file.contains(name)) return differences.missing(name);
-    if (file.tensor(name).shape != tensor.shape)
-      return differences.misshapen(name, file.tensor(name).shape, tensor.shape);
-    const std::vector<float> values = file.values<float>(name);
-    from_pytorch_order(tensor, values, std::span(arena).subspan(static_cast<size_t>(offset), values.size()));
-  });
-  for (const auto& [name, view] : file.tensors())
-    if (name.starts_with(prefix) && !wanted.contains(name)) differences.unknown(name);
-  differences.throw_if_any(path);
-  return arena;
-}
-
-void save_checkpoint(const fs::path& run, const CheckpointState& state, const TrainingProgram& buffers,
-                     const Executor& executor, int keep) {
+// Writes the folder of a checkpoint: `write_tensors` puts its safetensors files into the folder it is given.
+template <typename WriteTensors>
+void write_checkpoint(const fs::path& run, const CheckpointState& state, int keep,
+                      const WriteTensors& write_tensors) {
   const fs::path folder = run / kFolder, final_path = folder / checkpoint_name(state.step);
   const fs::path partial = final_path.string() + kPartial;
   create_folder(folder);
@@ -136,18 +70,7 @@ void save_checkpoint(const fs::path& run, const CheckpointState& state, const Tr
   fs::remove_all(partial, ignored);  // of a run that was killed here
   create_folder(partial);
   try {
-    const Program& program = executor.program();
-    std::vector<float> arena(static_cast<size_t>(program.parameter_elements()));
-    executor.read_parameters(arena);
-    write_arena(partial / "model.safetensors", program, arena);
-    executor.read(buffers.ema, arena);
-    write_arena(partial / "ema.safetensors", program, arena);
-    NamedArena moments;
-    executor.read(buffers.m, arena);
-    moments.add(program, "m.", arena);
-    executor.read(buffers.v, arena);
-    moments.add(program, "v.", arena);
-    moments.write(partial / "optimizer.safetensors");
+    write_tensors(partial);
     write_file_atomically(partial / "state.json", text_of(state));
     fs::remove_all(final_path);
     fs::rename(partial, final_path);
@@ -160,6 +83,40 @@ void save_checkpoint(const fs::path& run, const CheckpointState& state, const Tr
   }
   write_file_atomically(folder / kLatest, final_path.filename().string() + "\n");
   remove_old(folder, final_path, keep);
+}
+
+}  // namespace
+
+void save_checkpoint(const fs::path& run, const CheckpointState& state, const TrainingProgram& buffers,
+                     const Executor& executor, int keep) {
+  write_checkpoint(run, state, keep, [&](const fs::path& folder) {
+    const Program& program = executor.program();
+    std::vector<float> arena(static_cast<size_t>(program.parameter_elements()));
+    executor.read_parameters(arena);
+    write_arena(folder / "model.safetensors", program, arena);
+    executor.read(buffers.ema, arena);
+    write_arena(folder / "ema.safetensors", program, arena);
+    ArenaFile moments;
+    executor.read(buffers.m, arena);
+    moments.add(program, "m.", arena);
+    executor.read(buffers.v, arena);
+    moments.add(program, "v.", arena);
+    moments.write(folder / "optimizer.safetensors");
+  });
+}
+
+void save_first_checkpoint(const fs::path& run, const CheckpointState& state, const Program& program,
+                           std::span<const float> weights) {
+  DDPM_CHECK(state.step == 0);
+  write_checkpoint(run, state, 1, [&](const fs::path& folder) {
+    write_arena(folder / "model.safetensors", program, weights);
+    write_arena(folder / "ema.safetensors", program, weights);
+    const std::vector<float> zeros(weights.size(), 0.0f);
+    ArenaFile moments;
+    moments.add(program, "m.", zeros);
+    moments.add(program, "v.", zeros);
+    moments.write(folder / "optimizer.safetensors");
+  });
 }
 
 fs::path find_checkpoint(const fs::path& path) {
@@ -176,6 +133,15 @@ fs::path find_checkpoint(const fs::path& path) {
   return folder / name;
 }
 
+namespace {
+
+// The library would cut off a fraction in silence.
+int64_t whole_number(const nlohmann::ordered_json& value) {
+  return value.get_ref<const nlohmann::ordered_json::number_integer_t&>();
+}
+
+}  // namespace
+
 CheckpointState read_checkpoint_state(const fs::path& checkpoint) {
   const fs::path path = checkpoint / "state.json";
   CheckpointState state;
@@ -184,10 +150,11 @@ CheckpointState read_checkpoint_state(const fs::path& checkpoint) {
     if (const int version = json.at("format_version"); version != kFormatVersion)
       throw_input("{} has format version {}, but this program reads {}: use the version that wrote it",
                   path.string(), version, kFormatVersion);
-    state.step = json.at("step");
+    state.step = whole_number(json.at("step"));
     state.dataset_hash = json.at("dataset_hash");
-    state.dataset_count = json.at("dataset_count");
-    for (const auto& [key, value] : json.at("config").items()) state.settings.push_back({key, value});
+    state.dataset_count = whole_number(json.at("dataset_count"));
+    const auto& config = json.at("config").get_ref<const nlohmann::ordered_json::object_t&>();
+    for (const auto& [key, value] : config) state.settings.push_back({key, value});
   } catch (const nlohmann::json::exception& error) {
     throw_input("{} is damaged: {}; take an older checkpoint", path.string(), error.what());
   }

@@ -1,5 +1,5 @@
 // A training run on disk: everything that continues it bit for bit, in files that other tools read too.
-// Depends on model/{train_config,training_program,parameters}.h, runtime/{executor,safetensors}.h.
+// Depends on model/{train_config,training_program,arena_file}.h, runtime/executor.h.
 //
 //   RUN/checkpoints/step-00000600/model.safetensors      weights, under diffusers' names and in PyTorch's
 //   order
@@ -11,9 +11,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "model/arena_file.h"
 #include "model/train_config.h"
 #include "model/training_program.h"
 #include "runtime/executor.h"
@@ -22,7 +24,7 @@ namespace ddpm {
 
 struct CheckpointState {
   int64_t step = 0;
-  std::string dataset_hash;
+  std::string dataset_hash{};  // empty: no data was seen
   int64_t dataset_count = 0;
   std::vector<Setting> settings;  // of the run: model/train_config.h
 };
@@ -31,6 +33,11 @@ struct CheckpointState {
 // the `keep` newest.
 void save_checkpoint(const std::filesystem::path& run, const CheckpointState& state,
                      const TrainingProgram& buffers, const Executor& executor, int keep);
+
+// The checkpoint of a run that begins with given weights (an arena of `program`): step 0, the average equal
+// to the weights, the moments zero.
+void save_first_checkpoint(const std::filesystem::path& run, const CheckpointState& state,
+                           const Program& program, std::span<const float> weights);
 
 // The checkpoint folder that a path means: itself, or the latest one of a run. InputError where there is
 // none.
@@ -49,9 +56,5 @@ enum class WeightSource : uint8_t { kEma, kRaw };
 // A network's weights from a checkpoint as the arena of `program`.
 std::vector<float> read_weights(const std::filesystem::path& checkpoint, WeightSource source,
                                 const Program& program);
-
-// The tensors of a safetensors file whose names begin with `prefix` as the arena of `program`.
-std::vector<float> read_arena(const std::filesystem::path& file, const Program& program,
-                              const std::string& prefix = "");
 
 }  // namespace ddpm

@@ -82,7 +82,8 @@ BetaSchedule parse_beta_schedule(std::string_view name) {
   return parse_enum(kBetaSchedules, "beta schedule", name);
 }
 
-NoiseSchedule::NoiseSchedule(const NoiseScheduleOptions& options) : beta_(choose_betas(options)) {
+NoiseSchedule::NoiseSchedule(const NoiseScheduleOptions& options)
+    : beta_schedule_(options.beta_schedule), beta_(choose_betas(options)) {
   double product = 1;
   for (size_t t = 0; t < beta_.size(); ++t) {
     if (!(beta_[t] > 0 && beta_[t] < 1))

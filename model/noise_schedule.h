@@ -29,7 +29,7 @@ struct NoiseScheduleOptions {
   int timesteps = 1000;      // T
   double beta_start = 1e-4;  // the squared cosine uses neither
   double beta_end = 0.02;
-  std::vector<double> trained_betas;  // where not empty, T values instead of the schedule
+  std::vector<double> trained_betas{};  // where not empty, T values instead of the schedule
   TerminalSnr terminal_snr = TerminalSnr::kAsScheduled;
 };
 
@@ -40,6 +40,7 @@ class NoiseSchedule {
   // InputError where T < 1 or a beta is not in (0, 1).
   explicit NoiseSchedule(const NoiseScheduleOptions& options);
 
+  BetaSchedule beta_schedule() const { return beta_schedule_; }
   int timesteps() const { return static_cast<int>(beta_.size()); }
   const std::vector<double>& beta() const { return beta_; }
   const std::vector<double>& alpha_bar() const { return alpha_bar_; }  // product of 1 - beta up to and with t
@@ -50,6 +51,7 @@ class NoiseSchedule {
   double alpha_bar_or_one(int t) const { return t < 0 ? 1.0 : alpha_bar_.at(static_cast<size_t>(t)); }
 
  private:
+  BetaSchedule beta_schedule_;
   std::vector<double> beta_;
   std::vector<double> alpha_bar_;
   std::vector<double> signal_;

@@ -12,16 +12,18 @@ namespace {
 template <typename Copy>
 void for_each_element(const NamedTensor& tensor, size_t elements, const Copy& copy) {
   DDPM_CHECK(static_cast<int64_t>(elements) == element_count(tensor.shape));
-  if (tensor.shape.size() != 4) {
+  if (tensor.layout == TensorLayout::kSame) {
     for (size_t i = 0; i < elements; ++i) copy(i, i);
     return;
   }
-  const size_t k_count = tensor.shape[0], c_count = tensor.shape[1],
-               pixels = tensor.shape[2] * tensor.shape[3];
-  for (size_t k = 0; k < k_count; ++k)
-    for (size_t pixel = 0; pixel < pixels; ++pixel)
-      for (size_t c = 0; c < c_count; ++c)
-        copy((k * pixels + pixel) * c_count + c, (k * c_count + c) * pixels + pixel);
+  // Either layout is a number of matrices, (rows, columns) in PyTorch, each transposed here.
+  const bool filter = tensor.layout == TensorLayout::kFilter;
+  const size_t matrices = filter ? tensor.shape.at(0) : 1, rows = tensor.shape.at(filter ? 1 : 0),
+               columns = elements / (matrices * rows);
+  for (size_t matrix = 0; matrix < matrices; ++matrix)
+    for (size_t column = 0; column < columns; ++column)
+      for (size_t row = 0; row < rows; ++row)
+        copy((matrix * columns + column) * rows + row, (matrix * rows + row) * columns + column);
 }
 
 double uniform_limit(const NamedTensor& tensor) {

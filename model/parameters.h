@@ -15,8 +15,8 @@ namespace ddpm {
 // it begins in the arena, in elements.
 void for_each_tensor(const Program& program, const std::function<void(const NamedTensor&, int64_t)>& visit);
 
-// Copies one tensor between the arena's order (K,R,S,C for filters) and PyTorch's (K,C,R,S); other ranks
-// agree. Both spans hold the tensor's elements alone.
+// Copies one tensor between the arena's order and PyTorch's (NamedTensor::layout). Both spans hold the
+// tensor's elements alone.
 void to_pytorch_order(const NamedTensor& tensor, std::span<const float> ours, std::span<float> theirs);
 void from_pytorch_order(const NamedTensor& tensor, std::span<const float> theirs, std::span<float> ours);
 

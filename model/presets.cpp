@@ -48,7 +48,7 @@ Preset ddpm_celebahq_256() {
 Preset tiny_32() {
   return {
       .name = "tiny-32",
-      .summary = "1.9 M parameters, 32x32: for the CPU and for tests",
+      .summary = "1.6 M parameters, 32x32: for the CPU and for tests",
       .network = {.image_size = 32, .block_out_channels = {32, 64, 64}, .attention = {false, true, false}},
       .recipe = {.batch = 16,
                  .learning_rate = 4e-4,

@@ -22,9 +22,22 @@ std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& pa
   std::istringstream text(read_file(path));
   for (std::string line; std::getline(text, line);) {
     nlohmann::ordered_json json = nlohmann::ordered_json::parse(line, nullptr, false);
-    if (json.is_object() && json.contains("step") && json.contains("loss")) lines.push_back(std::move(json));
+    if (json.is_object() && json.contains("loss") && json.contains("step") && json["step"].is_number_integer()) lines.push_back(std::move(json));
   }
   return lines;
+}
+
+// What metrics.jsonl holds as curves; a quarter of t that no image fell into has no point.
+std::vector<Scalar> scalars_of(const TrainingMetrics& metrics, double images_per_second) {
+  std::vector<Scalar> scalars = {{"loss", metrics.loss.mean()}};
+  for (size_t quarter = 0; quarter < metrics.loss_by_quarter.size(); ++quarter)
+    if (metrics.loss_by_quarter[quarter].count > 0)
+      scalars.push_back(
+          {fmt::format("loss_by_quarter_of_t/{}", quarter + 1), metrics.loss_by_quarter[quarter].mean()});
+  scalars.push_back({"gradient_norm", metrics.gradient_norm.mean()});
+  scalars.push_back({"learning_rate", metrics.learning_rate});
+  scalars.push_back({"images_per_second", images_per_second});
+  return scalars;
 }
 
 }  // namespace
@@ -35,7 +48,7 @@ void RunFolder::begin(const TrainConfig& config) {
   create_folder(path_);
   write_file_atomically(path_ / "config.toml", to_toml(config));
   write_file_atomically(path_ / kMetrics, "");
-  open_metrics();
+  open_logs(0);
 }
 
 void RunFolder::resume(int64_t step) {
@@ -44,12 +57,13 @@ void RunFolder::resume(int64_t step) {
     for (const auto& line : read_metrics(path_ / kMetrics))
       if (line["step"].get<int64_t>() <= step) kept += line.dump() + "\n";
   write_file_atomically(path_ / kMetrics, kept);
-  open_metrics();
+  open_logs(step);
 }
 
-void RunFolder::open_metrics() {
+void RunFolder::open_logs(int64_t step) {
   metrics_.open(path_ / kMetrics, std::ios::app);
   if (!metrics_) throw_input("cannot write {}: check the folder's permissions", (path_ / kMetrics).string());
+  if (event_files_ == EventFiles::kTensorBoard) events_.emplace(path_, step);
 }
 
 void RunFolder::add_metrics(int64_t step, const TrainingMetrics& metrics, double images_per_second) {
@@ -64,12 +78,15 @@ void RunFolder::add_metrics(int64_t step, const TrainingMetrics& metrics, double
   line["images_per_second"] = images_per_second;
   metrics_ << line.dump() << std::endl;
   if (!metrics_) throw_input("cannot write {}: is the disk full?", (path_ / kMetrics).string());
+  if (events_) events_->add_scalars(step, scalars_of(metrics, images_per_second));
 }
 
-std::filesystem::path RunFolder::add_samples(int64_t step, const std::vector<Image>& images) const {
+std::filesystem::path RunFolder::add_samples(int64_t step, const std::vector<Image>& images) {
   const std::filesystem::path file = path_ / "samples" / fmt::format("step-{:08}.png", step);
   create_folder(file.parent_path());
-  write_png(file, make_grid(images));
+  const Image grid = make_grid(images);
+  write_png(file, grid);
+  if (events_) events_->add_image(step, "samples", grid);
   return file;
 }
 

@@ -1,26 +1,34 @@
 // What a training run leaves behind besides its checkpoints: the configuration, the metrics, sample grids and
-// the loss curve. Depends on model/trainer.h, support/line_chart.h, data/grid.h.
+// the loss curve. Depends on model/{trainer,tensorboard}.h, support/line_chart.h, data/grid.h.
 //
 //   RUN/config.toml        every option as the run began
 //   RUN/metrics.jsonl      a line every log_every steps
 //   RUN/samples/step-*.png grids drawn with the averaged weights
 //   RUN/loss.svg           the loss curve
+//   RUN/events.out.tfevents.* metrics and grids as TensorBoard reads them, a file each time the run starts or
+//   goes on
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "data/image.h"
+#include "model/tensorboard.h"
 #include "model/train_config.h"
 #include "model/trainer.h"
 
 namespace ddpm {
 
+enum class EventFiles : uint8_t { kNone, kTensorBoard };
+
 class RunFolder {
  public:
-  explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
+  explicit RunFolder(std::filesystem::path path, EventFiles event_files = EventFiles::kNone)
+      : path_(std::move(path)), event_files_(event_files) {}
 
   const std::filesystem::path& path() const { return path_; }
 
@@ -32,14 +40,16 @@ class RunFolder {
 
   void add_metrics(int64_t step, const TrainingMetrics& metrics, double images_per_second);
   // Returns where the grid went.
-  std::filesystem::path add_samples(int64_t step, const std::vector<Image>& images) const;
+  std::filesystem::path add_samples(int64_t step, const std::vector<Image>& images);
   // From metrics.jsonl; nothing where it has fewer than two lines. Returns where it went.
   std::filesystem::path write_loss_curve() const;
 
  private:
-  void open_metrics();
+  void open_logs(int64_t step);
   std::filesystem::path path_;
+  EventFiles event_files_;
   std::ofstream metrics_;
+  std::optional<TensorBoardWriter> events_;
 };
 
 }  // namespace ddpm

@@ -9,17 +9,6 @@
 namespace ddpm {
 namespace {
 
-std::vector<float> flat_table(const std::vector<SamplerCoefficients>& rows) {
-  std::vector<float> flat;
-  for (const SamplerCoefficients& row : rows)
-    for (const double value :
-         {row.timestep, row.signal, row.noise_level, row.clip_range, row.x0_coefficient, row.x_coefficient,
-          row.epsilon_coefficient, row.previous_x0_coefficient, row.noise_coefficient})
-      flat.push_back(static_cast<float>(value));
-  DDPM_CHECK(flat.size() == rows.size() * kSamplerColumns);
-  return flat;
-}
-
 uint8_t to_byte(float value, Rounding rounding) {
   const float unit = std::clamp(value / 2 + 0.5f, 0.0f, 1.0f) * 255.0f;
   return static_cast<uint8_t>(rounding == Rounding::kRound ? std::lround(unit) : static_cast<long>(unit));
@@ -27,7 +16,8 @@ uint8_t to_byte(float value, Rounding rounding) {
 
 }  // namespace
 
-std::vector<Image> to_images(std::span<const float> values, int height, int width, int channels, Rounding rounding) {
+std::vector<Image> to_images(std::span<const float> values, int height, int width, int channels,
+                             Rounding rounding) {
   const size_t elements = static_cast<size_t>(height) * width * channels;
   DDPM_CHECK(values.size() % elements == 0);
   std::vector<Image> images;
@@ -40,12 +30,20 @@ std::vector<Image> to_images(std::span<const float> values, int height, int widt
 }
 
 SamplingProgram Sampler::make_program(const GenerationOptions& options) const {
-  return sampling_program({.network = options.network,
+  if (options.sampler.variance_type == VarianceType::kLearnedRange &&
+      options.network.out_channels != 2 * options.network.in_channels)
+    throw_input("variance type learned_range wants a network of {} output channels, but this one has {}",
+                2 * options.network.in_channels, options.network.out_channels);
+  SamplingOptions sampling{.network = options.network,
                            .batch = options.batch,
                            .steps = steps(),
-                           .prediction = options.sampler.prediction,
-                           .keeps_previous_x0 = keeps_previous_x0(options.sampler.method),
-                           .seed = options.seed});
+                           .memories = table_.memories,
+                           .start_deviation = table_.start_deviation,
+                           .seed = options.seed};
+  if (options.sampler.thresholding)
+    sampling.thresholding = {.ratio = options.sampler.dynamic_thresholding_ratio,
+                             .max_value = options.sampler.sample_max_value};
+  return sampling_program(sampling);
 }
 
 Sampler::Sampler(const GenerationOptions& options, std::span<const float> parameters)
@@ -55,10 +53,21 @@ Sampler::Sampler(const GenerationOptions& options, std::span<const float> parame
       image_elements_(static_cast<size_t>(options.network.image_size) * options.network.image_size *
                       options.network.in_channels) {
   executor_->write_parameters(parameters);
-  executor_->write(program_.table, flat_table(table_));
+  executor_->write(program_.table, flat_rows<float>(table_));
 }
 
-std::vector<float> Sampler::generate(int64_t first, int count, const Progress& progress) {
+// The rest of the batch keeps the noise that was drawn.
+void Sampler::start_from(std::span<const float> initial_noise) {
+  std::vector<float> x = executor_->read(program_.x);
+  const auto deviation = static_cast<float>(table_.start_deviation);
+  std::transform(initial_noise.begin(), initial_noise.end(), x.begin(),
+                 [deviation](float z) { return deviation * z; });
+  executor_->write(program_.x, x);
+  executor_->write(program_.network_input, x);
+}
+
+std::vector<float> Sampler::generate(int64_t first, int count, const Progress& progress,
+                                     std::span<const float> initial_noise) {
   std::vector<float> x(static_cast<size_t>(element_count(executor_->program().shape(program_.x))));
   const std::span<const float> wanted(x.data(), static_cast<size_t>(count) * image_elements_);
   DDPM_CHECK(wanted.size() <= x.size());
@@ -71,6 +80,10 @@ std::vector<float> Sampler::generate(int64_t first, int count, const Progress& p
   executor_->write_index(program_.index, 0);
   executor_->write_index(program_.first_image, first);
   executor_->run(Phase::kStart);
+  if (!initial_noise.empty()) {
+    DDPM_CHECK(initial_noise.size() == wanted.size());
+    start_from(initial_noise);
+  }
   if (!goes_on(0)) return {};
   for (int step = 1; step <= steps(); ++step) {
     executor_->run(Phase::kForward);

@@ -1,4 +1,5 @@
-// Images from a trained network. Depends on model/{sampling_program,sampler_schedule}.h, runtime/device.h, data/image.h.
+// Images from a trained network. Depends on model/{sampling_program,sampler_schedule}.h, runtime/device.h,
+// data/image.h.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +35,8 @@ enum class Rounding : uint8_t {
 std::vector<Image> to_images(std::span<const float> values, int height, int width, int channels,
                              Rounding rounding = Rounding::kRound);
 
-// Keeps the program, its memory and the weights between calls. Image i is a function of the seed, i and the options
-// alone: the same whatever the batch it is drawn in.
+// Keeps the program, its memory and the weights between calls. Image i is a function of the seed, i and the
+// options alone: the same whatever the batch it is drawn in.
 class Sampler {
  public:
   // `parameters` is the arena of a network of this configuration (model/parameters.h).
@@ -45,22 +46,24 @@ class Sampler {
   void set_parameters(std::span<const float> parameters) { executor_->write_parameters(parameters); }
 
   // Network evaluations for one batch.
-  int steps() const { return static_cast<int>(table_.size()); }
+  int steps() const { return static_cast<int>(table_.rows.size()); }
   // The timestep that the network is asked at in a step.
-  double timestep(int step) const { return table_.at(static_cast<size_t>(step)).timestep; }
+  double timestep(int step) const { return table_.rows.at(static_cast<size_t>(step)).timestep; }
 
-  // Called before the first step (step = 0) and after each (step = 1 .. steps()) with the batch's images as they
-  // are, (count, H, W, C). Returning false gives up.
+  // Called before the first step (step = 0) and after each (step = 1 .. steps()) with the batch's images as
+  // they are, (count, H, W, C). Returning false gives up.
   using Progress = std::function<bool(int step, std::span<const float> x)>;
 
   // Images first .. first + count - 1 in [-1, 1], (count, H, W, C); count is at most the batch. Empty where
-  // `progress` gave up.
-  std::vector<float> generate(int64_t first, int count, const Progress& progress = {});
+  // `progress` gave up. They begin as `initial_noise`, (count, H, W, C) of unit variance, where it is not empty.
+  std::vector<float> generate(int64_t first, int count, const Progress& progress = {},
+                              std::span<const float> initial_noise = {});
 
  private:
+  void start_from(std::span<const float> initial_noise);
   SamplingProgram make_program(const GenerationOptions& options) const;
 
-  std::vector<SamplerCoefficients> table_;
+  SamplerTable table_;
   SamplingProgram program_;  // its buffers; the program itself is the executor's
   std::unique_ptr<Executor> executor_;
   size_t image_elements_;

@@ -1,6 +1,45 @@
 #include "model/sampling_program.h"
 
+#include "support/error.h"
+
 namespace ddpm {
+namespace {
+
+SamplerOutput output_of(const UnetConfig& network) {
+  if (network.out_channels == network.in_channels) return SamplerOutput::kMean;
+  if (network.out_channels == 2 * network.in_channels) return SamplerOutput::kMeanAndLogVariance;
+  throw_input(
+      "a network from {} to {} channels cannot be sampled from: it must answer with as many as it is "
+      "given, or with twice as many where it predicts variances",
+      network.in_channels, network.out_channels);
+}
+
+SamplerStepShape step_shape(const SamplingOptions& options) {
+  const UnetConfig& network = options.network;
+  return {.n = options.batch,
+          .h = network.image_size,
+          .w = network.image_size,
+          .c = network.in_channels,
+          .steps = options.steps,
+          .memories = options.memories,
+          .output = output_of(network),
+          .start_deviation = options.start_deviation,
+          .seed = options.seed};
+}
+
+// Appends the thresholding of x_0 where it is wanted; the buffer of thresholds or none.
+BufferId add_threshold(Program& program, const std::optional<Thresholding>& thresholding,
+                       DynamicThreshold operation) {
+  if (!thresholding) return kNoBuffer;
+  operation.shape.ratio = thresholding->ratio;
+  operation.shape.max_value = thresholding->max_value;
+  operation.threshold =
+      program.add_buffer("threshold", {operation.shape.step.n}, Role::kState, Element::kMaster);
+  program.add("dynamic_threshold", Phase::kUpdate, operation);
+  return operation.threshold;
+}
+
+}  // namespace
 
 SamplingProgram sampling_program(const SamplingOptions& options) {
   const UnetConfig& network = options.network;
@@ -12,27 +51,41 @@ SamplingProgram sampling_program(const SamplingOptions& options) {
   made.index = program.add_buffer("index", {1}, Role::kState, Element::kIndex);
   made.first_image = program.add_buffer("first_image", {1}, Role::kState, Element::kIndex);
   made.x = program.add_buffer("x", image, Role::kState, Element::kMaster);
-  const BufferId network_input = program.add_buffer("network_input", image, Role::kState);
+  const BufferId network_input = made.network_input = program.add_buffer("network_input", image, Role::kState);
   const BufferId t = program.add_buffer("t", {options.batch}, Role::kState, Element::kMaster);
-  const BufferId previous_x0 = options.keeps_previous_x0
-                                   ? program.add_buffer("previous_x0", image, Role::kState, Element::kMaster)
-                                   : kNoBuffer;
-  const SamplerStepShape shape{.n = options.batch,
-                               .h = network.image_size,
-                               .w = network.image_size,
-                               .c = network.in_channels,
-                               .steps = options.steps,
-                               .prediction = options.prediction,
-                               .keeps_previous_x0 = options.keeps_previous_x0,
-                               .seed = options.seed};
+  const SamplerStepShape shape = step_shape(options);
   program.add("sampler_start", Phase::kStart,
-              SamplerStart{.shape = shape, .table = made.table, .first_image = made.first_image, .x = made.x,
-                           .network_input = network_input, .t = t});
+              SamplerStart{.shape = shape,
+                           .table = made.table,
+                           .first_image = made.first_image,
+                           .x = made.x,
+                           .network_input = network_input,
+                           .t = t});
   const BufferId output = build_unet(program, network, {.batch = options.batch, .x = network_input, .t = t});
+  const BufferId threshold = add_threshold(program, options.thresholding,
+                                           {.shape = {.step = shape},
+                                            .output = output,
+                                            .table = made.table,
+                                            .index = made.index,
+                                            .x = made.x,
+                                            .threshold = kNoBuffer});
+  const BufferId memory = options.memories > 0
+                              ? program.add_buffer("memory",
+                                                   {options.memories, options.batch, network.image_size,
+                                                    network.image_size, network.in_channels},
+                                                   Role::kState, Element::kMaster)
+                              : kNoBuffer;
   program.add("sampler_step", Phase::kUpdate,
-              SamplerStep{.shape = shape, .output = output, .table = made.table, .index = made.index,
-                          .first_image = made.first_image, .x = made.x, .previous_x0 = previous_x0,
-                          .network_input = network_input, .t = t});
+              SamplerStep{.shape = shape,
+                          .output = output,
+                          .table = made.table,
+                          .index = made.index,
+                          .first_image = made.first_image,
+                          .x = made.x,
+                          .memory = memory,
+                          .threshold = threshold,
+                          .network_input = network_input,
+                          .t = t});
   program.add("index", Phase::kUpdate, AdvanceCounter{made.index});
   return made;
 }

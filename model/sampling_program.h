@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "kernels/sampler_step.h"
 #include "model/unet.h"
@@ -9,24 +10,35 @@
 
 namespace ddpm {
 
+// Dynamic thresholding: kernels/dynamic_threshold.h.
+struct Thresholding {
+  double ratio = 0.995;
+  double max_value = 1;
+};
+
 struct SamplingOptions {
   UnetConfig network;
   int batch = 16;
-  int steps = 50;
-  Prediction prediction = Prediction::kEpsilon;
-  bool keeps_previous_x0 = false;  // the method is a multistep one
+  int steps = 50;  // rows of the sampler's table; with the next two, see SamplerTable
+  int memories = 0;
+  double start_deviation = 1;
+  std::optional<Thresholding> thresholding{};  // of the estimates of x_0, instead of clipping
   uint64_t seed = 0;
 };
 
-// Phase kStart draws the initial noise; kForward and kUpdate together make one step and are run `steps` times.
+// Phase kStart draws the initial noise; kForward and kUpdate together make one step and are run `steps`
+// times.
 struct SamplingProgram {
   Program program;
   BufferId table;        // (steps, kSamplerColumns): model/sampler_schedule.h
   BufferId index;        // counter: sampler steps done; to be reset to 0 before kStart
   BufferId first_image;  // the number of the batch's first image
   BufferId x;            // (N,H,W,C): the images on their way, after the last step the samples in [-1, 1]
+  BufferId network_input;  // (N,H,W,C): x in the network's element type
 };
 
+// The network's answers have in_channels channels, or twice as many where it predicts variances too.
+// InputError otherwise.
 SamplingProgram sampling_program(const SamplingOptions& options);
 
 }  // namespace ddpm

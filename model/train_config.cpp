@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <sstream>
 
 #include "support/atomic_file.h"
@@ -29,6 +30,16 @@ constexpr EnumName<Downsampling> kDownsamplings[] = {{Downsampling::kPadAfter, "
                                                      {Downsampling::kPadAround, "pad_around"}};
 constexpr EnumName<Initialisation> kInitialisations[] = {{Initialisation::kHo, "ho"},
                                                          {Initialisation::kPyTorch, "pytorch"}};
+
+constexpr EnumName<TimeEmbeddingType> kTimeEmbeddings[] = {{TimeEmbeddingType::kPositional, "positional"},
+                                                           {TimeEmbeddingType::kFourier, "fourier"},
+                                                           {TimeEmbeddingType::kLearned, "learned"}};
+constexpr EnumName<ClassEmbedding> kClassEmbeddings[] = {{ClassEmbedding::kNone, "none"},
+                                                         {ClassEmbedding::kTable, "table"},
+                                                         {ClassEmbedding::kTimestep, "timestep"},
+                                                         {ClassEmbedding::kIdentity, "identity"}};
+constexpr EnumName<TerminalSnr> kTerminalSnrs[] = {{TerminalSnr::kAsScheduled, "as_scheduled"},
+                                                   {TerminalSnr::kZero, "zero"}};
 
 // ---- a value as text and back, by type ----
 
@@ -70,6 +81,12 @@ void parse(const std::string&, const std::string& text, BetaSchedule& value) {
 void parse(const std::string&, const std::string& text, SamplerMethod& value) {
   value = parse_sampler_method(text);
 }
+void parse(const std::string&, const std::string& text, TimestepSpacing& value) {
+  value = parse_timestep_spacing(text);
+}
+void parse(const std::string&, const std::string& text, VarianceType& value) {
+  value = parse_variance_type(text);
+}
 
 std::string format(const std::string& value) { return value; }
 std::string format(bool value) { return value ? "true" : "false"; }
@@ -82,10 +99,13 @@ std::string format(double value) {
 std::string format(Device value) { return std::string(device_name(value)); }
 std::string format(BetaSchedule value) { return std::string(beta_schedule_name(value)); }
 std::string format(SamplerMethod value) { return std::string(sampler_method_name(value)); }
+std::string format(TimestepSpacing value) { return std::string(timestep_spacing_name(value)); }
+std::string format(VarianceType value) { return std::string(variance_type_name(value)); }
 
 template <typename Value>
 void parse(const std::string& key, const std::string& text, std::vector<Value>& values) {
   values.clear();
+  if (text.ends_with(',')) refuse(key, text, "a list without a comma at its end");
   std::istringstream stream(text);
   for (std::string part; std::getline(stream, part, ',');) {
     Value value{};
@@ -104,7 +124,8 @@ template <typename Value>
 constexpr Kind kind_of() {
   if constexpr (std::is_same_v<Value, bool>) return Kind::kBoolean;
   if constexpr (std::is_arithmetic_v<Value>) return Kind::kNumber;
-  if constexpr (std::is_same_v<Value, std::vector<int>> || std::is_same_v<Value, std::vector<bool>>)
+  if constexpr (std::is_same_v<Value, std::vector<int>> || std::is_same_v<Value, std::vector<bool>> ||
+                std::is_same_v<Value, std::vector<double>>)
     return Kind::kList;
   return Kind::kText;
 }
@@ -146,7 +167,7 @@ ConfigOption choice(const char* group, const char* key, const EnumName<Enum> (&t
 std::vector<ConfigOption> run_options() {
   return {
       option("run", "preset", MEMBER(preset),
-             "network and recipe to start from; every other option overrides it"),
+             "network and recipe to start from (custom: none); every other option overrides it"),
       option("run", "data", MEMBER(data), "data set, NAME.npy (see ddpm_data)"),
       option("run", "out", MEMBER(out), "folder of the run"),
       option("run", "steps", MEMBER(steps), "optimiser steps in all"),
@@ -160,9 +181,19 @@ std::vector<ConfigOption> network_options() {
   return {
       option("network", "image_size", MEMBER(network.image_size), "height and width in pixels"),
       option("network", "in_channels", MEMBER(network.in_channels), "of the images"),
+      option("network", "center_input_sample", MEMBER(network.center_input_sample),
+             "the network sees 2x - 1 of its input x"),
       option("network", "block_out_channels", MEMBER(network.block_out_channels),
              "channels by level, finest first"),
       option("network", "attention", MEMBER(network.attention), "true where a level has attention"),
+      option("network", "attention_up", MEMBER(network.attention_up),
+             "the same for the way up; none: as on the way down"),
+      option("network", "resnet_downsampling", MEMBER(network.resnet_downsampling),
+             "true where a residual block halves a level; none: nowhere"),
+      option("network", "resnet_upsampling", MEMBER(network.resnet_upsampling), "the same for the way up"),
+      option("network", "mid_block", MEMBER(network.mid_block), "residual blocks in the middle"),
+      option("network", "mid_block_scale_factor", MEMBER(network.mid_block_scale_factor),
+             "divides the sums in the middle"),
       option("network", "mid_attention", MEMBER(network.mid_attention), "attention in the middle"),
       option("network", "layers_per_block", MEMBER(network.layers_per_block), "residual blocks by level"),
       option("network", "attention_head_dim", MEMBER(network.attention_head_dim),
@@ -171,6 +202,16 @@ std::vector<ConfigOption> network_options() {
       option("network", "attn_norm_num_groups", MEMBER(network.attn_norm_num_groups),
              "of the attention in the middle; 0: norm_num_groups, or none with scale_shift"),
       option("network", "norm_eps", MEMBER(network.norm_eps), "added to the variance"),
+      choice("network", "time_embedding_type", kTimeEmbeddings, MEMBER(network.time_embedding_type),
+             "what stands for the time"),
+      option("network", "time_embedding_dim", MEMBER(network.time_embedding_dim),
+             "width of the embedding; 0: four times the first channels"),
+      option("network", "num_train_timesteps", MEMBER(network.num_train_timesteps),
+             "rows of a learned time embedding"),
+      choice("network", "class_embedding", kClassEmbeddings, MEMBER(network.class_embedding),
+             "what the network is told beside the time"),
+      option("network", "num_class_embeds", MEMBER(network.num_class_embeds),
+             "classes or attributes of the table"),
       choice("network", "time_embedding_order", kOrders, MEMBER(network.time_embedding_order),
              "of the sinusoids"),
       option("network", "freq_shift", MEMBER(network.freq_shift), "1: Ho et al., 0: OpenAI"),
@@ -188,6 +229,10 @@ std::vector<ConfigOption> diffusion_options() {
              "linear, scaled_linear, squaredcos_cap_v2, sigmoid"),
       option("diffusion", "beta_start", MEMBER(schedule.beta_start), "of the first timestep"),
       option("diffusion", "beta_end", MEMBER(schedule.beta_end), "of the last timestep"),
+      option("diffusion", "trained_betas", MEMBER(schedule.trained_betas),
+             "instead of a schedule, a beta for each timestep; none: the schedule"),
+      choice("diffusion", "terminal_snr", kTerminalSnrs, MEMBER(schedule.terminal_snr),
+             "signal left at the last timestep"),
       choice("diffusion", "prediction", kPredictions, MEMBER(prediction), "what the network predicts"),
       choice("diffusion", "loss_reduction", kReductions, MEMBER(loss_reduction), "over an image's elements"),
       choice("diffusion", "timestep_draw", kDraws, MEMBER(timestep_draw), "of a batch"),
@@ -216,12 +261,23 @@ std::vector<ConfigOption> optimiser_options() {
 std::vector<ConfigOption> output_options() {
   return {
       option("output", "log_every", MEMBER(log_every), "steps between lines of metrics.jsonl"),
+      option("output", "tensorboard", MEMBER(tensorboard), "write TensorBoard's event files too"),
       option("output", "checkpoint_every", MEMBER(checkpoint_every), "steps between checkpoints"),
       option("output", "keep_checkpoints", MEMBER(keep_checkpoints), "how many of the last ones stay"),
       option("output", "sample_every", MEMBER(sample_every), "steps between sample grids; 0: none"),
       option("output", "sample_count", MEMBER(sample_count), "images in a grid"),
       option("output", "sampler", MEMBER(sampler.method), "of the grids: ddpm, ddim, dpmpp_2m"),
       option("output", "sample_steps", MEMBER(sampler.steps), "network evaluations an image"),
+      option("output", "sample_eta", MEMBER(sampler.eta), "ddim: 0 deterministic .. 1 ancestral"),
+      option("output", "timestep_spacing", MEMBER(sampler.timestep_spacing),
+             "leading, trailing, linspace, quadratic"),
+      option("output", "steps_offset", MEMBER(sampler.steps_offset),
+             "added to every timestep; leading alone"),
+      option("output", "set_alpha_to_one", MEMBER(sampler.set_alpha_to_one),
+             "ddim: the last step reaches the clean image"),
+      option("output", "variance_type", MEMBER(sampler.variance_type), "ddpm: fixed_small or fixed_large"),
+      option("output", "clip_sample", MEMBER(sampler.clip_sample), "clip the estimate of the clean image"),
+      option("output", "clip_sample_range", MEMBER(sampler.clip_sample_range), "to +- this"),
   };
 }
 
@@ -261,9 +317,24 @@ std::string text_of(const toml::node& node, const std::string& place) {
   throw_input("{}: a text, a number, true, false or a list of these is wanted", place);
 }
 
+// Refuses a value here, where its place in the file is known, that make_train_config would refuse without it.
+void try_setting(const ConfigOption& option, const Setting& setting, const std::string& place, TrainConfig& scratch) {
+  try {
+    option.set(scratch, setting.text);
+    if (option.key == "preset" && setting.text != kCustomPreset) find_preset(setting.text);
+  } catch (const InputError& error) {
+    throw_input("{}: {}", place, error.what());
+  }
+}
+
 std::string quoted(const std::string& text) {
   std::string result = "\"";
   for (const char c : text) {
+    const bool control = (c >= 0 && c < ' ') || c == 0x7f;
+    if (control) {
+      result += fmt::format("\\u{:04x}", c);
+      continue;
+    }
     if (c == '"' || c == '\\') result += '\\';
     result += c;
   }
@@ -308,6 +379,7 @@ std::vector<Setting> read_settings(const std::filesystem::path& path) {
     throw_input("{}:{}: this is not TOML: {}", path.string(), error.source().begin.line, error.description());
   }
   const std::vector<ConfigOption> options = train_options();
+  TrainConfig scratch;
   std::vector<Setting> settings;
   for (const auto& [group, node] : file) {
     const std::string place = fmt::format("{}:{}", path.string(), node.source().begin.line);
@@ -317,6 +389,8 @@ std::vector<Setting> read_settings(const std::filesystem::path& path) {
           "{}: '{}' stands outside of a table: put it under [run], [network], [diffusion], [optimiser] or "
           "[output]",
           place, group.str());
+    if (std::none_of(options.begin(), options.end(), [&](const auto& o) { return o.group == group.str(); }))
+      throw_input("{}: there is no table [{}]: see ddpm_train --print-config", place, group.str());
     for (const auto& [key, value] : *table) {
       const std::string where = fmt::format("{}:{}", path.string(), value.source().begin.line);
       const ConfigOption* known = find_option(options, key.str());
@@ -324,6 +398,7 @@ std::vector<Setting> read_settings(const std::filesystem::path& path) {
         throw_input("{}: there is no option '{}' in [{}]: see ddpm_train --print-config", where, key.str(),
                     group.str());
       settings.push_back({known->key, text_of(value, where)});
+      try_setting(*known, settings.back(), where, scratch);
     }
   }
   return settings;
@@ -333,7 +408,7 @@ TrainConfig make_train_config(const std::vector<Setting>& settings) {
   TrainConfig config;
   for (const Setting& setting : settings)
     if (setting.key == "preset") config.preset = setting.text;
-  apply_preset(find_preset(config.preset), config);
+  if (config.preset != kCustomPreset) apply_preset(find_preset(config.preset), config);
   const std::vector<ConfigOption> options = train_options();
   for (const Setting& setting : settings) {
     const ConfigOption* known = find_option(options, setting.key);
@@ -367,6 +442,8 @@ std::string to_toml(const TrainConfig& config) {
 void validate(const TrainConfig& config) {
   validate(config.network);
   at_least<int64_t>("steps", config.steps, 0);
+  if (config.seed > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+    throw_input("seed = {}: it must be below 2^63, the whole numbers that TOML has", config.seed);
   at_least("batch", config.batch, 1);
   at_least("timesteps", config.schedule.timesteps, 1);
   in_unit_interval("dropout", config.dropout);
@@ -384,6 +461,15 @@ void validate(const TrainConfig& config) {
   at_least("keep_checkpoints", config.keep_checkpoints, 1);
   at_least<int64_t>("sample_every", config.sample_every, 0);
   at_least("sample_count", config.sample_count, 1);
+  if (config.network.time_embedding_type == TimeEmbeddingType::kFourier)
+    throw_input(
+        "time_embedding_type = fourier: such a network takes noise levels, for which there is neither "
+        "training "
+        "nor sampling here");
+  if (config.network.time_embedding_type == TimeEmbeddingType::kLearned &&
+      config.network.num_train_timesteps < config.schedule.timesteps)
+    throw_input("num_train_timesteps = {}: a learned time embedding needs a row for each of the {} timesteps",
+                config.network.num_train_timesteps, config.schedule.timesteps);
   // Both check their own options: the schedule its betas, the table its steps.
   sampler_table(NoiseSchedule(config.schedule), config.sampler);
 }

@@ -18,6 +18,9 @@
 
 namespace ddpm {
 
+// The preset's name of a configuration that follows none: every option stands for itself.
+inline constexpr const char* kCustomPreset = "custom";
+
 struct TrainConfig {
   std::string preset = "tiny-32";
   std::string data;  // NAME.npy
@@ -39,6 +42,7 @@ struct TrainConfig {
   AdamEmaShape optimiser;
 
   int64_t log_every = 10;
+  bool tensorboard = true;
   int64_t checkpoint_every = 1000;
   int keep_checkpoints = 3;
   int64_t sample_every = 1000;  // 0: no sample grids

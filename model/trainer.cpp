@@ -64,11 +64,12 @@ Trainer::Trainer(const TrainConfig& config, const Dataset& dataset)
 
 int64_t Trainer::step() const { return executor_->read_index(buffers_.step); }
 
-void Trainer::initialise() {
-  const std::vector<float> arena = initial_parameters(executor_->program(), config_.seed);
-  const std::vector<float> zeros(arena.size(), 0.0f);
-  executor_->write_parameters(arena);
-  executor_->write(buffers_.ema, arena);
+void Trainer::initialise() { initialise(initial_parameters(executor_->program(), config_.seed)); }
+
+void Trainer::initialise(std::span<const float> weights) {
+  const std::vector<float> zeros(weights.size(), 0.0f);
+  executor_->write_parameters(weights);
+  executor_->write(buffers_.ema, weights);
   executor_->write(buffers_.m, zeros);
   executor_->write(buffers_.v, zeros);
   executor_->write_index(buffers_.step, 0);
@@ -76,7 +77,8 @@ void Trainer::initialise() {
 
 void Trainer::restore(const std::filesystem::path& checkpoint) {
   const CheckpointState state = read_checkpoint_state(checkpoint);
-  if (state.dataset_hash != dataset_.hash() || state.dataset_count != dataset_.count())
+  const bool saw_data = !state.dataset_hash.empty();  // an imported network's first checkpoint saw none
+  if (saw_data && (state.dataset_hash != dataset_.hash() || state.dataset_count != dataset_.count()))
     throw_input(
         "{} was trained on other data ({} images, hash {}) than {} ({} images, hash {}): give the same file, "
         "or "

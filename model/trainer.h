@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "data/dataset.h"
@@ -52,6 +53,8 @@ class Trainer {
 
   // Weights of the seed, step 0.
   void initialise();
+  // Given weights, an arena of the program, and their average equal to them; step 0, no moments.
+  void initialise(std::span<const float> weights);
   // InputError where the checkpoint's network or data set is another one.
   void restore(const std::filesystem::path& checkpoint);
   void save(const std::filesystem::path& run) const;

@@ -21,7 +21,7 @@ struct TrainingOptions {
   bool horizontal_flip = true;
   double dropout = 0;
   uint64_t seed = 0;
-  AdamEmaShape optimiser;  // count is filled in
+  AdamEmaShape optimiser{};  // count is filled in
 };
 
 // The program and the buffers that its user writes before the first step or reads after one.

@@ -79,9 +79,20 @@ struct CpuExecutor<T>::Implementation {
     DDPM_CHECK(found != nullptr);
     return found;
   }
-  T* real(BufferId id) const { return reinterpret_cast<T*>(address(id)); }
-  int64_t* index(BufferId id) const { return reinterpret_cast<int64_t*>(address(id)); }
-  const uint8_t* byte(BufferId id) const { return reinterpret_cast<const uint8_t*>(address(id)); }
+  // `id` may be kNoBuffer.
+  bool holds(BufferId id, Element element) const { return id == kNoBuffer || program.buffer(id).element == element; }
+  T* real(BufferId id) const {
+    DDPM_CHECK(holds(id, Element::kReal) || holds(id, Element::kMaster));
+    return reinterpret_cast<T*>(address(id));
+  }
+  int64_t* index(BufferId id) const {
+    DDPM_CHECK(holds(id, Element::kIndex));
+    return reinterpret_cast<int64_t*>(address(id));
+  }
+  const uint8_t* byte(BufferId id) const {
+    DDPM_CHECK(holds(id, Element::kByte));
+    return reinterpret_cast<const uint8_t*>(address(id));
+  }
   T* column(BufferId matrix, int first) const { return matrix == kNoBuffer ? nullptr : real(matrix) + first; }
 
   void run(const Conv2d& op) {
@@ -228,17 +239,31 @@ struct CpuExecutor<T>::Implementation {
   }
   void run(const AdvanceCounter& op) { ++*index(op.counter); }
 
+  const SamplerRow<T>* sampler_rows(BufferId table) {
+    return reinterpret_cast<const SamplerRow<T>*>(real(table));
+  }
   void run(const SamplerStart& op) {
-    reference::sampler_start<T>(
-        op.shape, {real(op.table), index(op.first_image), real(op.x), real(op.network_input), real(op.t)});
+    reference::sampler_start<T>(op.shape, {.table = sampler_rows(op.table),
+                                           .first_image = index(op.first_image),
+                                           .x = real(op.x),
+                                           .network_input = real(op.network_input),
+                                           .t = real(op.t)});
+  }
+  void run(const DynamicThreshold& op) {
+    reference::dynamic_threshold<T>(op.shape, {.output = real(op.output),
+                                               .table = sampler_rows(op.table),
+                                               .index = index(op.index),
+                                               .x = real(op.x),
+                                               .threshold = real(op.threshold)});
   }
   void run(const SamplerStep& op) {
     reference::sampler_step<T>(op.shape, {.output = real(op.output),
-                                          .table = real(op.table),
+                                          .table = sampler_rows(op.table),
                                           .index = index(op.index),
                                           .first_image = index(op.first_image),
                                           .x = real(op.x),
-                                          .previous_x0 = real(op.previous_x0),
+                                          .memory = real(op.memory),
+                                          .threshold = real(op.threshold),
                                           .network_input = real(op.network_input),
                                           .t = real(op.t)});
   }
@@ -248,7 +273,7 @@ struct CpuExecutor<T>::Implementation {
 
   void run_operation(size_t position) {
     const auto begin = std::chrono::steady_clock::now();
-    std::visit([this](const auto& op) { run(op); }, program.operations()[position].operation);
+    std::visit([this](const auto& op) { this->run(op); }, program.operations()[position].operation);
     if (times.empty()) return;
     times[position].seconds +=
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -335,6 +360,7 @@ int64_t CpuExecutor<T>::read_index(BufferId buffer) const {
 
 template <typename T>
 void CpuExecutor<T>::bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) {
+  DDPM_CHECK(implementation_->holds(buffer, Element::kByte));
   DDPM_CHECK(static_cast<int64_t>(bytes.size()) == element_count(program().shape(buffer)));
   // The program only reads a kInput buffer; its address is kept beside those of buffers it writes.
   implementation_->addresses[static_cast<size_t>(buffer)] =

@@ -145,7 +145,10 @@ class Differentiator {
                            .dgamma = parameter_gradient(op.gamma),
                            .dbeta = parameter_gradient(op.beta)};
     back.dx0 = contribute(op.x0, back.dx0_addends);
-    if (op.x1 != kNoBuffer) back.dx1 = contribute(op.x1, back.dx1_addends);
+    // Where both sources are one buffer, its two gradients are written at once: neither can be the other's
+    // addend.
+    const std::span<BufferId> addends = op.x1 == op.x0 ? std::span<BufferId>() : back.dx1_addends;
+    if (op.x1 != kNoBuffer) back.dx1 = contribute(op.x1, addends);
     back.dshift = shared_gradient(op.shift);
     back.dfilm = shared_gradient(op.film);
     append(".backward", back);

@@ -61,12 +61,48 @@ memory::desc our_filter(const Conv2dShape& s) {
   return {{s.k, s.c, s.filter, s.filter}, Type::f32, {s.filter * row, 1, row, s.weight_channels}};
 }
 
-// A matrix for each (image, head): `rows` x `columns` with the given strides.
-memory::desc matrices(const AttentionShape& s, memory::dim rows, memory::dim columns, memory::dims strides) {
-  return {{s.n, s.heads, rows, columns}, Type::f32, std::move(strides)};
-}
+// A matrix for each head of each image, in an array of an attention.
+struct HeadMatrices {
+  memory::desc of_an_image;
+  int64_t image_elements;  // from one image to the next
+  const float* data;
+};
+
+// The matrices of an attention (kernels/attention.h): L x d parts of qkv or y, L x L scores, and their transposes.
+class AttentionMatrices {
+ public:
+  explicit AttentionMatrices(const AttentionShape& s)
+      : heads_(s.heads), length_(s.length), d_(s.head_dim), channels_(s.channels()) {}
+
+  HeadMatrices in_qkv(const float* part) const { return rows_of(part, 3 * channels_); }
+  HeadMatrices in_qkv_transposed(const float* part) const { return transposed(in_qkv(part)); }
+  HeadMatrices in_y(const float* y) const { return rows_of(y, channels_); }
+  HeadMatrices scores(const float* scores) const {
+    return make(length_, length_, {length_ * length_, length_, 1}, heads_ * length_ * length_, scores);
+  }
+  HeadMatrices scores_transposed(const float* scores) const { return transposed(this->scores(scores)); }
+
+ private:
+  HeadMatrices rows_of(const float* data, memory::dim row) const {
+    return make(length_, d_, {d_, row, 1}, length_ * row, data);
+  }
+  HeadMatrices make(memory::dim rows, memory::dim columns, const memory::dims& strides, int64_t image_elements,
+                    const float* data) const {
+    return {memory::desc({heads_, rows, columns}, Type::f32, strides), image_elements, data};
+  }
+  static HeadMatrices transposed(HeadMatrices matrices) {
+    matrices.of_an_image = matrices.of_an_image.permute_axes({0, 2, 1});
+    return matrices;
+  }
+
+  memory::dim heads_, length_, d_, channels_;
+};
 
 void* data(const float* pointer) { return const_cast<float*>(pointer); }
+
+SoftmaxShape softmax_of_scores(const AttentionShape& s) {
+  return {.rows = int64_t{s.n} * s.heads * s.length, .length = s.length, .scale = 1 / std::sqrt(double(s.head_dim))};
+}
 
 void add_in_place(int64_t count, const float* addend, float* sum) { reference::add(count, sum, addend, sum); }
 
@@ -215,14 +251,17 @@ struct OnednnProducts::Implementation {
     return theirs;
   }
 
-  // One product for every image and head: c = a b.
-  void multiply(const memory::desc& a, const float* a_data, const memory::desc& b, const float* b_data,
-                const memory::desc& c, float* c_data) {
-    const dnnl::matmul::primitive_desc descriptor(dnnl::matmul::desc(a, b, c), engine);
-    dnnl::matmul(descriptor)
-        .execute(stream, {{DNNL_ARG_SRC, at(a, a_data)},
-                          {DNNL_ARG_WEIGHTS, at(b, b_data)},
-                          {DNNL_ARG_DST, at(c, c_data)}});
+  // c = a b for every image and head. Image by image, because how oneDNN divides a batch of products among threads,
+  // and with it the order of summation, depends on the batch: an image's bits must not.
+  void multiply(int images, const HeadMatrices& a, const HeadMatrices& b, const HeadMatrices& c) {
+    const dnnl::matmul product(
+        dnnl::matmul::primitive_desc(dnnl::matmul::desc(a.of_an_image, b.of_an_image, c.of_an_image), engine));
+    const auto of_image = [this](const HeadMatrices& matrices, int number) {
+      return at(matrices.of_an_image, matrices.data + number * matrices.image_elements);
+    };
+    for (int i = 0; i < images; ++i)
+      product.execute(
+          stream, {{DNNL_ARG_SRC, of_image(a, i)}, {DNNL_ARG_WEIGHTS, of_image(b, i)}, {DNNL_ARG_DST, of_image(c, i)}});
     stream.wait();
   }
 };
@@ -305,36 +344,24 @@ void OnednnProducts::upsample_conv2d_backward_weight(const UpsampleConv2dShape& 
 }
 
 void OnednnProducts::attention(const AttentionShape& s, const AttentionArgs<float>& args) {
-  const memory::dim length = s.length, d = s.head_dim, channels = s.channels(), row = 3 * channels;
-  const float *q = args.qkv, *k = q + channels, *v = k + channels;
-  const auto in_qkv = matrices(s, length, d, {length * row, d, row, 1});
-  const auto in_qkv_transposed = matrices(s, d, length, {length * row, d, 1, row});
-  const auto scores = matrices(s, length, length, {s.heads * length * length, length * length, length, 1});
-  const auto in_y = matrices(s, length, d, {length * channels, d, channels, 1});
-  implementation_->multiply(in_qkv, q, in_qkv_transposed, k, scores, args.probabilities);
-  reference::softmax<float>(
-      {.rows = int64_t{s.n} * s.heads * s.length, .length = s.length, .scale = 1 / std::sqrt(double(d))},
-      {args.probabilities, args.probabilities});
-  implementation_->multiply(scores, args.probabilities, in_qkv, v, in_y, args.y);
+  const AttentionMatrices in(s);
+  const float *q = args.qkv, *k = q + s.channels(), *v = k + s.channels();
+  const HeadMatrices probabilities = in.scores(args.probabilities);
+  implementation_->multiply(s.n, in.in_qkv(q), in.in_qkv_transposed(k), probabilities);
+  reference::softmax<float>(softmax_of_scores(s), {args.probabilities, args.probabilities});
+  implementation_->multiply(s.n, probabilities, in.in_qkv(v), in.in_y(args.y));
 }
 
 void OnednnProducts::attention_backward(const AttentionShape& s, const AttentionBackwardArgs<float>& args) {
-  const memory::dim length = s.length, d = s.head_dim, channels = s.channels(), row = 3 * channels;
-  const float *q = args.qkv, *k = q + channels, *v = k + channels;
-  float *dq = args.dqkv, *dk = dq + channels, *dv = dk + channels;
-  const auto in_qkv = matrices(s, length, d, {length * row, d, row, 1});
-  const auto in_qkv_transposed = matrices(s, d, length, {length * row, d, 1, row});
-  const auto scores = matrices(s, length, length, {s.heads * length * length, length * length, length, 1});
-  const auto scores_transposed =
-      matrices(s, length, length, {s.heads * length * length, length * length, 1, length});
-  const auto in_y = matrices(s, length, d, {length * channels, d, channels, 1});
-  implementation_->multiply(scores_transposed, args.probabilities, in_y, args.dy, in_qkv, dv);
-  implementation_->multiply(in_y, args.dy, in_qkv_transposed, v, scores, args.dscores);
-  reference::softmax_backward<float>(
-      {.rows = int64_t{s.n} * s.heads * s.length, .length = s.length, .scale = 1 / std::sqrt(double(d))},
-      {args.probabilities, args.dscores, args.dscores});
-  implementation_->multiply(scores, args.dscores, in_qkv, k, in_qkv, dq);
-  implementation_->multiply(scores_transposed, args.dscores, in_qkv, q, in_qkv, dk);
+  const AttentionMatrices in(s);
+  const float *q = args.qkv, *k = q + s.channels(), *v = k + s.channels();
+  const float *dq = args.dqkv, *dk = dq + s.channels(), *dv = dk + s.channels();
+  const HeadMatrices dy = in.in_y(args.dy), dscores = in.scores(args.dscores);
+  implementation_->multiply(s.n, in.scores_transposed(args.probabilities), dy, in.in_qkv(dv));
+  implementation_->multiply(s.n, dy, in.in_qkv_transposed(v), dscores);
+  reference::softmax_backward<float>(softmax_of_scores(s), {args.probabilities, args.dscores, args.dscores});
+  implementation_->multiply(s.n, dscores, in.in_qkv(k), in.in_qkv(dq));
+  implementation_->multiply(s.n, in.scores_transposed(args.dscores), in.in_qkv(q), in.in_qkv(dk));
 }
 
 }  // namespace ddpm

@@ -40,6 +40,7 @@ struct CostOf {
   Cost operator()(const AdamEma& op) const { return cost(op.shape, sizeof(float)); }
   Cost operator()(const AdvanceCounter&) const { return {}; }
   Cost operator()(const SamplerStart&) const { return {}; }
+  Cost operator()(const DynamicThreshold& op) const { return cost(op.shape, element_bytes); }
   Cost operator()(const SamplerStep& op) const { return cost(op.shape, element_bytes); }
 };
 
@@ -152,13 +153,18 @@ Operands SamplerStart::operands() const {
   return {read("table", table), read("first_image", first_image), write("x", x),
           write("network_input", network_input), write("t", t)};
 }
+Operands DynamicThreshold::operands() const {
+  return {read("output", output), read("table", table), read("index", index), read("x", x),
+          write("threshold", threshold)};
+}
 Operands SamplerStep::operands() const {
   return {read("output", output),
           read("table", table),
           read("index", index),
           read("first_image", first_image),
           update("x", x),
-          update("previous_x0", previous_x0),
+          update("memory", memory),
+          read("threshold", threshold),
           write("network_input", network_input),
           update("t", t)};
 }

@@ -10,6 +10,7 @@
 #include "kernels/attention.h"
 #include "kernels/conv2d.h"
 #include "kernels/diffusion.h"
+#include "kernels/dynamic_threshold.h"
 #include "kernels/group_norm.h"
 #include "kernels/linear.h"
 #include "kernels/resample.h"
@@ -207,9 +208,18 @@ struct SamplerStart {
   static constexpr const char* kKind = "sampler_start";
   Operands operands() const;
 };
+struct DynamicThreshold {
+  DynamicThresholdShape shape;
+  BufferId output, table, index, x, threshold;
+  static constexpr const char* kKind = "dynamic_threshold";
+  Operands operands() const;
+};
 struct SamplerStep {
   SamplerStepShape shape;
-  BufferId output, table, index, first_image, x, previous_x0 = kNoBuffer, network_input, t;
+  BufferId output, table, index, first_image, x;
+  BufferId memory = kNoBuffer;     // (memories, N, H, W, C)
+  BufferId threshold = kNoBuffer;  // (N)
+  BufferId network_input, t;
   static constexpr const char* kKind = "sampler_step";
   Operands operands() const;
 };
@@ -218,7 +228,7 @@ using AnyOperation =
     std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeight, UpsampleConv2d, UpsampleConv2dBackwardData,
                  UpsampleConv2dBackwardWeight, GroupNorm, GroupNormBackward, Attention, AttentionBackward,
                  Linear, LinearBackward, TimeEmbedding, Add, UpsampleNearest, SumPool, Rescale, OneHot, Diffuse, Loss, ZeroGradients, AdamEma,
-                 AdvanceCounter, SamplerStart, SamplerStep>;
+                 AdvanceCounter, SamplerStart, DynamicThreshold, SamplerStep>;
 
 // The buffers that the operation works on, without absent ones.
 Operands operands(const AnyOperation& operation);

@@ -38,8 +38,8 @@ BufferId Program::add_parameter(std::string name, Shape shape, std::vector<Named
   int64_t row = 0;
   for (NamedTensor& tensor : tensors) {
     tensor.first_row = row;
-    row += tensor.shape.at(0);
-    DDPM_CHECK(element_count(tensor.shape) * shape.at(0) == element_count(shape) * tensor.shape[0]);
+    row += tensor.rows();
+    DDPM_CHECK(element_count(tensor.shape) * shape.at(0) == element_count(shape) * tensor.rows());
   }
   DDPM_CHECK(row == shape.at(0));
   const BufferId id = add_buffer(std::move(name), std::move(shape), Role::kParameter, Element::kMaster);

@@ -45,13 +45,23 @@ struct InitialValue {
   int64_t fan_in = 0;  // 0: from the tensor's own shape
 };
 
-// A tensor as checkpoints and other frameworks know it: some rows of a parameter buffer. Four-dimensional
-// tensors are (K, C, R, S) there and (K, R, S, C) here.
+// How a tensor's elements lie in our buffer, where PyTorch's order is the shape's own.
+enum class TensorLayout : uint8_t {
+  kSame,
+  kFilter,      // (K, C, R, S) there, (K, R, S, C) here
+  kTransposed,  // (in, out) there, (out, in) here: a table of embeddings is the transpose of a linear layer
+};
+
+// A tensor as checkpoints and other frameworks know it: some rows of a parameter buffer.
 struct NamedTensor {
   std::string name;  // diffusers' name: "down_blocks.0.resnets.1.conv1.weight"
   Shape shape;       // in PyTorch's order
   InitialValue initial;
+  TensorLayout layout = TensorLayout::kSame;
   int64_t first_row = 0;  // in the buffer's first dimension
+
+  // How many rows of the buffer's first dimension it takes.
+  int64_t rows() const { return layout == TensorLayout::kTransposed ? shape.at(1) : shape.at(0); }
 };
 
 struct Buffer {

@@ -81,9 +81,8 @@ std::vector<ActivationReport> report_activations(const Program& program, const M
   for (size_t i = 0; i < plan.placements.size(); ++i)
     if (plan.placements[i].offset >= 0)
       activations.push_back({program.buffers()[i].name, program.buffers()[i].shape, plan.placements[i]});
-  std::stable_sort(activations.begin(), activations.end(), [](const auto& a, const auto& b) {
-    return a.placement.bytes > b.placement.bytes;
-  });
+  std::stable_sort(activations.begin(), activations.end(),
+                   [](const auto& a, const auto& b) { return a.placement.bytes > b.placement.bytes; });
   return activations;
 }
 
@@ -106,6 +105,7 @@ std::vector<KindTotal> ProgramReport::totals_by_kind() const {
   std::map<std::string, CostTotal> totals;
   for (const OperationReport& operation : operations) add_cost(totals[operation.kind], operation.cost);
   std::vector<KindTotal> kinds;
+  kinds.reserve(totals.size());
   for (const auto& [kind, sum] : totals) kinds.push_back({kind, sum});
   std::stable_sort(kinds.begin(), kinds.end(),
                    [](const auto& a, const auto& b) { return a.total.cost.flops > b.total.cost.flops; });

@@ -57,7 +57,7 @@ struct ProgramReport {
   int batch = 1;
   Precision precision;
   int64_t parameters = 0;              // trained numbers, padding excluded
-  std::vector<NamedTensor> tensors;    // that they make up in a checkpoint, in order of the arena
+  std::vector<NamedTensor> tensors{};  // that they make up in a checkpoint, in order of the arena
   std::vector<OperationReport> operations;
   MemoryReport memory;
   std::vector<ActivationReport> activations;  // largest first

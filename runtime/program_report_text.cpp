@@ -16,7 +16,8 @@ double mega(int64_t bytes) { return static_cast<double>(bytes) * 1e-6; }
 // 78700803 -> "78,700,803"
 std::string grouped(int64_t number) {
   std::string text = std::to_string(number);
-  for (auto at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<size_t>(at), ",");
+  for (auto at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<size_t>(at), ",");
   return text;
 }
 
@@ -34,7 +35,8 @@ size_t widest_name(const std::vector<OperationReport>& operations) {
   return width;
 }
 
-void append_cost_row(std::string& text, const ProgramReport& report, const std::string& name, const CostTotal& row) {
+void append_cost_row(std::string& text, const ProgramReport& report, const std::string& name,
+                     const CostTotal& row) {
   const double images = report.batch, all = report.total().cost.flops;
   append(text, "{:32}{:>6}{:>13.3f}{:>13.2f}{:>7.1f}%{:>13.2f}{:>11.2f}\n", name, row.operations,
          giga(row.cost.flops) / images, giga(row.cost.flops), all > 0 ? 100 * row.cost.flops / all : 0.0,
@@ -42,8 +44,8 @@ void append_cost_row(std::string& text, const ProgramReport& report, const std::
 }
 
 void append_costs(std::string& text, const ProgramReport& report) {
-  append(text, "{:32}{:>6}{:>13}{:>13}{:>8}{:>13}{:>11}\n", "operations", "count", "GFLOP/image", "GFLOP/step", "share",
-         "MB/image", "GB/step");
+  append(text, "{:32}{:>6}{:>13}{:>13}{:>8}{:>13}{:>11}\n", "operations", "count", "GFLOP/image",
+         "GFLOP/step", "share", "MB/image", "GB/step");
   for (const KindTotal& row : report.totals_by_kind()) append_cost_row(text, report, row.kind, row.total);
   text += '\n';
   for (const Phase phase : {Phase::kStart, Phase::kForward, Phase::kBackward, Phase::kUpdate})
@@ -54,11 +56,13 @@ void append_costs(std::string& text, const ProgramReport& report) {
 
 void append_memory(std::string& text, const ProgramReport& report) {
   const MemoryReport& memory = report.memory;
-  const auto row = [&](const char* name, int64_t bytes) { append(text, "{:32}{:>12.2f}\n", name, mega(bytes)); };
+  const auto row = [&](const char* name, int64_t bytes) {
+    append(text, "{:32}{:>12.2f}\n", name, mega(bytes));
+  };
   append(text, "{:32}{:>12}\n", "memory", "MB");
-  append(text, "{:32}{:>12.2f}   {:.2f} without reuse, at least {:.2f}; {} buffers computed in place\n", "activations",
-         mega(memory.activations), mega(memory.activations_without_reuse), mega(memory.activations_lower_bound),
-         memory.shared_in_place);
+  append(text, "{:32}{:>12.2f}   {:.2f} without reuse, at least {:.2f}; {} buffers computed in place\n",
+         "activations", mega(memory.activations), mega(memory.activations_without_reuse),
+         mega(memory.activations_lower_bound), memory.shared_in_place);
   row("parameters", memory.parameters);
   row("gradients", memory.gradients);
   row("optimiser and other states", memory.states);
@@ -111,8 +115,8 @@ std::string summary_text(const ProgramReport& report) {
   std::string text;
   append(text, "{}: {} parameters in {} tensors, {} operations\n", report.title, grouped(report.parameters),
          report.tensors.size(), report.operations.size());
-  append(text, "batch {}, {}-byte activations, {}-byte weights and states\n\n", report.batch, report.precision.real,
-         report.precision.master);
+  append(text, "batch {}, {}-byte activations, {}-byte weights and states\n\n", report.batch,
+         report.precision.real, report.precision.master);
   append_costs(text, report);
   text += '\n';
   append_memory(text, report);
@@ -124,8 +128,8 @@ std::string summary_text(const ProgramReport& report) {
 std::string operations_text(const ProgramReport& report) {
   const size_t width = widest_name(report.operations) + 2;
   std::string text;
-  append(text, "{:>4}  {:{}}{:10}{:32}{:>18}{:>18}{:>12}{:>12}{:>12}\n", "", "operation", width, "phase", "kind", "input",
-         "output", "parameters", "GFLOP", "MB");
+  append(text, "{:>4}  {:{}}{:10}{:32}{:>18}{:>18}{:>12}{:>12}{:>12}\n", "", "operation", width, "phase",
+         "kind", "input", "output", "parameters", "GFLOP", "MB");
   for (size_t i = 0; i < report.operations.size(); ++i) {
     const OperationReport& operation = report.operations[i];
     append(text, "{:>4}  {:{}}{:10}{:32}{:>18}{:>18}{:>12}{:>12.4f}{:>12.3f}\n", i, operation.name, width,
@@ -140,7 +144,8 @@ std::string tensors_text(const ProgramReport& report) {
   std::string text;
   append(text, "{:56}{:>20}{:>14}\n", "tensor", "shape", "parameters");
   for (const NamedTensor& tensor : report.tensors)
-    append(text, "{:56}{:>20}{:>14}\n", tensor.name, shape_text(tensor.shape), grouped(element_count(tensor.shape)));
+    append(text, "{:56}{:>20}{:>14}\n", tensor.name, shape_text(tensor.shape),
+           grouped(element_count(tensor.shape)));
   return text;
 }
 
@@ -157,7 +162,8 @@ std::string report_json(const ProgramReport& report) {
   for (const KindTotal& row : report.totals_by_kind()) json["kinds"][row.kind] = cost_json(row.total);
   for (const NamedTensor& tensor : report.tensors)
     json["tensors"].push_back({{"name", tensor.name}, {"shape", tensor.shape}});
-  for (const OperationReport& operation : report.operations) json["operations"].push_back(operation_json(operation));
+  for (const OperationReport& operation : report.operations)
+    json["operations"].push_back(operation_json(operation));
   for (const ActivationReport& activation : report.activations)
     json["activations"].push_back({{"name", activation.name},
                                    {"shape", activation.shape},

@@ -29,15 +29,16 @@ std::string escape_xml(std::string_view text) {
 }
 
 SvgDrawing::SvgDrawing(double width, double height)
-    : svg_(fmt::format(
-          "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} "
-          "{1:.0f}\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#222222\">\n"
-          "<rect width=\"{0:.0f}\" height=\"{1:.0f}\" fill=\"#ffffff\"/>\n",
-          width, height)) {}
+    : svg_(fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" "
+                       "viewBox=\"0 0 {0:.0f} "
+                       "{1:.0f}\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#222222\">\n"
+                       "<rect width=\"{0:.0f}\" height=\"{1:.0f}\" fill=\"#ffffff\"/>\n",
+                       width, height)) {}
 
 void SvgDrawing::rectangle(const SvgBox& box, std::string_view attributes, std::string_view tooltip) {
-  fmt::format_to(std::back_inserter(svg_), "<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" {}",
-                 box.x, box.y, box.width, box.height, attributes);
+  fmt::format_to(std::back_inserter(svg_),
+                 "<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" {}", box.x, box.y,
+                 box.width, box.height, attributes);
   svg_ += tooltip.empty() ? "/>\n" : "><title>" + escape_xml(tooltip) + "</title></rect>\n";
 }
 

@@ -6,7 +6,8 @@
 
 namespace ddpm {
 
-// Text as it may stand between tags and in attributes; control characters, which XML cannot write, become spaces.
+// Text as it may stand between tags and in attributes; control characters, which XML cannot write, become
+// spaces.
 std::string escape_xml(std::string_view text);
 
 // A rectangle in pixels, y downwards.

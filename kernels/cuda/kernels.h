@@ -1,11 +1,13 @@
-// Every kernel that runs on the GPU, by the function that starts it. The mathematics, shapes and arguments stand in
-// each operation's own header in kernels/; the kernels in the .cu file of that name here. Convolutions and matrix
-// products are not among them: cuDNN and cuBLASLt do those (runtime/). Depends on kernels/*.h, kernels/device/stream.h.
+// Every kernel that runs on the GPU, by the function that starts it. The mathematics, shapes and arguments
+// stand in each operation's own header in kernels/; the kernels in the .cu file of that name here.
+// Convolutions and matrix products are not among them: cuDNN and cuBLASLt do those (runtime/). Depends on
+// kernels/*.h, kernels/device/stream.h.
 //
-// T is float or BFloat16: the type of activations. Arithmetic, statistics, parameters and optimiser states are float.
-// Pointers are device memory, 16-byte aligned; channels are multiples of 16 bytes unless a header says otherwise, and
-// what a kernel cannot do is refused with an InputError. All is asynchronous on `stream`; nothing allocates. Results
-// are the same bits in every run: no floating-point atomics, sums in a fixed order.
+// T is float or BFloat16: the type of activations. Arithmetic, statistics, parameters and optimiser states
+// are float. Pointers are device memory, 16-byte aligned; channels are multiples of 16 bytes unless a header
+// says otherwise, and what a kernel cannot do is refused with an InputError. All is asynchronous on `stream`;
+// nothing allocates. Results are the same bits in every run: no floating-point atomics, sums in a fixed
+// order.
 #pragma once
 
 #include <cstddef>
@@ -14,55 +16,72 @@
 #include "kernels/device/bfloat16.h"
 #include "kernels/device/stream.h"
 #include "kernels/diffusion.h"
+#include "kernels/dynamic_threshold.h"
 #include "kernels/group_norm.h"
+#include "kernels/resample.h"
 #include "kernels/sampler_step.h"
 #include "kernels/softmax.h"
 #include "kernels/time_embedding.h"
 
 namespace ddpm::cuda {
 
-// group_norm.cu. The backward pass needs scratch for the per-(image, channel) sums that become dgamma, dbeta, dshift.
+// group_norm.cu, group_norm_backward.cu. Scratch holds, forward, the partial statistics of images that no
+// block's shared memory can keep (none otherwise), and backward the per-(image, channel) sums that become
+// dgamma, dbeta and dbias.
+size_t group_norm_scratch_bytes(const GroupNormShape& shape);
 template <typename T>
-void group_norm(const GroupNormShape& shape, const GroupNormArgs<T, float>& args, StreamView stream);
+void group_norm(const GroupNormShape& shape, const GroupNormArgs<T, float>& args, void* scratch,
+                StreamView stream);
 size_t group_norm_backward_scratch_bytes(const GroupNormShape& shape);
 template <typename T>
-void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<T, float>& args, void* scratch,
-                         StreamView stream);
+void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<T, float>& args,
+                         void* scratch, StreamView stream);
 
-// time_embedding.cu
+// time_embedding.cu. Any channels.
 template <typename T>
-void time_embedding(const TimeEmbeddingShape& shape, const TimeEmbeddingArgs<T, float>& args, StreamView stream);
+void time_embedding(const TimeEmbeddingShape& shape, const TimeEmbeddingArgs<T, float>& args,
+                    StreamView stream);
 
-// diffusion.cu
+// diffusion.cu. Scratch holds what was drawn for each image, and the loss's partial sums. Any size of image.
+size_t diffuse_scratch_bytes(const DiffusionShape& shape);
 template <typename T>
-void diffuse(const DiffusionShape& shape, const DiffuseArgs<T, float>& args, StreamView stream);
+void diffuse(const DiffusionShape& shape, const DiffuseArgs<T, float>& args, void* scratch,
+             StreamView stream);
+size_t loss_scratch_bytes(const DiffusionShape& shape);
 template <typename T>
-void loss(const DiffusionShape& shape, const LossArgs<T, float>& args, StreamView stream);
+void loss(const DiffusionShape& shape, const LossArgs<T, float>& args, void* scratch, StreamView stream);
 
-// sampler_step.cu
+// sampler_step.cu. Any size of image.
 template <typename T>
 void sampler_start(const SamplerStepShape& shape, const SamplerStartArgs<T, float>& args, StreamView stream);
 template <typename T>
 void sampler_step(const SamplerStepShape& shape, const SamplerStepArgs<T, float>& args, StreamView stream);
 
+// dynamic_threshold.cu. Any size of image.
+template <typename T>
+void dynamic_threshold(const DynamicThresholdShape& shape, const DynamicThresholdArgs<T, float>& args,
+                       StreamView stream);
+
 // adam_ema.cu. compute_weights (count), the bf16 copy that the network computes with, may be null.
 size_t adam_ema_scratch_bytes(const AdamEmaShape& shape);
-void adam_ema(const AdamEmaShape& shape, const AdamEmaArgs<float>& args, BFloat16* compute_weights, void* scratch,
-              StreamView stream);
+void adam_ema(const AdamEmaShape& shape, const AdamEmaArgs<float>& args, BFloat16* compute_weights,
+              void* scratch, StreamView stream);
 
-// softmax.cu
+// softmax.cu. Rows of at most 4096 elements in float and 8192 in bf16.
 template <typename T>
 void softmax(const SoftmaxShape& shape, const SoftmaxArgs<T>& args, StreamView stream);
 template <typename T>
 void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<T>& args, StreamView stream);
 
-// elementwise.cu
+// elementwise.cu. Any count, any channels.
 // y[i] = a[i] + b[i]; y may be a or b.
 template <typename T>
 void add(int64_t count, const T* a, const T* b, T* y, StreamView stream);
-// y[row,k] = bias[k] (+ residual[row,k] where not null) for y (rows, channels): what a convolution then accumulates on.
+// y[row,k] = bias[k] (+ residual[row,k] where not null) for y (rows, channels): what a convolution then
+// accumulates on.
 template <typename T>
-void broadcast_bias(int64_t rows, int channels, const float* bias, const T* residual, T* y, StreamView stream);
+void broadcast_bias(int64_t rows, int channels, const float* bias, const T* residual, T* y,
+                    StreamView stream);
 // dbias[k] += sum over rows of dy[row,k].
 size_t bias_gradient_scratch_bytes(int64_t rows, int channels);
 template <typename T>
@@ -77,12 +96,17 @@ void convert(int64_t count, const From* from, To* to, StreamView stream);
 // *counter += 1
 void advance_counter(int64_t* counter, StreamView stream);
 
-// resample.cu: (N,H,W,C) <-> (N,2H,2W,C). The gradient adds residual (N,H,W,C) where not null; it may be dx itself.
+// resample.cu. Any channels.
 template <typename T>
-void upsample_nearest(int n, int h, int w, int c, const T* x, T* y, StreamView stream);
+void upsample_nearest(const ResampleShape& shape, const ResampleArgs<T>& args, StreamView stream);
 template <typename T>
-void upsample_nearest_backward(int n, int h, int w, int c, const T* dy, const T* residual, T* dx, StreamView stream);
-// y (N, H+1, W+1, C): zeros below and to the right, where a convolution library knows no (0,1) padding; and back.
+void sum_pool(const ResampleShape& shape, const ResampleArgs<T>& args, StreamView stream);
+template <typename T>
+void rescale(const RescaleShape& shape, const RescaleArgs<T, float>& args, StreamView stream);
+template <typename T>
+void one_hot(const OneHotShape& shape, const OneHotArgs<T, float>& args, StreamView stream);
+// (N,H,W,C) -> (N,H+1,W+1,C) with zeros below and to the right, where a convolution library knows no (0,1)
+// padding; and back.
 template <typename T>
 void pad_after(int n, int h, int w, int c, const T* x, T* y, StreamView stream);
 template <typename T>

@@ -7,16 +7,16 @@
 namespace ddpm {
 namespace {
 
-void check_extent(const std::source_location& site, const char* name, int64_t extent, int64_t limit) {
+void check_extent(const CallSite& site, const char* name, int64_t extent, int64_t limit) {
   if (extent >= 1 && extent <= limit) return;
-  throw LaunchError(fmt::format("{}:{}: {} is {}, must be between 1 and {}", site.file_name(), site.line(),
-                                name, extent, limit));
+  throw LaunchError(
+      fmt::format("{}:{}: {} is {}, must be between 1 and {}", site.file, site.line, name, extent, limit));
 }
 
 }  // namespace
 
 void check_launch_limits(const LaunchConfig& config) {
-  const std::source_location& site = config.site;
+  const CallSite& site = config.site;
   check_extent(site, "grid.x", config.grid.x, (int64_t{1} << 31) - 1);
   check_extent(site, "grid.y", config.grid.y, 65535);
   check_extent(site, "grid.z", config.grid.z, 65535);
@@ -27,7 +27,7 @@ void check_launch_limits(const LaunchConfig& config) {
                kMaxThreadsPerBlock);
   if (config.shared_bytes > kMaxSharedBytes)
     throw LaunchError(fmt::format("{}:{}: {} bytes of dynamic shared memory are asked for, at most {} exist",
-                                  site.file_name(), site.line(), config.shared_bytes, kMaxSharedBytes));
+                                  site.file, site.line, config.shared_bytes, kMaxSharedBytes));
 }
 
 }  // namespace ddpm

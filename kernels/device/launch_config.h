@@ -5,8 +5,8 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <source_location>
 
+#include "kernels/device/call_site.h"
 #include "kernels/device/stream.h"
 #include "support/error_types.h"
 
@@ -31,7 +31,7 @@ struct LaunchConfig {
   Dim3 block;
   size_t shared_bytes = 0;  // of dynamic_shared; above 48 KB launch() raises the kernel's limit
   StreamView stream;
-  std::source_location site = std::source_location::current();  // names the launch in errors
+  CallSite site = CallSite::current();  // names the launch in errors
 };
 
 // The launch asks for what no GPU of compute capability 8.0 to 9.0 can do.

@@ -34,7 +34,7 @@ class Fiber {
   void* asan_fake_stack_;
   const void* asan_caller_bottom_;
   size_t asan_caller_size_;
-  void* tsan_caller_;
+  [[maybe_unused]] void* tsan_caller_;
 };
 
 }  // namespace ddpm::emulator

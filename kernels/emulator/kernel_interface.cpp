@@ -23,13 +23,13 @@ void run(const LaunchConfig& config, KernelBody body) {
   }
 }
 
-void block_barrier(std::source_location site) {
+void block_barrier(CallSite site) {
   Thread& thread = this_thread();
   thread.scheduler->block_barrier(thread, site);
 }
 
 uint64_t warp_operation(WarpOperation operation, unsigned mask, uint64_t operand, int argument, int width,
-                        std::source_location site) {
+                        CallSite site) {
   Thread& thread = this_thread();
   return thread.scheduler->warp_operation(
       thread, make_request(thread, operation, mask, operand, argument, width, site), site);

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <source_location>
 
 #include "kernels/device/launch_config.h"
 
@@ -29,11 +28,11 @@ void run(const LaunchConfig& config, KernelBody body);
 
 enum class WarpOperation { kSync, kShuffle, kShuffleUp, kShuffleDown, kShuffleXor, kBallot, kAny, kAll };
 
-void block_barrier(std::source_location site);
+void block_barrier(CallSite site);
 // All lanes of `mask` call with the same operation from the same site; each gets its result. `argument` is
 // the shuffle's lane, distance or lane mask, `width` the size of the segments that it stays in.
 uint64_t warp_operation(WarpOperation operation, unsigned mask, uint64_t operand, int argument, int width,
-                        std::source_location site);
+                        CallSite site);
 // Orders the calling thread's memory accesses after those before the fences that other threads have passed.
 void memory_fence();
 

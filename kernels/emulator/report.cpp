@@ -30,13 +30,11 @@ std::string whereabouts(const Thread* thread) {
 
 }  // namespace
 
-bool same_place(const std::source_location& a, const std::source_location& b) {
-  return a.line() == b.line() && a.column() == b.column() && std::strcmp(a.file_name(), b.file_name()) == 0;
+bool same_place(const CallSite& a, const CallSite& b) {
+  return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
 }
 
-std::string to_string(const std::source_location& site) {
-  return fmt::format("{}:{}", site.file_name(), site.line());
-}
+std::string to_string(const CallSite& site) { return fmt::format("{}:{}", site.file, site.line); }
 
 const char* name_of(WarpOperation operation) {
   switch (operation) {

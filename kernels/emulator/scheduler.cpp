@@ -72,7 +72,7 @@ void Scheduler::run_block(size_t number) {
   block_number_ = number;
   block_.block_index = unravel(number, block_.grid_extent);
   stream_.shared_memory.begin_block(config_.shared_bytes);
-  for (Warp& warp : warps_) warp.ready = 0;
+  for (Warp& warp : warps_) warp.ready = warp.waiting = 0;
   for (Thread& thread : threads_) make_ready(thread, ThreadState::kNotStarted);
   release(&stream_.launch_tag);
   do run_until_all_wait();
@@ -129,13 +129,13 @@ void Scheduler::thread_main(void* argument) {
   thread.state = ThreadState::kExited;
 }
 
-void Scheduler::wait(Thread& thread, ThreadState state, const std::source_location& site) {
+void Scheduler::wait(Thread& thread, ThreadState state, const CallSite& site) {
   thread.state = state;
   thread.site = site;
   thread.fiber.suspend();
 }
 
-void Scheduler::block_barrier(Thread& thread, const std::source_location& site) {
+void Scheduler::block_barrier(Thread& thread, const CallSite& site) {
   void* tag = barrier_tags_.current();
   release(tag);
   wait(thread, ThreadState::kAtBarrier, site);

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <exception>
 #include <random>
-#include <source_location>
 #include <string>
 #include <vector>
 
@@ -36,7 +35,7 @@ struct Thread : ThreadBuiltIns {
   size_t index;  // x fastest, as CUDA numbers them
   ThreadState state;
   Fiber fiber;
-  std::source_location site;  // where it waits
+  CallSite site;  // where it waits
   WarpRequest request;
   uint64_t result;
 
@@ -54,13 +53,13 @@ struct SyncTags {
 };
 
 // For reports: "file:line", and the operation's CUDA name.
-std::string to_string(const std::source_location& site);
+std::string to_string(const CallSite& site);
 const char* name_of(WarpOperation operation);
-bool same_place(const std::source_location& a, const std::source_location& b);
+bool same_place(const CallSite& a, const CallSite& b);
 
 // Checks a shuffle's width and finds the lane that it reads.
 WarpRequest make_request(const Thread& thread, WarpOperation operation, unsigned mask, uint64_t operand,
-                         int argument, int width, const std::source_location& site);
+                         int argument, int width, const CallSite& site);
 
 class Scheduler {
  public:
@@ -72,8 +71,8 @@ class Scheduler {
   void run();
 
   // On the fiber of `thread`.
-  void block_barrier(Thread& thread, const std::source_location& site);
-  uint64_t warp_operation(Thread& thread, const WarpRequest& request, const std::source_location& site);
+  void block_barrier(Thread& thread, const CallSite& site);
+  uint64_t warp_operation(Thread& thread, const WarpRequest& request, const CallSite& site);
   void* memory_fence_tag() { return &fence_tag_; }
   SharedMemory& shared_memory() { return stream_.shared_memory; }
 
@@ -83,7 +82,8 @@ class Scheduler {
     SyncTags tags;
   };
   struct Warp {
-    size_t ready = 0;  // lanes that can run
+    size_t ready = 0;      // lanes that can run
+    unsigned waiting = 0;  // lanes that wait at a warp operation, as a mask
     // Of __syncwarp, by mask; in place, as memory allocated on a fiber would seem to ThreadSanitizer to be
     // its own.
     std::array<MaskTags, 16> mask_tags;
@@ -95,10 +95,10 @@ class Scheduler {
   void resume(Thread& thread);
   void make_ready(Thread& thread, ThreadState state);
   static void thread_main(void* argument);
-  static void wait(Thread& thread, ThreadState state, const std::source_location& site);
+  static void wait(Thread& thread, ThreadState state, const CallSite& site);
   bool release_barrier();
 
-  bool all_others_wait(const Thread& thread);
+  bool is_last(const Thread& thread);
   void complete_warp_operation(Thread& last);
   SyncTags& sync_tags(const Thread& thread, unsigned mask);
   // Null where the block has no such lane.

@@ -61,8 +61,7 @@ Thread* Scheduler::lane_of_same_warp(const Thread& thread, unsigned lane) {
   return index < threads_.size() ? &threads_[index] : nullptr;
 }
 
-uint64_t Scheduler::warp_operation(Thread& thread, const WarpRequest& request,
-                                   const std::source_location& site) {
+uint64_t Scheduler::warp_operation(Thread& thread, const WarpRequest& request, const CallSite& site) {
   thread.request = request;
   thread.site = site;
   if ((request.mask & thread.lane_bit()) == 0)
@@ -80,28 +79,31 @@ uint64_t Scheduler::warp_operation(Thread& thread, const WarpRequest& request,
     tag = sync_tags(thread, request.mask).current();
     release(tag);
   }
-  if (all_others_wait(thread)) {
+  if (is_last(thread)) {
     complete_warp_operation(thread);
   } else {
+    warps_[thread.warp()].waiting |= thread.lane_bit();
     wait(thread, ThreadState::kAtWarpOperation, site);
   }
   if (tag != nullptr) acquire(tag);
   return thread.result;
 }
 
-// Whether the other lanes of the mask are here. Throws where one waits for this lane at something else: then
-// neither could go on.
-bool Scheduler::all_others_wait(const Thread& thread) {
+// Whether the other lanes of the mask have come to the same operation. Throws where one waits for this lane
+// at another: then neither can go on. (One that waits for others only may come here later.)
+bool Scheduler::is_last(const Thread& thread) {
+  const unsigned others = thread.request.mask & ~thread.lane_bit();
+  if ((others & ~warps_[thread.warp()].waiting) != 0) return false;
   bool complete = true;
-  for (unsigned rest = thread.request.mask & ~thread.lane_bit(); rest != 0; rest &= rest - 1) {
-    const Thread* other = lane_of_same_warp(thread, static_cast<unsigned>(std::countr_zero(rest)));
-    const bool waits = other != nullptr && other->state == ThreadState::kAtWarpOperation;
-    if (waits && (other->request.mask & thread.lane_bit()) != 0 && !agree(thread, *other))
+  for (unsigned rest = others; rest != 0; rest &= rest - 1) {
+    const Thread& other = *lane_of_same_warp(thread, static_cast<unsigned>(std::countr_zero(rest)));
+    if (agree(thread, other)) continue;
+    complete = false;
+    if ((other.request.mask & thread.lane_bit()) != 0)
       throw EmulatorError(fmt::format(
           "{}: {} with mask {:#010x} is divergent: lane {} waits for lane {} in {} with mask {:#010x} at {}",
-          to_string(thread.site), name_of(thread.request.operation), thread.request.mask, other->lane(),
-          thread.lane(), name_of(other->request.operation), other->request.mask, to_string(other->site)));
-    complete = complete && waits && agree(thread, *other);
+          to_string(thread.site), name_of(thread.request.operation), thread.request.mask, other.lane(),
+          thread.lane(), name_of(other.request.operation), other.request.mask, to_string(other.site)));
   }
   return complete;
 }
@@ -121,6 +123,7 @@ void Scheduler::complete_warp_operation(Thread& last) {
                         : vote(operation, mask, holding);
     if (&thread != &last) make_ready(thread, ThreadState::kReady);
   }
+  warps_[last.warp()].waiting &= ~mask;
   if (kThreadSanitizer && operation == WarpOperation::kSync) ++sync_tags(last, mask).generation;
 }
 
@@ -133,7 +136,7 @@ SyncTags& Scheduler::sync_tags(const Thread& thread, unsigned mask) {
 }
 
 WarpRequest make_request(const Thread& thread, WarpOperation operation, unsigned mask, uint64_t operand,
-                         int argument, int width, const std::source_location& site) {
+                         int argument, int width, const CallSite& site) {
   if (width < 1 || width > 32 || !std::has_single_bit(static_cast<unsigned>(width)))
     throw EmulatorError(fmt::format("{}: {} has width {}, which must be a power of two up to 32",
                                     to_string(site), name_of(operation), width));

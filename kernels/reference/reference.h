@@ -10,6 +10,7 @@
 #include "kernels/attention.h"
 #include "kernels/conv2d.h"
 #include "kernels/diffusion.h"
+#include "kernels/dynamic_threshold.h"
 #include "kernels/group_norm.h"
 #include "kernels/linear.h"
 #include "kernels/resample.h"
@@ -72,6 +73,8 @@ void loss(const DiffusionShape& shape, const LossArgs<T>& args);
 template <typename T>
 void adam_ema(const AdamEmaShape& shape, const AdamEmaArgs<T>& args);
 
+template <typename T>
+void dynamic_threshold(const DynamicThresholdShape& shape, const DynamicThresholdArgs<T>& args);
 template <typename T>
 void sampler_start(const SamplerStepShape& shape, const SamplerStartArgs<T>& args);
 template <typename T>

@@ -1,7 +1,7 @@
 // Nearest upsampling and sum pooling by 2, scaling by image, and one-hot rows, as kernels/resample.h says.
 //
-// Parallel over rows of the written image, or over images. The four pixels of a sum are added left before right,
-// above before below.
+// Parallel over rows of the written image, or over images. The four pixels of a sum are added left before
+// right, above before below.
 #include <algorithm>
 
 #include "kernels/reference/reference.h"
@@ -54,7 +54,8 @@ void rescale(const RescaleShape& shape, const RescaleArgs<T>& args) {
 template <typename T>
 void one_hot(const OneHotShape& shape, const OneHotArgs<T>& args) {
   for (int64_t n = 0; n < shape.n; ++n)
-    for (int k = 0; k < shape.classes; ++k) args.y[n * shape.classes + k] = args.index[n] == T(k) ? T{1} : T{0};
+    for (int k = 0; k < shape.classes; ++k)
+      args.y[n * shape.classes + k] = args.index[n] == T(k) ? T{1} : T{0};
 }
 
 template void upsample_nearest(const ResampleShape&, const ResampleArgs<float>&);

@@ -1,50 +1,103 @@
-// The sampler's start and its update, as kernels/sampler_step.h says.
+// The sampler's start and its step, as kernels/sampler_step.h says.
 //
 // Parallel over images: each draws its noise from its own number in the run, never from its place in the
-// batch. A term whose coefficient is 0 is left out rather than multiplied: before the first update
-// previous_x0 holds nothing.
+// batch. The matrix of a step is sparse, so its terms are listed once a step and walked for each element.
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <vector>
 
 #include "kernels/reference/noise.h"
 #include "kernels/reference/reference.h"
+#include "kernels/reference/x0_estimate.h"
 #include "support/parallel.h"
 
 namespace ddpm::reference {
 namespace {
 
-// A row of the table, in the type that the table has.
+// The values that a step combines, in the order of SamplerWeights.
+constexpr int kTerms = 3 + kSamplerMemories;
 template <typename T>
-struct Row {
-  T timestep, signal, noise_level, clip_range;
-  T x0, x, epsilon, previous_x0, noise;
-};
+using Terms = std::array<T, kTerms>;
 
 template <typename T>
-Row<T> row_of(const T* table, int64_t index) {
-  const T* r = table + index * kSamplerColumns;
-  return {r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8]};
+Terms<T> as_array(const SamplerWeights<T>& w) {
+  return {w.x, w.output, w.x0, w.memory[0], w.memory[1], w.memory[2]};
 }
 
 template <typename T>
-struct Estimate {
-  T x0, eps;
+bool is_zero(const Terms<T>& weights) {
+  return std::all_of(weights.begin(), weights.end(), [](T weight) { return weight == 0; });
+}
+
+// A row of the step's matrix, and where its result goes.
+template <typename T>
+struct Result {
+  Terms<T> weights;
+  T* to;
 };
 
-// What the network's answer says about the clean image and the noise in x.
 template <typename T>
-Estimate<T> estimate(Prediction prediction, const Row<T>& row, T x, T output) {
-  const T a = row.signal, s = row.noise_level;
-  switch (prediction) {
-    case Prediction::kSample:
-      return {.x0 = output, .eps = (x - a * output) / s};
-    case Prediction::kVelocity:
-      return {.x0 = a * x - s * output, .eps = a * output + s * x};
-    case Prediction::kEpsilon:
-      break;
+T dot(const Terms<T>& weights, const Terms<T>& values) {
+  T sum = 0;
+  for (int i = 0; i < kTerms; ++i)
+    if (weights[i] != 0) sum += weights[i] * values[i];
+  return sum;
+}
+
+template <typename T>
+struct Step {
+  const SamplerStepShape& shape;
+  const SamplerStepArgs<T>& args;
+  const SamplerRow<T>& row;
+  RandomKey key;
+  std::vector<Result<T>> results;  // x first
+  std::array<bool, kSamplerMemories> reads_memory{};
+
+  Step(const SamplerStepShape& s, const SamplerStepArgs<T>& a)
+      : shape(s),
+        args(a),
+        row(a.table[*a.index]),
+        key(random_key(s.seed, RandomStream::kSampler, uint32_t(*a.index))) {
+    results.push_back({as_array(row.x), args.x});
+    for (int i = 0; i < shape.memories; ++i)
+      if (const Terms<T> weights = as_array(row.memory[i]); !is_zero(weights))
+        results.push_back({weights, args.memory + i * shape.elements()});
+    for (int i = 0; i < shape.memories; ++i)
+      reads_memory[i] = std::any_of(results.begin(), results.end(),
+                                    [i](const Result<T>& result) { return result.weights[3 + i] != 0; });
   }
-  return {.x0 = (x - s * output) / a, .eps = output};
-}
+
+  T x0(int64_t n, T x, T output) const {
+    const T estimate = x0_estimate(row, x, output);
+    if (args.threshold == nullptr) return std::clamp(estimate, -row.clip_range, row.clip_range);
+    const T limit = args.threshold[n];
+    return std::clamp(estimate, -limit, limit) / limit;
+  }
+
+  // By how much the noise of this element exceeds row.noise.
+  T learned_deviation(int64_t output_at) const {
+    if (shape.output == SamplerOutput::kMean) return 1;
+    return std::exp(row.noise_range * (args.output[output_at + shape.c] + 1) / 2);
+  }
+
+  void image(int64_t n) const {
+    const int64_t elements = shape.image_elements();
+    std::vector<T> z(elements);
+    if (row.noise != 0) fill_normal(key, uint64_t(*args.first_image + n), elements, z.data());
+    for (int64_t e = 0; e < elements; ++e) {
+      const int64_t at = n * elements + e;
+      const int64_t output_at = output_index(shape, n, e);
+      const T x = args.x[at], output = args.output[output_at];
+      Terms<T> values = {x, output, x0(n, x, output)};
+      for (int i = 0; i < kSamplerMemories; ++i)
+        if (reads_memory[i]) values[3 + i] = args.memory[i * shape.elements() + at];
+      for (const Result<T>& result : results) result.to[at] = dot(result.weights, values);
+      if (row.noise != 0) args.x[at] += row.noise * learned_deviation(output_at) * z[e];
+      args.network_input[at] = args.x[at];
+    }
+  }
+};
 
 }  // namespace
 
@@ -55,31 +108,18 @@ void sampler_start(const SamplerStepShape& shape, const SamplerStartArgs<T>& arg
     const int64_t elements = shape.image_elements();
     T* x = args.x + n * elements;
     fill_normal(key, uint64_t(*args.first_image + n), elements, x);
+    for (int64_t e = 0; e < elements; ++e) x[e] *= T(shape.start_deviation);
     std::copy_n(x, elements, args.network_input + n * elements);
-    args.t[n] = row_of(args.table, 0).timestep;
+    args.t[n] = args.table[0].timestep;
   });
 }
 
 template <typename T>
 void sampler_step(const SamplerStepShape& shape, const SamplerStepArgs<T>& args) {
-  const int64_t index = *args.index;
-  const Row<T> row = row_of(args.table, index);
-  const RandomKey key = random_key(shape.seed, RandomStream::kSampler, uint32_t(index));
+  const Step<T> step(shape, args);
   parallel_for(shape.n, [&](int64_t n) {
-    const int64_t elements = shape.image_elements();
-    std::vector<T> z(elements);
-    if (row.noise != 0) fill_normal(key, uint64_t(*args.first_image + n), elements, z.data());
-    for (int64_t e = 0; e < elements; ++e) {
-      const int64_t at = n * elements + e;
-      Estimate<T> now = estimate(shape.prediction, row, args.x[at], args.output[at]);
-      now.x0 = std::clamp(now.x0, -row.clip_range, row.clip_range);
-      T x = row.x0 * now.x0 + row.x * args.x[at] + row.epsilon * now.eps + row.noise * z[e];
-      if (row.previous_x0 != 0) x += row.previous_x0 * args.previous_x0[at];
-      if (args.previous_x0 != nullptr) args.previous_x0[at] = now.x0;
-      args.x[at] = x;
-      args.network_input[at] = x;
-    }
-    if (index + 1 < shape.steps) args.t[n] = row_of(args.table, index + 1).timestep;
+    step.image(n);
+    if (*args.index + 1 < shape.steps) args.t[n] = args.table[*args.index + 1].timestep;
   });
 }
 

@@ -1,11 +1,14 @@
 // ddpm_sample as a user meets it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <filesystem>
 
+#include "data/npy.h"
 #include "data/png.h"
+#include "data/zip_reader.h"
 #include "support/atomic_file.h"
 #include "tests/apps/small_run.h"
 
@@ -54,6 +57,67 @@ TEST_F(SampleTest, AnImageIsTheSameWhateverTheBatchAndTheCount) {
     EXPECT_TRUE(read_file(path("a") + "/" + name) == read_file(path("b") + "/" + name)) << name;
   EXPECT_TRUE(read_file(path("a/000004.png")) == read_file(path("c/000004.png")));
   EXPECT_FALSE(read_file(path("a/000000.png")) == read_file(path("a/000004.png")));
+}
+
+TEST_F(SampleTest, StoppedSamplingGoesOnWhereItWasAndTheArrayIsWhole) {
+  const std::vector<std::string> whole = {"--count", "7", "--batch", "3", "--png-dir", path("whole")};
+  ASSERT_EQ(sample(whole).exit_code, 0);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path("whole")), {}), 7) << "images only";
+
+  const TemporaryFolder logs;
+  const std::vector<std::string> slow = {"--checkpoint", path("run"),
+                                         "--steps",      "4",
+                                         "--seed",       "3",
+                                         "--count",      "7",
+                                         "--batch",      "1",
+                                         "--png-dir",    path("part"),
+                                         "--npz",        path("part.npz")};
+  RunningProgram stopped("ddpm_sample", slow, logs.path());
+  ASSERT_TRUE(appears(path("part") + "/000000.png"));
+  stopped.send(SIGINT);
+  const ProgramResult result = stopped.wait();
+  if (result.exit_code != 0) {  // it may have come to its end before the signal
+    EXPECT_THAT(result.err, HasSubstr("the same command goes on"));
+    EXPECT_FALSE(std::filesystem::exists(path("part.npz")));
+  }
+  // Whatever is there stays: this one is recognised by its colour.
+  const Image marked(8, 8, 3);
+  write_png(path("part/000000.png"), marked);
+  std::filesystem::remove(path("part/000004.png"));
+  const ProgramResult again = run_program("ddpm_sample", slow);
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("were there already"));
+  EXPECT_EQ(read_png(path("part/000000.png")).pixels, marked.pixels);
+  for (const char* name : {"000001.png", "000004.png", "000006.png"})
+    EXPECT_TRUE(read_file(path("part") + "/" + name) == read_file(path("whole") + "/" + name)) << name;
+
+  const NpyArray<uint8_t> array = parse_npy<uint8_t>(ZipReader(path("part.npz")).read(0), "arr_0.npy");
+  EXPECT_EQ(array.shape, (std::vector<int64_t>{7, 8, 8, 3}));
+  const std::vector<uint8_t> last = read_png(path("whole/000006.png")).pixels;
+  EXPECT_TRUE(
+      std::equal(last.begin(), last.end(), array.values.end() - static_cast<std::ptrdiff_t>(last.size())));
+  EXPECT_TRUE(std::equal(marked.pixels.begin(), marked.pixels.end(), array.values.begin()));
+}
+
+TEST_F(SampleTest, AFolderHoldsImagesOfOneKind) {
+  ASSERT_EQ(sample({"--count", "2", "--png-dir", path("png")}).exit_code, 0);
+  const auto refused = [&](const std::vector<std::string>& other) {
+    std::vector<std::string> arguments = {"--count", "2", "--png-dir", path("png")};
+    arguments.insert(arguments.end(), other.begin(), other.end());
+    const ProgramResult result = sample(arguments);
+    EXPECT_EQ(result.exit_code, 2) << other.front();
+    EXPECT_THAT(result.err, HasSubstr("png.json"));
+  };
+  refused({"--sampler", "ddpm"});
+  refused({"--rounding", "truncate"});
+  refused({"--weights", "raw"});
+  // More of the same are welcome, and other batches and counts are no other kind.
+  const ProgramResult more = sample({"--count", "3", "--batch", "1", "--png-dir", path("png")});
+  EXPECT_EQ(more.exit_code, 0) << more.err;
+  EXPECT_THAT(more.err, HasSubstr("1 images"));
+  const ProgramResult fewer = sample({"--count", "2", "--png-dir", path("png")});
+  EXPECT_EQ(fewer.exit_code, 0) << fewer.err;
+  EXPECT_THAT(fewer.err, HasSubstr("holds 3 images")) << "an evaluator would take them all";
 }
 
 TEST_F(SampleTest, BadInputIsOneSentenceAndExitCodeTwo) {

@@ -86,10 +86,11 @@ TEST(Npy, EachMalformedFileIsAnErrorWithItsReason) {
               HasSubstr("no tuple"));
 }
 
-// 2^32 * 2^32 wraps to 0 and 2^62 * 3 to a negative number: neither may pass for a small array.
+// 2^32 * 2^32 wraps to 0 and 2^62 * 3 to a negative number: neither may pass for a small array. 2^62 * 2 * 0
+// is an empty array, which no signed 64-bit product reaches from the left.
 TEST(Npy, ShapeWhoseProductOverflowsIsAnError) {
-  for (const char* shape :
-       {"(4294967296, 4294967296)", "(4611686018427387904, 3)", "(99999999999999999999,)"})
+  for (const char* shape : {"(4294967296, 4294967296)", "(4611686018427387904, 3)", "(99999999999999999999,)",
+                            "(4611686018427387904, 2, 0)"})
     EXPECT_THAT(parse_error(npy_file(
                     fmt::format("{{'descr': '|u1', 'fortran_order': False, 'shape': {}, }}", shape), 6)),
                 HasSubstr("broken.npy: not a usable .npy file"));
@@ -101,8 +102,12 @@ TEST(Npz, HoldsArraysAsNumpyStoresThem) {
   std::vector<uint8_t> pixels = image.pixels;
   pixels.insert(pixels.end(), image.pixels.begin(), image.pixels.end());
   const std::vector<int32_t> labels = {7, 9};
-  write_npz(folder.path() / "samples.npz",
-            {.pixels = pixels, .count = 2, .height = 3, .width = 4, .channels = 3, .labels = labels});
+  write_npz(folder.path() / "samples.npz", {.image = [&](int64_t) { return image.pixels; },
+                                            .count = 2,
+                                            .height = 3,
+                                            .width = 4,
+                                            .channels = 3,
+                                            .labels = labels});
   const ZipReader zip(folder.path() / "samples.npz");
   ASSERT_EQ(zip.count(), 2);
   EXPECT_EQ(zip.name(0), "arr_0.npy");
@@ -125,8 +130,9 @@ TEST(Npz, FullDiskIsAnErrorAndLeavesNothing) {
   std::signal(SIGXFSZ, SIG_IGN);
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
   const std::string error = input_error([&] {
-    write_npz(folder.path() / "a.npz",
-              {.pixels = pixels, .count = 1, .height = 200, .width = 1000, .channels = 3});
+    write_npz(
+        folder.path() / "a.npz",
+        {.image = [&](int64_t) { return pixels; }, .count = 1, .height = 200, .width = 1000, .channels = 3});
   });
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, SIG_DFL);
@@ -134,11 +140,24 @@ TEST(Npz, FullDiskIsAnErrorAndLeavesNothing) {
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
+TEST(Npz, WhatTheMakingOfAnImageThrowsComesOutAndNothingIsLeft) {
+  const TemporaryFolder folder;
+  const auto third_fails = [](int64_t i) {
+    if (i == 2) throw_input("no third image");
+    return std::vector<uint8_t>(3);
+  };
+  EXPECT_EQ(input_error([&] {
+              write_npz(folder.path() / "a.npz", {.image = third_fails, .count = 5, .height = 1, .width = 1});
+            }),
+            "no third image");
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
 TEST(Npz, UnwritableFolderIsAnError) {
   const std::vector<uint8_t> pixels(3);
   EXPECT_THAT(input_error([&] {
                 write_npz("/nonexistent/samples.npz",
-                          {.pixels = pixels, .count = 1, .height = 1, .width = 1});
+                          {.image = [&](int64_t) { return pixels; }, .count = 1, .height = 1, .width = 1});
               }),
               HasSubstr("/nonexistent/samples.npz"));
 }

@@ -1,16 +1,16 @@
-// Sampler tables against the papers' equations, against what the equations must achieve on data whose best
-// network is known, and against whole trajectories of diffusers' schedulers.
+// Sampler tables against the papers' equations, and against what the equations must achieve on data whose
+// best network is known. Whole trajectories of diffusers' schedulers: tests/parity/scheduler_parity_test.cpp.
 #include "model/sampler_schedule.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
-#include "runtime/safetensors.h"
-#include "support/atomic_file.h"
+#include "kernels/reference/reference.h"
 #include "support/error.h"
 
 namespace ddpm {
@@ -40,30 +40,48 @@ SamplerOptions with_spacing(TimestepSpacing spacing, int steps, SamplerMethod me
   return options;
 }
 
-// One element's update, as kernels/sampler_step.h defines it.
-struct Element {
-  double x;
-  double previous_x0;
-};
-void update(Element& element, const SamplerCoefficients& row, Prediction prediction, double output,
-            double z) {
-  const double a = row.signal;
-  const double s = row.noise_level;
-  const double x = element.x;
-  double x0 = (x - s * output) / a;
-  double epsilon = output;
-  if (prediction == Prediction::kSample) {
-    x0 = output;
-    epsilon = (x - a * output) / s;
-  } else if (prediction == Prediction::kVelocity) {
-    x0 = a * x - s * output;
-    epsilon = a * output + s * x;
+// One element on its way, stepped by the reference kernel.
+class Element {
+ public:
+  Element(const SamplerTable& table, double x) : rows_(table.rows), x_(x) {
+    for (SamplerRow<double>& row : rows_) std::swap(row.noise, deviations_.emplace_back());
+    shape_ = {
+        .n = 1, .h = 1, .w = 1, .c = 1, .steps = static_cast<int>(rows_.size()), .memories = table.memories};
   }
-  x0 = std::clamp(x0, -row.clip_range, row.clip_range);
-  element.x = row.x0_coefficient * x0 + row.x_coefficient * x + row.epsilon_coefficient * epsilon +
-              row.previous_x0_coefficient * element.previous_x0 + row.noise_coefficient * z;
-  element.previous_x0 = x0;
-}
+
+  double x() const { return x_; }
+
+  void step(size_t k, double output, double z) {
+    const auto index = static_cast<int64_t>(k);
+    const int64_t first_image = 0;
+    double network_input = 0, t = 0;
+    reference::sampler_step<double>(shape_, {.output = &output,
+                                             .table = rows_.data(),
+                                             .index = &index,
+                                             .first_image = &first_image,
+                                             .x = &x_,
+                                             .memory = memory_,
+                                             .threshold = nullptr,
+                                             .network_input = &network_input,
+                                             .t = &t});
+    x_ += deviations_[k] * z;
+  }
+
+ private:
+  std::vector<SamplerRow<double>> rows_;
+  std::vector<double> deviations_;
+  SamplerStepShape shape_;
+  double x_;
+  double memory_[kSamplerMemories] = {NAN, NAN, NAN};  // nothing until it is written
+};
+
+constexpr SamplerMethod kMethods[] = {
+    SamplerMethod::kDdpm,  SamplerMethod::kDdim,  SamplerMethod::kDpmpp,          SamplerMethod::kDpmppSde,
+    SamplerMethod::kUnipc, SamplerMethod::kEuler, SamplerMethod::kEulerAncestral, SamplerMethod::kHeun};
+// Those that work with sigmas.
+constexpr SamplerMethod kSigmaMethods[] = {SamplerMethod::kDpmpp,          SamplerMethod::kDpmppSde,
+                                           SamplerMethod::kUnipc,          SamplerMethod::kEuler,
+                                           SamplerMethod::kEulerAncestral, SamplerMethod::kHeun};
 
 TEST(SamplingTimesteps, FollowTheNamedSpacings) {
   const NoiseSchedule schedule = linear_schedule();
@@ -88,7 +106,7 @@ TEST(SamplingTimesteps, AllOfThemAreTheWholeChain) {
   const NoiseSchedule schedule = linear_schedule();
   for (const TimestepSpacing spacing :
        {TimestepSpacing::kLeading, TimestepSpacing::kTrailing, TimestepSpacing::kLinspace}) {
-    const std::vector<int> timesteps = sampling_timesteps(schedule, with_spacing(spacing, 1000));
+    const std::vector<double> timesteps = sampling_timesteps(schedule, with_spacing(spacing, 1000));
     ASSERT_EQ(timesteps.size(), 1000u);
     for (size_t k = 0; k < 1000; ++k) EXPECT_EQ(timesteps[k], 999 - static_cast<int>(k));
   }
@@ -99,8 +117,10 @@ TEST(SamplingTimesteps, FallForEveryNumberOfSteps) {
   for (int steps = 1; steps <= 500; ++steps)
     for (const TimestepSpacing spacing : {TimestepSpacing::kLeading, TimestepSpacing::kTrailing,
                                           TimestepSpacing::kLinspace, TimestepSpacing::kQuadratic})
-      for (const SamplerMethod method : {SamplerMethod::kDdim, SamplerMethod::kDpmpp2m}) {
-        const std::vector<int> timesteps = sampling_timesteps(schedule, with_spacing(spacing, steps, method));
+      for (const SamplerMethod method : kMethods) {
+        if (spacing == TimestepSpacing::kQuadratic && method != SamplerMethod::kDdim) continue;
+        const std::vector<double> timesteps =
+            sampling_timesteps(schedule, with_spacing(spacing, steps, method));
         if (spacing != TimestepSpacing::kQuadratic) {
           EXPECT_EQ(timesteps.size(), static_cast<size_t>(steps));
         }
@@ -116,7 +136,7 @@ TEST(SamplerTable, DdpmIsAlgorithm2OfItsPaper) {
   for (const VarianceType variance : {VarianceType::kFixedSmall, VarianceType::kFixedLarge}) {
     SamplerOptions options = unclipped(SamplerMethod::kDdpm, 1000);
     options.variance_type = variance;
-    const std::vector<SamplerCoefficients> table = sampler_table(schedule, options);
+    const SamplerTable table = sampler_table(schedule, options);
     double log_alpha_bar = 0;
     for (size_t t = 0; t < 1000; ++t) {
       const double beta = 1e-4 + (0.02 - 1e-4) * static_cast<double>(t) / 999;
@@ -128,12 +148,12 @@ TEST(SamplerTable, DdpmIsAlgorithm2OfItsPaper) {
       const double x = 0.7;
       const double epsilon = -1.3;
       const double z = 0.4;
-      Element element = {x, 0};
-      update(element, table[999 - t], Prediction::kEpsilon, epsilon, z);
+      Element element(table, x);
+      element.step(999 - t, epsilon, z);
       const double expected =
           (x - beta / std::sqrt(1 - alpha_bar) * epsilon) / std::sqrt(1 - beta) + sigma * z;
       // x0 is up to 157 times x (1 / sqrt(alpha_bar)), and 1 - alpha_bar(0) keeps 1e-12 of its digits.
-      EXPECT_NEAR(element.x, expected, 1e-11) << t;
+      EXPECT_NEAR(element.x(), expected, 1e-11) << t;
     }
   }
 }
@@ -145,39 +165,62 @@ TEST(SamplerTable, DdimWithEtaOneIsDdpm) {
   ddpm.variance_type = VarianceType::kFixedSmall;
   SamplerOptions ddim = unclipped(SamplerMethod::kDdim, 1000);
   ddim.eta = 1;
-  const auto a = sampler_table(schedule, ddpm);
-  const auto b = sampler_table(schedule, ddim);
-  for (size_t k = 0; k < 1000; ++k) {
-    // Both as functions of (x0, eps), with x = signal x0 + noise_level eps. Differences of 1 - alpha_bar:
-    // 1e-12.
-    EXPECT_NEAR(a[k].x0_coefficient + a[k].x_coefficient * a[k].signal, b[k].x0_coefficient, 1e-12);
-    EXPECT_NEAR(a[k].x_coefficient * a[k].noise_level, b[k].epsilon_coefficient, 1e-12);
-    EXPECT_NEAR(a[k].noise_coefficient, b[k].noise_coefficient, 1e-12);
-  }
+  const SamplerTable a = sampler_table(schedule, ddpm);
+  const SamplerTable b = sampler_table(schedule, ddim);
+  for (size_t k = 0; k < 1000; ++k)
+    for (const auto& [x, epsilon, z] : {std::array{1.0, 0.0, 0.0}, {0.0, 1.0, 0.0}, {0.0, 0.0, 1.0}}) {
+      Element one(a, x), other(b, x);
+      one.step(k, epsilon, z);
+      other.step(k, epsilon, z);
+      // x0 is up to 157 times x, and 1 - alpha_bar(0) keeps 1e-12 of its digits.
+      EXPECT_NEAR(one.x(), other.x(), 1e-11);
+    }
 }
 
-// Where the data is one point, the best network knows x0 exactly, and every step of every sampler must land
-// on the forward process's marginal at the next timestep: mean signal * x0, variance 1 - alpha_bar. The
-// bound: doubles, with 1 - alpha_bar(0) = 1e-4 in denominators.
-TEST(SamplerTable, EveryStepKeepsTheMarginalOfOnePointData) {
+// Where the data is one point, the best network knows x0 exactly, and every sampler must end there, whatever
+// its noise. The bound: doubles, with sigma up to 157.
+TEST(SamplerTable, EverySamplerEndsAtOnePointData) {
   const NoiseSchedule schedule = linear_schedule();
-  for (const SamplerMethod method : {SamplerMethod::kDdpm, SamplerMethod::kDdim, SamplerMethod::kDpmpp2m})
+  for (const SamplerMethod method : kSigmaMethods)
+    for (const int steps : {1, 2, 7, 50})
+      for (const SigmaSpacing spacing : {SigmaSpacing::kTimesteps, SigmaSpacing::kKarras}) {
+        SamplerOptions options = with_spacing(TimestepSpacing::kLinspace, steps, method);
+        options.prediction = Prediction::kSample;
+        options.sigma_spacing = spacing;
+        const SamplerTable table = sampler_table(schedule, options);
+        const std::vector<NoiseLevel> levels = sampling_levels(schedule, options);
+        Element mean(table, levels[0].signal);
+        for (size_t k = 0; k < table.rows.size(); ++k) mean.step(k, 1, 0);
+        EXPECT_NEAR(mean.x(), 1, 1e-12) << sampler_method_name(method);
+        Element noise(table, levels[0].noise_level);
+        for (size_t k = 0; k < table.rows.size(); ++k) noise.step(k, 0, 1.3);
+        EXPECT_NEAR(noise.x(), 0, 1e-12) << sampler_method_name(method);
+      }
+}
+
+// And every step of DDPM and DDIM must land on the forward process's marginal at the next timestep: mean
+// signal x0, variance 1 - alpha_bar.
+TEST(SamplerTable, AncestralStepsKeepTheMarginalOfOnePointData) {
+  const NoiseSchedule schedule = linear_schedule();
+  for (const SamplerMethod method : {SamplerMethod::kDdpm, SamplerMethod::kDdim})
     for (const int steps : {1, 2, 7, 50, 1000})
       for (const double eta : {0.0, 0.5, 1.0}) {
-        if (method == SamplerMethod::kDpmpp2m && steps == 1000) continue;  // it leaves t = 0 out
         SamplerOptions options = unclipped(method, steps);
         options.eta = eta;
         options.variance_type = VarianceType::kFixedSmall;
-        const std::vector<SamplerCoefficients> table = sampler_table(schedule, options);
-        for (size_t k = 0; k < table.size(); ++k) {
-          const SamplerCoefficients& row = table[k];
-          const double next_signal = k + 1 < table.size() ? table[k + 1].signal : 1;
-          const double next_noise = k + 1 < table.size() ? table[k + 1].noise_level : 0;
-          EXPECT_NEAR(row.x0_coefficient + row.previous_x0_coefficient + row.x_coefficient * row.signal,
-                      next_signal, 1e-11);
-          EXPECT_NEAR(std::hypot(row.x_coefficient * row.noise_level + row.epsilon_coefficient,
-                                 row.noise_coefficient),
-                      next_noise, 1e-11);
+        options.prediction = Prediction::kSample;
+        const SamplerTable table = sampler_table(schedule, options);
+        const auto alpha_bar = [&](size_t k) {
+          return k < table.rows.size() ? schedule.alpha_bar()[static_cast<size_t>(table.rows[k].timestep)]
+                                       : 1;
+        };
+        for (size_t k = 0; k < table.rows.size(); ++k) {
+          Element mean(table, std::sqrt(alpha_bar(k))), noise(table, std::sqrt(1 - alpha_bar(k)));
+          mean.step(k, 1, 0);
+          noise.step(k, 0, 0);
+          // Doubles, with 1 - alpha_bar(0) = 1e-4 in denominators.
+          EXPECT_NEAR(mean.x(), std::sqrt(alpha_bar(k + 1)), 1e-11);
+          EXPECT_NEAR(std::hypot(noise.x(), table.rows[k].noise), std::sqrt(1 - alpha_bar(k + 1)), 1e-11);
         }
       }
 }
@@ -188,45 +231,83 @@ TEST(SamplerTable, EveryStepKeepsTheMarginalOfOnePointData) {
 double quantile_error(const NoiseSchedule& schedule, const SamplerOptions& options) {
   constexpr double kMean = 0.3;
   constexpr double kDeviation = 0.5;
-  const std::vector<SamplerCoefficients> table = sampler_table(schedule, options);
-  const auto marginal_variance = [](const SamplerCoefficients& row) {
-    return std::pow(row.signal * kDeviation, 2) + std::pow(row.noise_level, 2);
+  const SamplerTable table = sampler_table(schedule, options);
+  // Of epsilon prediction: x0 = (x - noise_level epsilon) / signal.
+  const auto signal = [&](size_t k) { return 1 / table.rows[k].x0_from_x; };
+  const auto noise_level = [&](size_t k) { return -table.rows[k].x0_from_output * signal(k); };
+  const auto variance = [&](size_t k) {
+    return std::pow(signal(k) * kDeviation, 2) + std::pow(noise_level(k), 2);
   };
-  Element element = {table[0].signal * kMean + std::sqrt(marginal_variance(table[0])), 0};
-  for (const SamplerCoefficients& row : table) {
-    const double epsilon = row.noise_level * (element.x - row.signal * kMean) / marginal_variance(row);
-    update(element, row, Prediction::kEpsilon, epsilon, 0);
-  }
-  return std::abs(element.x - (kMean + kDeviation));
+  Element element(table, signal(0) * kMean + std::sqrt(variance(0)));
+  for (size_t k = 0; k < table.rows.size(); ++k)
+    element.step(k, noise_level(k) * (element.x() - signal(k) * kMean) / variance(k), 0);
+  return std::abs(element.x() - (kMean + kDeviation));
 }
 
 TEST(SamplerTable, DeterministicSamplersConvergeAtTheirOrder) {
   const NoiseSchedule schedule = linear_schedule(20000);
   const auto error = [&](SamplerMethod method, int steps) {
-    return quantile_error(schedule, with_spacing(TimestepSpacing::kTrailing, steps, method));
+    SamplerOptions options = with_spacing(TimestepSpacing::kLinspace, steps, method);
+    if (method != SamplerMethod::kDdim) options.sigma_spacing = SigmaSpacing::kKarras;
+    return quantile_error(schedule, options);
   };
   // First order: half the error for twice the steps.
-  EXPECT_NEAR(error(SamplerMethod::kDdim, 100) / error(SamplerMethod::kDdim, 200), 2, 0.1);
-  EXPECT_NEAR(error(SamplerMethod::kDdim, 200) / error(SamplerMethod::kDdim, 400), 2, 0.05);
-  // The second-order method gains on it as the steps shorten; its error changes sign, so its own ratio says
-  // little.
-  EXPECT_LT(error(SamplerMethod::kDpmpp2m, 25), error(SamplerMethod::kDdim, 25) / 4);
-  EXPECT_LT(error(SamplerMethod::kDpmpp2m, 100), error(SamplerMethod::kDdim, 100) / 16);
-  EXPECT_LT(error(SamplerMethod::kDpmpp2m, 200), error(SamplerMethod::kDdim, 200) / 32);
-}
-
-TEST(SamplerTable, DdimAtEtaZeroDrawsNothing) {
-  for (const SamplerCoefficients& row : sampler_table(linear_schedule(), unclipped(SamplerMethod::kDdim, 50)))
-    EXPECT_EQ(row.noise_coefficient, 0);
-}
-
-TEST(SamplerTable, TheLastStepOfDdpmDrawsNothing) {
-  for (const TimestepSpacing spacing :
-       {TimestepSpacing::kLeading, TimestepSpacing::kTrailing, TimestepSpacing::kLinspace}) {
-    const auto table = sampler_table(linear_schedule(), with_spacing(spacing, 20, SamplerMethod::kDdpm));
-    EXPECT_EQ(table.back().noise_coefficient, 0);
-    EXPECT_GT(table[table.size() - 2].noise_coefficient, 0);
+  for (const SamplerMethod method : {SamplerMethod::kDdim, SamplerMethod::kEuler})
+    EXPECT_NEAR(error(method, 50) / error(method, 100), 2, 0.2) << sampler_method_name(method);
+  // Second order: a quarter. UniPC's corrector adds an order where B(h) suits the problem.
+  for (const SamplerMethod method : {SamplerMethod::kDpmpp, SamplerMethod::kUnipc, SamplerMethod::kHeun}) {
+    EXPECT_GT(error(method, 50) / error(method, 100), 3.5) << sampler_method_name(method);
+    EXPECT_LT(error(method, 100), error(SamplerMethod::kEuler, 100) / 10) << sampler_method_name(method);
   }
+  for (auto m : {SamplerMethod::kEuler, SamplerMethod::kDdim, SamplerMethod::kDpmpp, SamplerMethod::kUnipc,
+                 SamplerMethod::kHeun})
+    std::cout << sampler_method_name(m) << ' ' << error(m, 50) << ' ' << error(m, 100) << '\n';
+}
+
+// k-diffusion's update as printed there, in X = x / signal.
+TEST(SamplerTable, EulerAncestralIsThatOfKDiffusion) {
+  const NoiseSchedule schedule = linear_schedule();
+  const SamplerOptions options = with_spacing(TimestepSpacing::kLinspace, 8, SamplerMethod::kEulerAncestral);
+  const SamplerTable table = sampler_table(schedule, options);
+  const std::vector<NoiseLevel> levels = sampling_levels(schedule, options);
+  for (size_t k = 0; k < 8; ++k) {
+    const double from = levels[k].sigma(), to = levels[k + 1].sigma();
+    const double up = std::min(to, std::sqrt(to * to * (from * from - to * to) / (from * from)));
+    const double down = std::sqrt(to * to - up * up);
+    const double epsilon = 0.8, z = -1.1;
+    Element element(table, 0.7);
+    element.step(k, epsilon, z);
+    const double expected = 0.7 / levels[k].signal + epsilon * (down - from) + up * z;
+    // Sums of values up to sigma = 157.
+    EXPECT_NEAR(element.x(), levels[k + 1].signal * expected, 1e-12);
+  }
+}
+
+TEST(SamplerTable, HeunAsksTwiceAStepButInTheLast) {
+  const NoiseSchedule schedule = linear_schedule();
+  const SamplerTable table =
+      sampler_table(schedule, with_spacing(TimestepSpacing::kLeading, 5, SamplerMethod::kHeun));
+  std::vector<double> timesteps;
+  for (const SamplerRow<double>& row : table.rows) timesteps.push_back(row.timestep);
+  EXPECT_THAT(timesteps, ElementsAre(800, 600, 600, 400, 400, 200, 200, 0, 0));
+}
+
+TEST(SamplerTable, DeterministicSamplersDrawNothing) {
+  for (const SamplerMethod method : {SamplerMethod::kDdim, SamplerMethod::kDpmpp, SamplerMethod::kUnipc,
+                                     SamplerMethod::kEuler, SamplerMethod::kHeun})
+    for (const SamplerRow<double>& row : sampler_table(linear_schedule(), unclipped(method, 50)).rows)
+      EXPECT_EQ(row.noise, 0) << sampler_method_name(method);
+}
+
+TEST(SamplerTable, TheLastStepDrawsNothing) {
+  for (const SamplerMethod method :
+       {SamplerMethod::kDdpm, SamplerMethod::kDpmppSde, SamplerMethod::kEulerAncestral})
+    for (const TimestepSpacing spacing :
+         {TimestepSpacing::kLeading, TimestepSpacing::kTrailing, TimestepSpacing::kLinspace}) {
+      const SamplerTable table = sampler_table(linear_schedule(), with_spacing(spacing, 20, method));
+      EXPECT_EQ(table.rows.back().noise, 0);
+      EXPECT_GT(table.rows[table.rows.size() - 2].noise, 0);
+    }
 }
 
 TEST(SamplerTable, RefusesOptionsThatContradictTheSchedule) {
@@ -251,6 +332,40 @@ TEST(SamplerTable, RefusesOptionsThatContradictTheSchedule) {
   refuses([](auto& o) { o.timesteps = {500, 500, 0}; });
   refuses([](auto& o) { o.timesteps = {0, 500}; });
   refuses([](auto& o) { o.timesteps = {1000, 500}; });
+  refuses([](auto& o) { o.sigma_spacing = SigmaSpacing::kKarras; });  // DDIM has timesteps
+  const auto refuses_of = [&](SamplerMethod method, auto change) {
+    refuses([&](auto& o) {
+      o.method = method;
+      o.clip_sample = false;
+      change(o);
+    });
+  };
+  refuses_of(SamplerMethod::kEuler, [](auto& o) { o.sigma_max = 80; });  // of timesteps' sigmas
+  refuses_of(SamplerMethod::kEuler, [](auto& o) {
+    o.sigma_spacing = SigmaSpacing::kKarras;
+    o.sigma_min = 2;
+    o.sigma_max = 1;
+  });
+  refuses_of(SamplerMethod::kEuler, [](auto& o) { o.churn.s_churn = -1; });
+  refuses_of(SamplerMethod::kHeun, [](auto& o) { o.churn.s_churn = 1; });
+  refuses_of(SamplerMethod::kDpmpp, [](auto& o) { o.solver_order = 4; });
+  refuses_of(SamplerMethod::kDpmpp, [](auto& o) { o.lambda_min_clipped = 100; });
+  refuses_of(SamplerMethod::kDpmppSde, [](auto& o) { o.solver_order = 3; });
+  refuses_of(SamplerMethod::kUnipc, [](auto& o) { o.solver_order = 0; });
+  refuses_of(SamplerMethod::kUnipc, [](auto& o) { o.lower_order_final = false; });
+  refuses_of(SamplerMethod::kUnipc, [](auto& o) { o.predict_x0 = false; });
+  refuses_of(SamplerMethod::kUnipc, [](auto& o) {
+    o.sigma_spacing = SigmaSpacing::kKarras;
+    o.final_sigma = FinalSigma::kSmallest;
+  });
+  refuses([](auto& o) {
+    o.thresholding = true;
+    o.dynamic_thresholding_ratio = 1.5;
+  });
+  refuses([](auto& o) {
+    o.thresholding = true;
+    o.sample_max_value = 0.5;
+  });
 }
 
 TEST(SamplerTable, RefusesEpsilonWithoutSignal) {
@@ -259,156 +374,32 @@ TEST(SamplerTable, RefusesEpsilonWithoutSignal) {
   const NoiseSchedule schedule(schedule_options);
   SamplerOptions options = with_spacing(TimestepSpacing::kTrailing, 10);
   EXPECT_THROW(sampler_table(schedule, options), InputError);
-  for (const SamplerMethod method : {SamplerMethod::kDdpm, SamplerMethod::kDdim, SamplerMethod::kDpmpp2m}) {
+  options.prediction = Prediction::kVelocity;
+  for (const SamplerMethod method : kMethods) {
     options.method = method;
-    options.prediction = Prediction::kVelocity;
-    for (const SamplerCoefficients& row : sampler_table(schedule, options))
-      for (const double value : {row.x0_coefficient, row.x_coefficient, row.epsilon_coefficient,
-                                 row.previous_x0_coefficient, row.noise_coefficient})
-        EXPECT_TRUE(std::isfinite(value));
+    for (SamplerRow<double> row : sampler_table(schedule, options).rows) {
+      row.clip_range = 0;  // infinite, since nothing is clipped
+      for (const double value : std::bit_cast<std::array<double, kSamplerColumns>>(row))
+        EXPECT_TRUE(std::isfinite(value)) << sampler_method_name(method);
+    }
   }
 }
 
 TEST(SamplerNames, GoBothWays) {
-  for (const SamplerMethod method : {SamplerMethod::kDdpm, SamplerMethod::kDdim, SamplerMethod::kDpmpp2m})
+  for (const SamplerMethod method : kMethods)
     EXPECT_EQ(parse_sampler_method(sampler_method_name(method)), method);
   for (const TimestepSpacing spacing : {TimestepSpacing::kLeading, TimestepSpacing::kTrailing,
                                         TimestepSpacing::kLinspace, TimestepSpacing::kQuadratic})
     EXPECT_EQ(parse_timestep_spacing(timestep_spacing_name(spacing)), spacing);
-  for (const VarianceType variance : {VarianceType::kFixedSmall, VarianceType::kFixedLarge})
+  for (const VarianceType variance :
+       {VarianceType::kFixedSmall, VarianceType::kFixedLarge, VarianceType::kLearnedRange})
     EXPECT_EQ(parse_variance_type(variance_type_name(variance)), variance);
+  for (const SigmaSpacing spacing :
+       {SigmaSpacing::kTimesteps, SigmaSpacing::kKarras, SigmaSpacing::kExponential})
+    EXPECT_EQ(parse_sigma_spacing(sigma_spacing_name(spacing)), spacing);
+  EXPECT_EQ(parse_variance_type("fixed_small_log"), VarianceType::kFixedSmall);  // diffusers' other names
+  EXPECT_EQ(parse_variance_type("fixed_large_log"), VarianceType::kFixedLarge);
   EXPECT_THROW(parse_sampler_method("plms"), InputError);
-}
-
-// ---- Trajectories of diffusers, run in double precision (tests/parity/scheduler_fixtures.py) ----
-
-const std::filesystem::path kFixtures = std::filesystem::path(DDPM_PARITY_FIXTURES) / "schedulers";
-
-NoiseSchedule schedule_of(const nlohmann::json& config) {
-  NoiseScheduleOptions options;
-  options.beta_schedule = parse_beta_schedule(config.value("beta_schedule", "linear"));
-  options.timesteps = config.value("num_train_timesteps", 1000);
-  options.beta_start = config.value("beta_start", 1e-4);
-  options.beta_end = config.value("beta_end", 0.02);
-  options.trained_betas = config.value("trained_betas", std::vector<double>());
-  if (config.value("rescale_betas_zero_snr", false)) options.terminal_snr = TerminalSnr::kZero;
-  return NoiseSchedule(options);
-}
-
-Prediction prediction_of(const nlohmann::json& config) {
-  const std::string name = config.value("prediction_type", "epsilon");
-  if (name == "sample") return Prediction::kSample;
-  return name == "epsilon" ? Prediction::kEpsilon : Prediction::kVelocity;
-}
-
-SamplerOptions options_of(SamplerMethod method, const nlohmann::json& test) {
-  const bool is_solver = method == SamplerMethod::kDpmpp2m;
-  const nlohmann::json& config = test["config"];
-  SamplerOptions options;
-  options.method = method;
-  options.steps = test["set_timesteps"].value("num_inference_steps", 0);
-  options.timesteps = test["set_timesteps"].value("timesteps", std::vector<int>());
-  options.timestep_spacing =
-      parse_timestep_spacing(config.value("timestep_spacing", is_solver ? "linspace" : "leading"));
-  options.steps_offset = config.value("steps_offset", 0);
-  options.variance_type = parse_variance_type(config.value("variance_type", "fixed_small"));
-  options.eta = test["step"].value("eta", 0.0);
-  options.set_alpha_to_one = config.value("set_alpha_to_one", true);
-  options.prediction = prediction_of(config);
-  options.clip_sample = config.value("clip_sample", !is_solver);
-  options.clip_sample_range = config.value("clip_sample_range", 1.0);
-  return options;
-}
-
-// Replays the case; the largest error of any state, relative to that state's largest value.
-double trajectory_error(const std::string& name, const std::vector<SamplerCoefficients>& table,
-                        Prediction prediction, const SafetensorsFile& expected,
-                        const SafetensorsFile& inputs) {
-  const std::vector<double> states = expected.values<double>(name + "/x");  // x[0] is the start
-  const std::vector<double> offset = inputs.values<double>("offset");
-  const std::vector<double> noise = inputs.values<double>("noise");
-  const size_t count = offset.size();
-  EXPECT_EQ(states.size(), (table.size() + 1) * count);
-  std::vector<Element> elements;
-  for (size_t i = 0; i < count; ++i) elements.push_back({states[i], 0});
-  double worst = 0;
-  for (size_t k = 0; k < table.size(); ++k) {
-    double error = 0;
-    double largest = 0;
-    for (size_t i = 0; i < count; ++i) {
-      const double output = 0.9 * std::cos(table[k].timestep / 1000) * elements[i].x + offset[i];
-      update(elements[i], table[k], prediction, output, noise[k * count + i]);
-      error += std::abs(elements[i].x - states[(k + 1) * count + i]);  // a sum, which also keeps a NaN
-      largest = std::max(largest, std::abs(states[(k + 1) * count + i]));
-    }
-    if (!(error / largest <= worst)) worst = error / largest;
-  }
-  return worst;
-}
-
-void expect_diffusers_trajectories(const std::string& family, SamplerMethod method,
-                                   const std::vector<std::string>& names) {
-  const nlohmann::json cases = nlohmann::json::parse(read_file(kFixtures / (family + ".json")))["cases"];
-  const SafetensorsFile expected(kFixtures / (family + ".safetensors"));
-  const SafetensorsFile inputs(kFixtures / "inputs.safetensors");
-  size_t found = 0;
-  for (const nlohmann::json& test : cases) {
-    const std::string name = test["name"];
-    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
-    ++found;
-    const SamplerOptions options = options_of(method, test);
-    const std::vector<SamplerCoefficients> table = sampler_table(schedule_of(test["config"]), options);
-    std::vector<int64_t> timesteps;
-    timesteps.reserve(table.size());
-    for (const SamplerCoefficients& row : table) timesteps.push_back(static_cast<int64_t>(row.timestep));
-    ASSERT_EQ(timesteps, expected.values<int64_t>(name + "/timesteps")) << name;
-    // Both in double, and beta near 1 costs three digits. Where its last timestep is above 0, diffusers' DDPM
-    // adds noise of deviation 1e-10 (its smallest variance is 1e-20), and here 12 elements are summed.
-    const bool adds_last_noise = method == SamplerMethod::kDdpm && timesteps.back() > 0;
-    const double bound = adds_last_noise ? 1e-8 : 1e-11;
-    EXPECT_LT(trajectory_error(name, table, options.prediction, expected, inputs), bound) << name;
-  }
-  EXPECT_EQ(found, names.size());
-}
-
-TEST(Diffusers, DdpmTrajectoriesAgree) {
-  expect_diffusers_trajectories("ddpm", SamplerMethod::kDdpm,
-                                {"defaults",
-                                 "thousand_over_seven",
-                                 "spacing_linspace",
-                                 "spacing_trailing",
-                                 "spacing_trailing_seven",
-                                 "steps_offset",
-                                 "explicit_timesteps",
-                                 "short_chain",
-                                 "no_clip",
-                                 "clip_range",
-                                 "fixed_large",
-                                 "fixed_large_no_clip",
-                                 "scaled_linear",
-                                 "squaredcos_cap_v2",
-                                 "squaredcos_cap_v2_linspace",
-                                 "sigmoid",
-                                 "trained_betas",
-                                 "predict_sample",
-                                 "predict_sample_no_clip",
-                                 "predict_v",
-                                 "zero_snr_v",
-                                 "zero_snr_sample"});
-}
-
-TEST(Diffusers, DdimTrajectoriesAgree) {
-  expect_diffusers_trajectories(
-      "ddim", SamplerMethod::kDdim,
-      {"defaults", "no_clip", "spacing_linspace", "spacing_trailing", "spacing_trailing_seven",
-       "steps_offset", "alpha_not_one", "eta_half", "eta_one", "eta_one_clipped", "scaled_linear",
-       "squaredcos_cap_v2", "predict_sample", "predict_v", "predict_v_eta", "zero_snr_v"});
-}
-
-TEST(Diffusers, DpmSolverTrajectoriesAgree) {
-  expect_diffusers_trajectories("dpm_solver", SamplerMethod::kDpmpp2m,
-                                {"order_2", "order_2_twenty_steps", "spacing_leading", "spacing_trailing",
-                                 "predict_sample", "predict_v"});
 }
 
 }  // namespace

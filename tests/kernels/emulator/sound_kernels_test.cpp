@@ -27,11 +27,11 @@ TEST(SoundKernels, TransposeOfOddSizesIsExact) {
 }
 
 template <typename T>
-class LayerNorm : public testing::Test {};
+class RowKernels : public testing::Test {};
 using StorageTypes = testing::Types<float, BFloat16>;
-TYPED_TEST_SUITE(LayerNorm, StorageTypes);
+TYPED_TEST_SUITE(RowKernels, StorageTypes);
 
-TYPED_TEST(LayerNorm, AgreesWithDoublesAndIsTheSameInEveryOrder) {
+TYPED_TEST(RowKernels, LayerNormAgreesWithDoublesAndIsTheSameInEveryOrder) {
   constexpr int kRows = 3;
   constexpr int kColumns = 1544;  // not a multiple of the block's 128 threads times 8
   std::vector<TypeParam> x(kRows * kColumns);
@@ -63,6 +63,20 @@ TYPED_TEST(LayerNorm, AgreesWithDoublesAndIsTheSameInEveryOrder) {
       const double bound = sizeof(TypeParam) == 2 ? 1.5 * std::exp2(-8) + 1e-5 : 1e-5;
       ASSERT_NEAR(to_float(first[row * kColumns + j]), want, bound) << row << ' ' << j;
     }
+  }
+}
+
+TYPED_TEST(RowKernels, RowMeanOfTheDocumentation) {
+  constexpr int kColumns = 8 * 300;
+  std::vector<TypeParam> x(2 * kColumns);
+  for (size_t i = 0; i < x.size(); ++i)
+    x[i] = from_float<TypeParam>(static_cast<float>(i % 16 + (i >= kColumns ? 100 : 0)));
+  for (const Stream& stream : streams_of_every_order()) {
+    const DeviceBuffer<TypeParam> input = to_device(x, stream);
+    const DeviceBuffer<float> mean(2);
+    sound::row_mean<TypeParam>(input.span(), mean.span(), kColumns, stream);
+    // Integers below 2^24: the sums are exact, and so are these quotients.
+    EXPECT_EQ(to_host(mean, stream), (std::vector<float>{7.5f, 107.5f}));
   }
 }
 

@@ -1,6 +1,8 @@
-// The sampler's update: its algebra for each prediction type, and where its noise comes from.
+// The sampler's step: its matrix, what it leaves alone, and where its noise comes from; and the thresholds of
+// dynamic thresholding.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -12,139 +14,138 @@ namespace ddpm::reference {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNothing = kInfinity;  // a memory that was never written: times 0 it is no number
 
-std::vector<double> to_table(const std::vector<SamplerCoefficients>& rows) {
-  std::vector<double> table;
-  for (const SamplerCoefficients& r : rows)
-    for (const double value :
-         {r.timestep, r.signal, r.noise_level, r.clip_range, r.x0_coefficient, r.x_coefficient,
-          r.epsilon_coefficient, r.previous_x0_coefficient, r.noise_coefficient})
-      table.push_back(value);
-  return table;
-}
+using Row = SamplerRow<double>;
+using Table = std::vector<Row>;
 
-SamplerCoefficients row() {
-  return {.timestep = 40,
-          .signal = 0.8,
-          .noise_level = 0.6,
-          .clip_range = kInfinity,
-          .x0_coefficient = 0.3,
-          .x_coefficient = 0.5,
-          .epsilon_coefficient = -0.2,
-          .previous_x0_coefficient = 0,
-          .noise_coefficient = 0};
+Row row() {
+  Row r = {};
+  r.timestep = 40;
+  r.x0_from_x = 1.25;
+  r.x0_from_output = -0.75;
+  r.clip_range = kInfinity;
+  r.x = {.x = 0.5, .output = -0.2, .x0 = 0.3, .memory = {}};
+  return r;
 }
 
 struct State {
-  std::vector<double> x, previous_x0, network_input, t;
+  std::vector<double> x, memory, network_input, t;
 };
 
-State start(const SamplerStepShape& s, const std::vector<double>& table, int64_t first_image) {
+State start(const SamplerStepShape& s, const Table& table, int64_t first_image) {
   Output<double> x(s.elements()), input(s.elements()), t(s.n);
   sampler_start<double>(s, {table.data(), &first_image, x.data(), input.data(), t.data()});
   return {x.values(), {}, input.values(), t.values()};
 }
 
-State step(const SamplerStepShape& s, const std::vector<double>& table, int64_t index, int64_t first_image,
-           const std::vector<double>& x, const std::vector<double>& output,
-           const std::vector<double>& previous = {}) {
-  Output<double> state(x), input(s.elements()), t(std::vector<double>(s.n, -1.0)), kept(s.elements());
-  if (!previous.empty()) std::copy(previous.begin(), previous.end(), kept.data());
-  sampler_step<double>(s, {output.data(), table.data(), &index, &first_image, state.data(),
-                           s.keeps_previous_x0 ? kept.data() : nullptr, input.data(), t.data()});
-  return {state.values(), s.keeps_previous_x0 ? kept.values() : std::vector<double>{}, input.values(),
-          t.values()};
+struct Before {
+  std::vector<double> x, output;
+  std::vector<double> memory{};
+  std::vector<double> threshold{};
+  int64_t first_image = 0;
+};
+
+State step(const SamplerStepShape& s, const Table& table, int64_t index, const Before& before) {
+  Output<double> x(before.x), input(s.elements()), t(std::vector<double>(s.n, -1.0));
+  std::vector<double> memory = before.memory;
+  if (memory.empty()) memory.assign(s.memories * s.elements(), kNothing);
+  Output<double> kept(memory);
+  sampler_step<double>(s, {.output = before.output.data(),
+                           .table = table.data(),
+                           .index = &index,
+                           .first_image = &before.first_image,
+                           .x = x.data(),
+                           .memory = s.memories > 0 ? kept.data() : nullptr,
+                           .threshold = before.threshold.empty() ? nullptr : before.threshold.data(),
+                           .network_input = input.data(),
+                           .t = t.data()});
+  return {x.values(), kept.values(), input.values(), t.values()};
 }
 
-// From a known (x0, eps), what each kind of network would answer.
-double answer(Prediction prediction, double x0, double eps, const SamplerCoefficients& r) {
-  if (prediction == Prediction::kEpsilon) return eps;
-  if (prediction == Prediction::kSample) return x0;
-  return r.signal * eps - r.noise_level * x0;
-}
-
-class SamplerStep : public ::testing::TestWithParam<Prediction> {};
-INSTANTIATE_TEST_SUITE_P(Predictions, SamplerStep,
-                         ::testing::Values(Prediction::kEpsilon, Prediction::kSample, Prediction::kVelocity));
-
-TEST_P(SamplerStep, CombinesTheTrueX0AndNoise) {
-  SamplerCoefficients r = row();
+TEST(SamplerStep, AppliesItsMatrix) {
+  const SamplerStepShape s{.n = 2, .h = 3, .w = 2, .c = 3, .memories = 3};
+  const auto x = random_values(s.elements(), 1), output = random_values(s.elements(), 2);
+  const auto memory = random_values(3 * s.elements(), 3);
   for (const double clip_range : {kInfinity, 0.5}) {
+    Row r = row();
     r.clip_range = clip_range;
-    const SamplerStepShape s{
-        .n = 2, .h = 3, .w = 2, .c = 3, .prediction = GetParam(), .keeps_previous_x0 = true};
-    const auto x0 = random_values(s.elements(), 1), eps = random_values(s.elements(), 2);
-    std::vector<double> x, output;
-    for (size_t e = 0; e < x0.size(); ++e) {
-      x.push_back(r.signal * x0[e] + r.noise_level * eps[e]);
-      output.push_back(answer(GetParam(), x0[e], eps[e], r));
-    }
-    // previous_x0 holds NaN before the first update: a coefficient of 0 must keep it out.
-    const State after = step(s, to_table({r}), 0, 0, x, output);
-    for (size_t e = 0; e < x0.size(); ++e) {
-      const double clipped = std::min(clip_range, std::max(-clip_range, x0[e]));
-      // Some ten roundings of values of order one, and a division by 0.6.
-      EXPECT_NEAR(after.x[e], 0.3 * clipped + 0.5 * x[e] - 0.2 * eps[e], 1e-14);
-      EXPECT_NEAR(after.previous_x0[e], clipped, 1e-14);
+    r.x.memory[0] = 0.7;
+    r.x.memory[2] = -0.9;
+    r.memory[0] = {.x = 0.1, .output = 0.2, .x0 = 0.4, .memory = {0.8, -1.6, 3.2}};
+    r.memory[2] = {.x = 0, .output = 0, .x0 = 1, .memory = {}};
+    const State after = step(s, {r}, 0, {.x = x, .output = output, .memory = memory});
+    const int64_t n = s.elements();
+    for (int64_t e = 0; e < n; ++e) {
+      const double x0 = std::clamp(1.25 * x[e] - 0.75 * output[e], -clip_range, clip_range);
+      // Some ten roundings of values of order one.
+      EXPECT_NEAR(after.x[e],
+                  0.5 * x[e] - 0.2 * output[e] + 0.3 * x0 + 0.7 * memory[e] - 0.9 * memory[2 * n + e], 1e-14);
+      EXPECT_NEAR(after.memory[e],
+                  0.1 * x[e] + 0.2 * output[e] + 0.4 * x0 + 0.8 * memory[e] - 1.6 * memory[n + e] +
+                      3.2 * memory[2 * n + e],
+                  1e-14);
+      EXPECT_EQ(after.memory[n + e], memory[n + e]);  // a row of zeros keeps it
+      EXPECT_EQ(after.memory[2 * n + e], x0);
     }
     EXPECT_EQ(after.network_input, after.x);
   }
 }
 
-TEST_P(SamplerStep, IsLinearWithoutClippingAndNoise) {
-  const SamplerStepShape s{.n = 1, .h = 2, .w = 2, .c = 3, .prediction = GetParam()};
-  const auto table = to_table({row()});
-  const auto x = random_values(s.elements(), 1), z = random_values(s.elements(), 2);
-  const auto f = random_values(s.elements(), 3), g = random_values(s.elements(), 4);
-  std::vector<double> sum_x, sum_output;
-  for (size_t e = 0; e < x.size(); ++e) {
-    sum_x.push_back(2 * x[e] - z[e]);
-    sum_output.push_back(2 * f[e] - g[e]);
+TEST(SamplerStep, WhatIsNotNamedIsNotRead) {
+  const SamplerStepShape s{.n = 1, .h = 2, .w = 2, .c = 1, .memories = 2};
+  Row r = row();
+  r.memory[1] = {.x = 0, .output = 0, .x0 = 1, .memory = {}};
+  const State after =
+      step(s, {r}, 0, {.x = random_values(4, 1), .output = random_values(4, 2)});  // the memories hold NaN
+  for (int64_t e = 0; e < 4; ++e) {
+    EXPECT_TRUE(std::isfinite(after.x[e]));
+    EXPECT_EQ(after.memory[e], kNothing);
+    EXPECT_TRUE(std::isfinite(after.memory[4 + e]));
   }
-  const auto first = step(s, table, 0, 0, x, f).x, second = step(s, table, 0, 0, z, g).x;
-  const auto combined = step(s, table, 0, 0, sum_x, sum_output).x;
-  for (size_t e = 0; e < x.size(); ++e) EXPECT_NEAR(combined[e], 2 * first[e] - second[e], 1e-14);
 }
 
-TEST(SamplerSequence, RowsAndPreviousX0AreTakenInTurn) {
-  SamplerCoefficients first = row(), second = row();
+TEST(SamplerStep, ThresholdsClipAndRescaleEachImage) {
+  const SamplerStepShape s{.n = 2, .h = 1, .w = 2, .c = 1};
+  Row r = row();
+  r.clip_range = 0.1;  // superseded
+  r.x0_from_x = 0;
+  r.x0_from_output = 1;
+  r.x = {.x = 0, .output = 0, .x0 = 1, .memory = {}};
+  const State after = step(s, {r}, 0, {.x = {0, 0, 0, 0}, .output = {3, -0.5, 3, -0.5}, .threshold = {1, 2}});
+  EXPECT_EQ(after.x, (std::vector<double>{1, -0.5, 1, -0.25}));
+}
+
+TEST(SamplerStep, RowsAreTakenInTurn) {
+  Row first = row(), second = row();
+  first.memory[0] = {.x = 0, .output = 1, .x0 = 0, .memory = {}};
   second.timestep = 20;
-  second.x_coefficient = 0;
-  second.epsilon_coefficient = 0;
-  second.x0_coefficient = 1;
-  second.previous_x0_coefficient = 10;
-  const SamplerStepShape s{.n = 1,
-                           .h = 1,
-                           .w = 2,
-                           .c = 1,
-                           .steps = 2,
-                           .prediction = Prediction::kSample,
-                           .keeps_previous_x0 = true};
-  const auto table = to_table({first, second});
+  second.x = {.x = 0, .output = 1, .x0 = 0, .memory = {10, 0, 0}};
+  const SamplerStepShape s{.n = 1, .h = 1, .w = 2, .c = 1, .steps = 2, .memories = 1};
+  const Table table = {first, second};
   EXPECT_EQ(start(s, table, 0).t, std::vector<double>{40});
-  const State middle = step(s, table, 0, 0, {0.1, 0.2}, {1, 2});
+  const State middle = step(s, table, 0, {.x = {0.1, 0.2}, .output = {1, 2}});
   EXPECT_EQ(middle.t, std::vector<double>{20});
-  EXPECT_EQ(middle.previous_x0, (std::vector<double>{1, 2}));
-  const State last = step(s, table, 1, 0, middle.x, {3, 4}, middle.previous_x0);
+  const State last = step(s, table, 1, {.x = middle.x, .output = {3, 4}, .memory = middle.memory});
   EXPECT_EQ(last.x, (std::vector<double>{3 + 10 * 1, 4 + 10 * 2}));
   EXPECT_EQ(last.t, std::vector<double>{-1});  // the last row leaves t as it was
 }
 
 // Coefficients that leave nothing but the noise.
-std::vector<double> noise_only(int steps) {
-  SamplerCoefficients r = row();
-  r.x0_coefficient = r.x_coefficient = r.epsilon_coefficient = 0;
-  r.noise_coefficient = 2;
-  return to_table(std::vector<SamplerCoefficients>(steps, r));
+Table noise_only(int steps) {
+  Row r = row();
+  r.x = {};
+  r.noise = 2;
+  return Table(steps, r);
 }
 
 TEST(SamplerNoise, IsStandardNormalAndNewAtEachStepAndImage) {
-  const SamplerStepShape s{.n = 2, .h = 32, .w = 32, .c = 3, .steps = 2, .seed = 5};
-  const auto table = noise_only(2);
+  const SamplerStepShape s{.n = 2, .h = 32, .w = 32, .c = 3, .steps = 2, .start_deviation = 2, .seed = 5};
+  const Table table = noise_only(2);
   const std::vector<double> zeros(s.elements(), 0.0);
-  std::vector<std::vector<double>> draws = {start(s, table, 0).x, step(s, table, 0, 0, zeros, zeros).x,
-                                            step(s, table, 1, 0, zeros, zeros).x};
-  for (double& value : draws[0]) value *= 2;
+  const Before before = {.x = zeros, .output = zeros};
+  const std::vector<std::vector<double>> draws = {start(s, table, 0).x, step(s, table, 0, before).x,
+                                                  step(s, table, 1, before).x};
   const double count = double(s.elements());
   for (size_t a = 0; a < draws.size(); ++a) {
     // Five standard deviations of the mean, the mean square and the correlation of 2 z, z ~ N(0, 1).
@@ -162,9 +163,10 @@ TEST(SamplerNoise, IsStandardNormalAndNewAtEachStepAndImage) {
 
 TEST(SamplerNoise, BelongsToTheImageNotToTheBatch) {
   SamplerStepShape s{.n = 3, .h = 2, .w = 3, .c = 3, .steps = 2, .seed = 5};
-  const auto table = noise_only(2);
+  const Table table = noise_only(2);
   const std::vector<double> zeros(s.elements(), 0.0);
-  const State begin = start(s, table, 4), after = step(s, table, 1, 4, zeros, zeros);
+  const State begin = start(s, table, 4);
+  const State after = step(s, table, 1, {.x = zeros, .output = zeros, .first_image = 4});
   SamplerStepShape one = s;
   one.n = 1;
   const int64_t elements = s.image_elements();
@@ -173,18 +175,59 @@ TEST(SamplerNoise, BelongsToTheImageNotToTheBatch) {
       return std::vector<double>(all.begin() + j * elements, all.begin() + (j + 1) * elements);
     };
     EXPECT_EQ(start(one, table, 4 + j).x, slice(begin.x)) << j;
-    EXPECT_EQ(step(one, table, 1, 4 + j, slice(zeros), slice(zeros)).x, slice(after.x)) << j;
+    const Before before = {.x = slice(zeros), .output = slice(zeros), .first_image = 4 + j};
+    EXPECT_EQ(step(one, table, 1, before).x, slice(after.x)) << j;
   }
 }
 
 TEST(SamplerNoise, WithoutNoiseTheSeedDoesNotMatter) {
   SamplerStepShape s{.n = 1, .h = 2, .w = 2, .c = 3};
-  const auto table = to_table({row()});
-  const auto x = random_values(s.elements(), 1), output = random_values(s.elements(), 2);
-  const auto before = step(s, table, 0, 0, x, output).x;
+  const Before before = {.x = random_values(s.elements(), 1), .output = random_values(s.elements(), 2)};
+  const auto after = step(s, {row()}, 0, before).x;
   s.seed = 77;
-  EXPECT_EQ(step(s, table, 0, 9, x, output).x, before);
-  EXPECT_NE(start(s, table, 0).x, start({.n = 1, .h = 2, .w = 2, .c = 3}, table, 0).x);
+  EXPECT_EQ(step(s, {row()}, 0, before).x, after);
+  EXPECT_NE(start(s, {row()}, 0).x, start({.n = 1, .h = 2, .w = 2, .c = 3}, {row()}, 0).x);
+}
+
+// The second half of an answer's channels moves the deviation between its bounds, on a logarithmic scale.
+TEST(SamplerNoise, LearnedVarianceLiesBetweenItsBounds) {
+  SamplerStepShape s{.n = 2, .h = 2, .w = 1, .c = 2, .seed = 5};
+  const std::vector<double> zeros(s.elements(), 0.0);
+  const auto noise = step(s, noise_only(1), 0, {.x = zeros, .output = zeros}).x;
+  s.output = SamplerOutput::kMeanAndLogVariance;
+  Table table = noise_only(1);
+  table[0].noise_range = std::log(9.0);
+  for (const auto& [fraction, factor] : {std::pair{-1.0, 1.0}, {0.0, 3.0}, {1.0, 9.0}}) {
+    std::vector<double> output;
+    for (int64_t pixel = 0; pixel < 4; ++pixel) output.insert(output.end(), {5, 5, fraction, fraction});
+    const auto after = step(s, table, 0, {.x = zeros, .output = output}).x;
+    // exp(log 9) and its like are off by a rounding or two.
+    for (size_t e = 0; e < noise.size(); ++e) EXPECT_NEAR(after[e], factor * noise[e], 1e-14 * factor);
+  }
+}
+
+double threshold_of(const std::vector<double>& x0, double ratio, double max_value) {
+  Row r = row();
+  r.x0_from_x = 0;
+  r.x0_from_output = 1;
+  const std::vector<double> x(x0.size(), 0.0);
+  const int64_t index = 0;
+  Output<double> threshold(1);
+  dynamic_threshold<double>(
+      {.step = {.n = 1, .h = 1, .w = int(x0.size()), .c = 1}, .ratio = ratio, .max_value = max_value},
+      {x0.data(), &r, &index, x.data(), threshold.data()});
+  return threshold.values()[0];
+}
+
+TEST(DynamicThreshold, IsAnInterpolatedQuantileOfMagnitudes) {
+  // numpy.quantile([4, 1, 2, 8, 16], q) by hand: position 4 q between the sorted magnitudes.
+  const std::vector<double> x0 = {-4, 1, 2, -8, 16};
+  EXPECT_EQ(threshold_of(x0, 0.5, 100), 4);
+  EXPECT_EQ(threshold_of(x0, 0.75, 100), 8);
+  EXPECT_DOUBLE_EQ(threshold_of(x0, 0.8, 100), 8 + 0.2 * 8);
+  EXPECT_EQ(threshold_of(x0, 1, 100), 16);
+  EXPECT_EQ(threshold_of(x0, 1, 5), 5);          // the largest value that is allowed
+  EXPECT_EQ(threshold_of({0.1, 0.2}, 1, 5), 1);  // never below 1
 }
 
 }  // namespace

@@ -21,13 +21,8 @@ __global__ void global_write_past_end_kernel(int* out, int count) {
   if (i <= count) out[i] = i;
 }
 
-// Through a pointer that the compiler knows nothing about: an index beyond an array's declared bounds is also
-// something that UndefinedBehaviorSanitizer and the compiler's warnings see.
-__device__ int* static_values() {
-  int* values = block_shared<Shared>().values;
-  asm("" : "+r"(values));
-  return values;
-}
+// Through a pointer: an index beyond an array's declared bounds is also seen by UndefinedBehaviorSanitizer.
+__device__ int* static_values() { return block_shared<Shared>().values; }
 
 __global__ void static_shared_read_past_end_kernel(int* out) {
   int* values = static_values();

@@ -16,6 +16,10 @@ void transpose(DeviceSpan<const float> in, DeviceSpan<float> out, int rows, int 
 template <typename T>
 void layer_norm(DeviceSpan<const T> x, DeviceSpan<T> y, int rows, int columns, StreamView stream);
 
+// The example of docs/emulator.md: the mean of each row of x (rows, columns); `columns` as in layer_norm.
+template <typename T>
+void row_mean(DeviceSpan<const T> x, DeviceSpan<float> mean, int columns, StreamView stream);
+
 // counts[i] += how many of `values` equal i, for values in [0, 64): integer atomics in shared and global
 // memory.
 void histogram(DeviceSpan<const int> values, DeviceSpan<int> counts, StreamView stream);

@@ -1,0 +1,32 @@
+#include "apps/image_folder_record.h"
+
+#include "support/atomic_file.h"
+#include "support/error.h"
+
+namespace ddpm {
+
+namespace fs = std::filesystem;
+
+fs::path record_path(const fs::path& images) {
+  fs::path path = images.has_filename() ? images : images.parent_path();
+  return path += ".json";
+}
+
+std::string image_file_name(int64_t i) { return fmt::format("{:06}.png", i); }
+
+void claim_image_folder(const fs::path& folder, const std::string& record) {
+  create_folder(folder);
+  const fs::path path = record_path(folder);
+  if (fs::exists(path)) {
+    if (read_file(path) == record) return;
+    if (!fs::is_empty(folder))
+      throw_input("{} holds images that were made otherwise (see {}): choose another folder", folder.string(),
+                  path.string());
+  } else if (!fs::is_empty(folder)) {
+    throw_input("{} is not empty, and no {} says what it holds: choose another folder", folder.string(),
+                path.string());
+  }
+  write_file_atomically(path, record);
+}
+
+}  // namespace ddpm

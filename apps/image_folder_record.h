@@ -1,0 +1,22 @@
+// The record beside a folder or a file of images, DIR.json or FILE.json: what they are and how they were
+// made, so that nobody measures against the wrong crop, and no folder mixes images of two kinds. Depends on
+// support/.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace ddpm {
+
+// "pictures/a" and "pictures/a/" -> "pictures/a.json"; "a.npz" -> "a.npz.json".
+std::filesystem::path record_path(const std::filesystem::path& images);
+
+// "000042.png", as every program here names image 42 of a folder.
+std::string image_file_name(int64_t i);
+
+// Creates the folder and writes its record, or finds the same record there from a run that was stopped.
+// InputError where the folder holds images that have another record or none.
+void claim_image_folder(const std::filesystem::path& folder, const std::string& record);
+
+}  // namespace ddpm

@@ -1,0 +1,241 @@
+// The kernels whose time is the memory's, in bf16 and at batch 128 with the shapes of ddim-celeba-64 and
+// ddpm-cifar10-32; each also at one size that no L2 cache holds; the naive kernel beside it.
+#include <cstdint>
+#include <vector>
+
+#include "bench/kernels/cuda_benchmark.h"
+#include "bench/kernels/naive_kernels.h"
+#include "kernels/cuda/kernels.h"
+
+namespace ddpm {
+namespace {
+
+enum class Kind { kOurs, kNaive };
+
+template <typename T>
+DeviceBuffer<T> filled(size_t count, const std::vector<T>& pattern) {
+  std::vector<T> values;
+  for (size_t i = 0; i < count; ++i) values.push_back(pattern[i % pattern.size()]);
+  DeviceBuffer<T> buffer(count);
+  const Stream stream;
+  copy_to_device<T>(values, buffer.span(), stream);
+  stream.synchronize();
+  return buffer;
+}
+
+// ---- diffuse and loss. Arguments: side of the image, batch.
+
+DiffusionShape diffusion_shape(const benchmark::State& state) {
+  const int side = static_cast<int>(state.range(0));
+  // A data set of 192 MiB at 64x64, which no L2 cache holds.
+  return {
+      .n = static_cast<int>(state.range(1)), .h = side, .w = side, .c = 3, .dataset_count = 16384, .seed = 1};
+}
+
+struct DiffusionTensors {
+  explicit DiffusionTensors(const DiffusionShape& shape)
+      : dataset(static_cast<size_t>(shape.dataset_count * shape.image_elements())),
+        table(random_buffer<float>(shape.timesteps)),
+        t(filled<float>(static_cast<size_t>(shape.n), {0, 1, 500, 999})),
+        image_loss(static_cast<size_t>(shape.n)),
+        step(filled<int64_t>(1, {7})),
+        x(random_buffer<BFloat16>(shape.elements())),
+        y(static_cast<size_t>(shape.elements())),
+        scratch(cuda::loss_scratch_bytes(shape)) {
+    const Stream stream;
+    fill_bytes(dataset.span(), 100, stream);
+    stream.synchronize();
+  }
+  DeviceBuffer<uint8_t> dataset;
+  DeviceBuffer<float> table, t, image_loss;
+  DeviceBuffer<int64_t> step;
+  DeviceBuffer<BFloat16> x, y;
+  DeviceBuffer<std::byte> scratch;  // of the loss, which needs more than diffuse
+};
+
+void diffuse(benchmark::State& state, Kind kind) {
+  const DiffusionShape shape = diffusion_shape(state);
+  const DiffusionTensors tensors(shape);
+  const DiffuseArgs<BFloat16, float> args{tensors.dataset.data(),
+                                          tensors.table.data(),
+                                          tensors.table.data(),
+                                          tensors.step.data(),
+                                          tensors.y.data(),
+                                          tensors.t.data(),
+                                          nullptr};
+  CudaBenchmark::run(state, cost_of_diffuse(shape, sizeof(BFloat16)), [&](StreamView stream) {
+    if (kind == Kind::kNaive) return naive::diffuse(shape, args, stream);
+    cuda::diffuse<BFloat16>(shape, args, tensors.scratch.data(), stream);
+  });
+}
+
+void loss(benchmark::State& state, Kind kind) {
+  const DiffusionShape shape = diffusion_shape(state);
+  const DiffusionTensors tensors(shape);
+  const LossArgs<BFloat16, float> args{
+      tensors.x.data(), tensors.dataset.data(), tensors.table.data(), tensors.table.data(),     nullptr,
+      tensors.t.data(), tensors.step.data(),    tensors.y.data(),     tensors.image_loss.data()};
+  CudaBenchmark::run(state, cost_of_loss(shape, sizeof(BFloat16)), [&](StreamView stream) {
+    if (kind == Kind::kNaive) return naive::loss(shape, args, stream);
+    cuda::loss<BFloat16>(shape, args, tensors.scratch.data(), stream);
+  });
+}
+
+void images(benchmark::internal::Benchmark* benchmark) {
+  benchmark->Args({64, 128})->Args({32, 128})->Args({64, 8192});
+  benchmark->UseManualTime()->Unit(benchmark::kMicrosecond);
+}
+BENCHMARK_CAPTURE(diffuse, ours, Kind::kOurs)->Apply(images);
+BENCHMARK_CAPTURE(diffuse, naive, Kind::kNaive)->Apply(images);
+BENCHMARK_CAPTURE(loss, ours, Kind::kOurs)->Apply(images);
+BENCHMARK_CAPTURE(loss, naive, Kind::kNaive)->Apply(images);
+
+// ---- sampler_step: DDPM, with noise.
+
+void sampler_step(benchmark::State& state, Kind kind) {
+  const int side = static_cast<int>(state.range(0));
+  const SamplerStepShape shape{
+      .n = static_cast<int>(state.range(1)), .h = side, .w = side, .c = 3, .steps = 2};
+  SamplerRow<float> row{};
+  row.x0_from_x = 1.25F;
+  row.x0_from_output = -0.75F;
+  row.clip_range = 1;
+  row.noise = 0.1F;
+  row.x.x = row.x.x0 = 0.5F;
+  const DeviceBuffer<SamplerRow<float>> table = filled<SamplerRow<float>>(2, {row});
+  const DeviceBuffer<int64_t> index = filled<int64_t>(1, {0});
+  const DeviceBuffer<BFloat16> output = random_buffer<BFloat16>(shape.elements());
+  const DeviceBuffer<BFloat16> network_input(static_cast<size_t>(shape.elements()));
+  const DeviceBuffer<float> x = random_buffer<float>(shape.elements()), t = random_buffer<float>(shape.n);
+  const SamplerStepArgs<BFloat16, float> args{output.data(), table.data(), index.data(), index.data(),
+                                              x.data(),      nullptr,      nullptr,      network_input.data(),
+                                              t.data()};
+  // The state is float, the network's sides are bf16.
+  constexpr double kBytes = 2 * sizeof(float) + 2 * sizeof(BFloat16);
+  const Cost ideal{cost(shape, sizeof(float)).flops, kBytes * static_cast<double>(shape.elements())};
+  CudaBenchmark::run(state, ideal, [&](StreamView stream) {
+    if (kind == Kind::kNaive) return naive::sampler_step(shape, args, stream);
+    cuda::sampler_step<BFloat16>(shape, args, stream);
+  });
+}
+BENCHMARK_CAPTURE(sampler_step, ours, Kind::kOurs)->Apply(images);
+BENCHMARK_CAPTURE(sampler_step, naive, Kind::kNaive)->Apply(images);
+
+// ---- adam_ema. Argument: parameters, a whole number of vectors.
+
+void adam_ema(benchmark::State& state, Kind kind) {
+  const AdamEmaShape shape{.count = state.range(0)};
+  const DeviceBuffer<float> g = random_buffer<float>(shape.count), w = random_buffer<float>(shape.count);
+  const DeviceBuffer<float> m = random_buffer<float>(shape.count), ema = random_buffer<float>(shape.count);
+  const DeviceBuffer<float> v = filled<float>(static_cast<size_t>(shape.count), {1e-3F, 2e-3F, 4e-3F});
+  const DeviceBuffer<float> norm(1), learning_rate(1);
+  const DeviceBuffer<int64_t> step = filled<int64_t>(1, {1000});
+  const DeviceBuffer<BFloat16> compute_weights(static_cast<size_t>(shape.count));
+  const DeviceBuffer<std::byte> scratch(cuda::adam_ema_scratch_bytes(shape));
+  const AdamEmaArgs<float> args{step.data(), g.data(),   w.data(),    m.data(),
+                                v.data(),    ema.data(), norm.data(), learning_rate.data()};
+  Cost ideal = cost(shape, sizeof(float));
+  ideal.bytes += sizeof(BFloat16) * static_cast<double>(shape.count);
+  CudaBenchmark::run(state, ideal, [&](StreamView stream) {
+    if (kind == Kind::kNaive) return naive::adam_ema(shape, args, compute_weights.data(), stream);
+    cuda::adam_ema(shape, args, compute_weights.data(), scratch.data(), stream);
+  });
+}
+
+// The parameters of ddim-celeba-64 and ddpm-cifar10-32, rounded up.
+void arenas(benchmark::internal::Benchmark* benchmark) {
+  benchmark->Arg(78700864)->Arg(35746368)->UseManualTime()->Unit(benchmark::kMicrosecond);
+}
+BENCHMARK_CAPTURE(adam_ema, ours, Kind::kOurs)->Apply(arenas);
+BENCHMARK_CAPTURE(adam_ema, naive, Kind::kNaive)->Apply(arenas);
+
+// ---- softmax. Arguments: rows, length.
+
+void softmax(benchmark::State& state, Kind kind) {
+  const SoftmaxShape shape{state.range(0), static_cast<int>(state.range(1)), 0.0625};
+  const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(shape.elements());
+  const DeviceBuffer<BFloat16> p(static_cast<size_t>(shape.elements()));
+  CudaBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
+    if (kind == Kind::kNaive) return naive::softmax(shape, {x.data(), p.data()}, stream);
+    cuda::softmax<BFloat16>(shape, {x.data(), p.data()}, stream);
+  });
+}
+
+void softmax_backward(benchmark::State& state) {
+  const SoftmaxShape shape{state.range(0), static_cast<int>(state.range(1)), 0.0625};
+  const DeviceBuffer<BFloat16> p = random_buffer<BFloat16>(shape.elements());
+  const DeviceBuffer<BFloat16> dp = random_buffer<BFloat16>(shape.elements());
+  const DeviceBuffer<BFloat16> dx(static_cast<size_t>(shape.elements()));
+  CudaBenchmark::run(state, backward_cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
+    cuda::softmax_backward<BFloat16>(shape, {p.data(), dp.data(), dx.data()}, stream);
+  });
+}
+
+// One head at 16x16 and at 4x4; then what no L2 cache holds.
+void rows(benchmark::internal::Benchmark* benchmark) {
+  benchmark->Args({128 * 256, 256})->Args({128 * 16, 16})->Args({1 << 19, 256})->Args({1 << 15, 4096});
+  benchmark->UseManualTime()->Unit(benchmark::kMicrosecond);
+}
+BENCHMARK_CAPTURE(softmax, ours, Kind::kOurs)->Apply(rows);
+BENCHMARK_CAPTURE(softmax, naive, Kind::kNaive)->Apply(rows);
+BENCHMARK(softmax_backward)->Apply(rows);
+
+// ---- bias_gradient. Arguments: side of the image, channels.
+
+void bias_gradient(benchmark::State& state, Kind kind) {
+  const int64_t pixels = 128 * state.range(0) * state.range(0);
+  const int channels = static_cast<int>(state.range(1));
+  const DeviceBuffer<BFloat16> dy = random_buffer<BFloat16>(pixels * channels);
+  const DeviceBuffer<float> dbias = random_buffer<float>(channels);
+  const DeviceBuffer<std::byte> scratch(cuda::bias_gradient_scratch_bytes(pixels, channels));
+  const auto elements = static_cast<double>(pixels * channels);
+  CudaBenchmark::run(state, {elements, sizeof(BFloat16) * elements}, [&](StreamView stream) {
+    if (kind == Kind::kNaive) return naive::bias_gradient(pixels, channels, dy.data(), dbias.data(), stream);
+    cuda::bias_gradient<BFloat16>(pixels, channels, dy.data(), dbias.data(), scratch.data(), stream);
+  });
+}
+
+void features(benchmark::internal::Benchmark* benchmark) {
+  benchmark->Args({64, 128})->Args({32, 256})->Args({16, 256})->Args({8, 256})->Args({4, 512});
+  benchmark->UseManualTime()->Unit(benchmark::kMicrosecond);
+}
+BENCHMARK_CAPTURE(bias_gradient, ours, Kind::kOurs)->Apply(features);
+BENCHMARK_CAPTURE(bias_gradient, naive, Kind::kNaive)->Apply(features);
+
+// ---- upsample_nearest and sum_pool. Arguments: side of the smaller image, channels.
+
+ResampleShape resample_shape(const benchmark::State& state) {
+  const int side = static_cast<int>(state.range(0));
+  return {.n = 128, .h = side, .w = side, .c = static_cast<int>(state.range(1))};
+}
+
+void upsample_nearest(benchmark::State& state, Kind kind) {
+  const ResampleShape shape = resample_shape(state);
+  const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(shape.small_elements());
+  const DeviceBuffer<BFloat16> y(static_cast<size_t>(shape.large_elements()));
+  const ResampleArgs<BFloat16> args{x.data(), nullptr, y.data()};
+  CudaBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
+    if (kind == Kind::kNaive) return naive::upsample_nearest(shape, args, stream);
+    cuda::upsample_nearest<BFloat16>(shape, args, stream);
+  });
+}
+
+void sum_pool(benchmark::State& state) {
+  const ResampleShape shape = resample_shape(state);
+  const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(shape.large_elements());
+  const DeviceBuffer<BFloat16> y(static_cast<size_t>(shape.small_elements()));
+  CudaBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
+    cuda::sum_pool<BFloat16>(shape, {x.data(), nullptr, y.data()}, stream);
+  });
+}
+
+void levels(benchmark::internal::Benchmark* benchmark) {
+  benchmark->Args({32, 256})->Args({16, 256})->Args({8, 256})->Args({4, 512});
+  benchmark->UseManualTime()->Unit(benchmark::kMicrosecond);
+}
+BENCHMARK_CAPTURE(upsample_nearest, ours, Kind::kOurs)->Apply(levels);
+BENCHMARK_CAPTURE(upsample_nearest, naive, Kind::kNaive)->Apply(levels);
+BENCHMARK(sum_pool)->Apply(levels);
+
+}  // namespace
+}  // namespace ddpm

@@ -1,0 +1,17 @@
+// Group normalisation as one would write it first: the baseline of group_norm_benchmark.cpp. Depends on
+// kernels/group_norm.h and kernels/device/stream.h.
+#pragma once
+
+#include "kernels/device/bfloat16.h"
+#include "kernels/device/stream.h"
+#include "kernels/group_norm.h"
+
+namespace ddpm::naive {
+
+// One source, SiLU, nothing else.
+void group_norm(const GroupNormShape& shape, const GroupNormArgs<BFloat16, float>& args, StreamView stream);
+// dx0 alone.
+void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<BFloat16, float>& args,
+                         StreamView stream);
+
+}  // namespace ddpm::naive

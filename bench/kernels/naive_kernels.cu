@@ -1,0 +1,161 @@
+#include "bench/kernels/naive_kernels.h"
+
+#include "kernels/device/launch.h"
+#include "kernels/device/reduce.h"
+#include "kernels/device/shared_memory.h"
+#include "kernels/permutation.h"
+#include "kernels/random.h"
+
+namespace ddpm::naive {
+namespace {
+
+constexpr int kThreads = 256;
+
+struct Shared {
+  BlockReduceScratch<float> scratch;
+};
+
+__device__ int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; }
+
+LaunchConfig one_thread_each(int64_t count, StreamView stream) {
+  return {.grid = ceil_div(count, kThreads), .block = kThreads, .stream = stream};
+}
+
+__global__ void diffuse_kernel(int64_t count, int64_t image_elements, int n, uint64_t seed, uint64_t images,
+                               DiffuseArgs<BFloat16, float> args) {
+  const int64_t i = thread_index();
+  if (i >= count) return;
+  const int64_t image = i / image_elements, e = i % image_elements;
+  const uint64_t position = static_cast<uint64_t>(*args.step * n + image);
+  const int t = static_cast<int>(args.t[image]);
+  const float pixel = args.dataset[shuffled_image(seed, position, images) * image_elements + e];
+  const float eps = normal(random_key(seed, RandomStream::kNoise), position, static_cast<uint64_t>(e));
+  args.x_t[i] = to_bfloat16(args.signal[t] * (pixel / 127.5f - 1) + args.noise[t] * eps);
+}
+
+__global__ void loss_kernel(int64_t image_elements, int n, uint64_t seed, LossArgs<BFloat16, float> args) {
+  Shared& shared = block_shared<Shared>();
+  const int64_t image = blockIdx.x;
+  const uint64_t position = static_cast<uint64_t>(*args.step * n + image);
+  float sum = 0;
+  for (int64_t e = threadIdx.x; e < image_elements; e += kThreads) {
+    const float eps = normal(random_key(seed, RandomStream::kNoise), position, static_cast<uint64_t>(e));
+    const float error = to_float(args.prediction[image * image_elements + e]) - eps;
+    args.dprediction[image * image_elements + e] =
+        to_bfloat16(2 * error / static_cast<float>(image_elements) / static_cast<float>(n));
+    sum += error * error;
+  }
+  sum = block_reduce(sum, Sum{}, shared.scratch);
+  if (threadIdx.x == 0) args.image_loss[image] = sum / static_cast<float>(image_elements);
+}
+
+__global__ void adam_kernel(AdamEmaShape s, AdamEmaArgs<float> args) {
+  const int64_t i = thread_index();
+  if (i >= s.count) return;
+  const float g = args.gradients[i];
+  const auto beta1 = static_cast<float>(s.beta1), beta2 = static_cast<float>(s.beta2);
+  const auto steps = static_cast<float>(*args.step + 1);
+  args.m[i] = beta1 * args.m[i] + (1 - beta1) * g;
+  args.v[i] = beta2 * args.v[i] + (1 - beta2) * g * g;
+  const float mhat = args.m[i] / (1 - powf(beta1, steps));
+  const float vhat = args.v[i] / (1 - powf(beta2, steps));
+  args.parameters[i] -=
+      static_cast<float>(s.learning_rate) * mhat / (sqrtf(vhat) + static_cast<float>(s.eps));
+}
+
+__global__ void average_kernel(int64_t count, float decay, const float* parameters, float* ema) {
+  const int64_t i = thread_index();
+  if (i < count) ema[i] = decay * ema[i] + (1 - decay) * parameters[i];
+}
+
+__global__ void copy_kernel(int64_t count, const float* parameters, BFloat16* compute_weights) {
+  const int64_t i = thread_index();
+  if (i < count) compute_weights[i] = to_bfloat16(parameters[i]);
+}
+
+__global__ void sampler_kernel(int64_t count, int64_t image_elements, uint64_t seed,
+                               SamplerStepArgs<BFloat16, float> args) {
+  const int64_t i = thread_index();
+  if (i >= count) return;
+  const SamplerRow<float>& row = args.table[*args.index];
+  const auto sample = static_cast<uint64_t>(*args.first_image + i / image_elements);
+  const float estimate = row.x0_from_x * args.x[i] + row.x0_from_output * to_float(args.output[i]);
+  const float x0 = fminf(fmaxf(estimate, -row.clip_range), row.clip_range);
+  const RandomKey key = random_key(seed, RandomStream::kSampler, static_cast<uint32_t>(*args.index));
+  const float z = normal(key, sample, static_cast<uint64_t>(i % image_elements));
+  args.x[i] = row.x.x * args.x[i] + row.x.x0 * x0 + row.noise * z;
+  args.network_input[i] = to_bfloat16(args.x[i]);
+}
+
+__global__ void softmax_kernel(int length, float scale, const BFloat16* x, BFloat16* p) {
+  Shared& shared = block_shared<Shared>();
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * length;
+  float largest = -__builtin_huge_valf();
+  for (int i = static_cast<int>(threadIdx.x); i < length; i += kThreads)
+    largest = fmaxf(largest, scale * to_float(x[row + i]));
+  largest = block_reduce(largest, Max{}, shared.scratch);
+  float sum = 0;
+  for (int i = static_cast<int>(threadIdx.x); i < length; i += kThreads)
+    sum += expf(scale * to_float(x[row + i]) - largest);
+  sum = block_reduce(sum, Sum{}, shared.scratch);
+  for (int i = static_cast<int>(threadIdx.x); i < length; i += kThreads)
+    p[row + i] = to_bfloat16(expf(scale * to_float(x[row + i]) - largest) / sum);
+}
+
+__global__ void bias_gradient_kernel(int64_t rows, int channels, const BFloat16* dy, float* dbias) {
+  const int64_t k = thread_index();
+  if (k >= channels) return;
+  float sum = 0;
+  for (int64_t row = 0; row < rows; ++row) sum += to_float(dy[row * channels + k]);
+  dbias[k] += sum;
+}
+
+__global__ void upsample_kernel(int64_t count, int h, int w, int c, const BFloat16* x, BFloat16* y) {
+  const int64_t i = thread_index();
+  if (i >= count) return;
+  const int64_t k = i % c, column = i / c % (2 * w), row = i / c / (2 * w) % (2 * h),
+                image = i / c / (2 * w) / (2 * h);
+  y[i] = x[((image * h + row / 2) * w + column / 2) * c + k];
+}
+
+}  // namespace
+
+void diffuse(const DiffusionShape& shape, const DiffuseArgs<BFloat16, float>& args, StreamView stream) {
+  launch(diffuse_kernel, one_thread_each(shape.elements(), stream), shape.elements(), shape.image_elements(),
+         shape.n, shape.seed, shape.dataset_count, args);
+}
+
+void loss(const DiffusionShape& shape, const LossArgs<BFloat16, float>& args, StreamView stream) {
+  launch(loss_kernel, {.grid = shape.n, .block = kThreads, .stream = stream}, shape.image_elements(), shape.n,
+         shape.seed, args);
+}
+
+void adam_ema(const AdamEmaShape& shape, const AdamEmaArgs<float>& args, BFloat16* compute_weights,
+              StreamView stream) {
+  const LaunchConfig config = one_thread_each(shape.count, stream);
+  launch(adam_kernel, config, shape, args);
+  launch(average_kernel, config, shape.count, shape.ema_decay, args.parameters, args.ema);
+  launch(copy_kernel, config, shape.count, args.parameters, compute_weights);
+}
+
+void sampler_step(const SamplerStepShape& shape, const SamplerStepArgs<BFloat16, float>& args,
+                  StreamView stream) {
+  launch(sampler_kernel, one_thread_each(shape.elements(), stream), shape.elements(), shape.image_elements(),
+         shape.seed, args);
+}
+
+void softmax(const SoftmaxShape& shape, const SoftmaxArgs<BFloat16>& args, StreamView stream) {
+  launch(softmax_kernel, {.grid = shape.rows, .block = kThreads, .stream = stream}, shape.length, shape.scale,
+         args.x, args.p);
+}
+
+void bias_gradient(int64_t rows, int channels, const BFloat16* dy, float* dbias, StreamView stream) {
+  launch(bias_gradient_kernel, one_thread_each(channels, stream), rows, channels, dy, dbias);
+}
+
+void upsample_nearest(const ResampleShape& shape, const ResampleArgs<BFloat16>& args, StreamView stream) {
+  launch(upsample_kernel, one_thread_each(shape.large_elements(), stream), shape.large_elements(), shape.h,
+         shape.w, shape.c, args.x, args.y);
+}
+
+}  // namespace ddpm::naive

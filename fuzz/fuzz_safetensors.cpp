@@ -1,0 +1,21 @@
+// safetensors: header, coverage of the data, and every tensor's values as each type that it converts to.
+#include "fuzz/target.h"
+#include "runtime/safetensors.h"
+
+namespace {
+
+void read_values(const ddpm::SafetensorsFile& file, const std::string& name) {
+  ddpm::accept_or_refuse([&] { file.values<float>(name); });
+  ddpm::accept_or_refuse([&] { file.values<int64_t>(name); });
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const ddpm::InputFolder folder;
+  const auto path = folder.write("input.safetensors", {data, size});
+  return ddpm::accept_or_refuse([&] {
+    const ddpm::SafetensorsFile file(path);
+    for (const auto& [name, view] : file.tensors()) read_values(file, name);
+  });
+}

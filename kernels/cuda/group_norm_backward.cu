@@ -1,0 +1,472 @@
+// Group normalisation, backward. Depends on kernels/cuda/group_norm_tile.h.
+//
+// With w = (x + centre) * scale + offset as in the forward pass, dw its gradient (activation and dropout
+// undone), and for each channel the sums over an image's pixels
+//   A = sum of dw,  B = sum of dw (x + centre),  X = sum of (x + centre),
+// and over the m values of a group: S1 = sum over channels of scale A, S2 = sum over channels of scale B,
+//   du = scale dw - factor (x + centre) - constant,   factor = rstd^2 S2 / m,  constant = S1 / m.
+// The gradients of gamma, beta, FiLM, shift and bias follow from A, B and X without another pass over the
+// pixels.
+#include <algorithm>
+
+#include "kernels/cuda/group_norm_tile.h"
+#include "kernels/cuda/kernels.h"
+#include "kernels/device/launch.h"
+#include "kernels/device/memory.h"
+
+namespace ddpm::cuda {
+namespace {
+
+using namespace group_norm_tile;  // NOLINT(google-build-using-namespace): written for these kernels
+
+// Pixels whose x and dy a thread loads before it uses the first. Philox takes the registers of the second
+// pixel, and more time than its loads.
+template <Dropout kDropout>
+constexpr int kInFlightWith = kDropout == Dropout::kNone ? 2 : 1;
+
+template <typename T>
+using Args = GroupNormBackwardArgs<T, float>;
+
+// What each image adds to the parameters' gradients: three arrays (N, C) in scratch.
+struct ImageGradients {
+  float* gamma;
+  float* beta;
+  float* bias;
+};
+constexpr int kParameters = 3;
+
+// A, B and X of each column.
+struct ColumnSums {
+  float* dw;
+  float* dw_centred;
+  float* centred;
+};
+
+// Shared memory's arrays of columns.
+struct Arrays {
+  __device__ explicit Arrays(const GroupNormPlan& plan)
+      : terms{column_array(plan, 0), column_array(plan, 1), column_array(plan, 2)},
+        sums{column_array(plan, 3), column_array(plan, 4), column_array(plan, 5)},
+        factor(column_array(plan, 6)),
+        constant(column_array(plan, 7)) {}
+  static_assert(kBackwardArrays == 8);
+  TermArrays terms;
+  ColumnSums sums;
+  float* factor;
+  float* constant;
+};
+
+// From a vector of x and of dy: centred = x + centre, and the gradient of w.
+template <typename T, Activation kActivation, Dropout kDropout>
+class ActivationGradient {
+  static constexpr int kWidth = Packed<T>::kWidth;
+
+ public:
+  __device__ ActivationGradient(const GroupNormPlan& plan, const DropoutKey& key, const Lane& lane)
+      : first_element_(lane.channel), channels_(plan.channels), mask_(plan, key, lane) {}
+
+  // The mask comes first: Philox needs its registers before the vectors are unpacked into theirs.
+  __device__ __forceinline__ void unpack(const Packed<T>& x, const Packed<T>& dy, int pixel,
+                                         const LaneTerms<kWidth>& terms, float (&centred)[kWidth],
+                                         float (&dw)[kWidth]) const {
+    dy.to_floats(dw);
+    mask_.apply(first_element_ + pixel * channels_, dw);
+    x.to_floats(centred);
+#pragma unroll
+    for (int k = 0; k < kWidth; ++k) {
+      centred[k] += terms.centre[k];
+      if constexpr (kActivation == Activation::kSilu) {
+        const float w = centred[k] * terms.scale[k] + terms.offset[k];
+        const float s = sigmoid(w);
+        dw[k] *= s * (1.0f + w * (1.0f - s));
+      }
+    }
+  }
+
+ private:
+  int first_element_;
+  int channels_;
+  DropoutMask<kDropout> mask_;
+};
+
+// A lane's part of A, B and X.
+template <int kWidth>
+struct LaneSums {
+  float dw[kWidth] = {};
+  float dw_centred[kWidth] = {};
+  float centred[kWidth] = {};
+
+  __device__ __forceinline__ void add(const float (&d)[kWidth], const float (&c)[kWidth]) {
+#pragma unroll
+    for (int k = 0; k < kWidth; ++k) {
+      dw[k] += d[k];
+      dw_centred[k] += d[k] * c[k];
+      centred[k] += c[k];
+    }
+  }
+};
+
+template <int kWidth>
+__device__ __forceinline__ void sum_lanes(const GroupNormPlan& plan, const LaneSums<kWidth>& lane,
+                                          const ColumnSums& sums) {
+  sum_over_rows(plan, lane.dw, sums.dw);
+  sum_over_rows(plan, lane.dw_centred, sums.dw_centred);
+  sum_over_rows(plan, lane.centred, sums.centred);
+}
+
+// use(x, dy, pixel) for each of the lane's vectors, kInFlight of which are loaded together: past the end the
+// last pixel again, so that no load waits for a condition.
+template <int kInFlight, typename T, typename Use>
+__device__ __forceinline__ void for_each_vector(const GroupNormPlan& plan, const Args<T>& args,
+                                                const Lane& lane, CacheHint hint, const Use& use) {
+  const PixelVectors<const T> x = pixel_vectors(plan.shape, lane, args.x0, args.x1);
+  const PixelVectors<const T> dy = pixel_vectors(plan, lane, args.dy);
+  for (int first = lane.first_pixel; first < lane.end_pixel; first += kInFlight * plan.rows) {
+    Packed<T> loaded_x[kInFlight];
+    Packed<T> loaded_dy[kInFlight];
+#pragma unroll
+    for (int i = 0; i < kInFlight; ++i) {
+      const int pixel = min(first + i * plan.rows, lane.end_pixel - 1);
+      loaded_x[i] = Packed<T>::load(x.at(pixel), hint);
+      loaded_dy[i] = Packed<T>::load(dy.at(pixel), hint);
+    }
+#pragma unroll
+    for (int i = 0; i < kInFlight; ++i)
+      if (first + i * plan.rows < lane.end_pixel) use(loaded_x[i], loaded_dy[i], first + i * plan.rows);
+  }
+}
+
+// From the sums of the unit's columns: factor and constant, the image's part of the parameters' gradients,
+// and the gradients of shift and FiLM. A thread for each column.
+template <typename T>
+__device__ __forceinline__ void finish_columns(const GroupNormPlan& plan, const Args<T>& args,
+                                               const Block& block, const Arrays& arrays,
+                                               const ImageGradients& images) {
+  const GroupNormShape& shape = plan.shape;
+  const float pixels = static_cast<float>(shape.pixels);
+  const float count = pixels * static_cast<float>(plan.channels_per_group);
+  for_each_column(plan, block, [&](int column, int image, int channel) {
+    const float* scale = arrays.terms.scale;
+    const ColumnSums& sums = arrays.sums;
+    const float rstd = args.rstd[image * shape.groups + channel / plan.channels_per_group];
+    const float s1 = sum_over_group(plan, column, [&](int c) { return scale[c] * sums.dw[c]; });
+    const float s2 = sum_over_group(plan, column, [&](int c) { return scale[c] * sums.dw_centred[c]; });
+    const float factor = rstd * rstd * s2 / count;
+    const float constant = s1 / count;
+    arrays.factor[column] = factor;
+    arrays.constant[column] = constant;
+
+    const float modulation = film(plan, args, image, channel).scale;
+    const float dw = sums.dw[column];
+    const float dw_xhat = rstd * sums.dw_centred[column];
+    const float du = scale[column] * dw - factor * sums.centred[column] - constant * pixels;
+    const int64_t at = static_cast<int64_t>(image) * plan.channels + channel;
+    images.gamma[at] = modulation * dw_xhat;
+    images.beta[at] = modulation * dw;
+    images.bias[at] = du;
+    if (args.dshift != nullptr)
+      args.dshift[static_cast<int64_t>(image) * shape.shift_stride + channel] = from_float<T>(du);
+    if (args.dfilm == nullptr) return;
+    T* dfilm = args.dfilm + static_cast<int64_t>(image) * shape.film_stride + channel;
+    dfilm[0] = from_float<T>(args.gamma[channel] * dw_xhat + args.beta[channel] * dw);
+    dfilm[plan.channels] = from_float<T>(dw);
+  });
+}
+
+// dx = scale dw - factor (x + centre) - constant + addends, of one vector. Each vector is read before it is
+// written: dx may be one of its addends.
+template <typename T>
+class InputGradient {
+  static constexpr int kWidth = Packed<T>::kWidth;
+
+ public:
+  __device__ InputGradient(const GroupNormPlan& plan, const Args<T>& args, const Lane& lane,
+                           const float* factor, const float* constant)
+      : dx_(pixel_vectors(plan.shape, lane, args.dx0, args.dx1)) {
+    const bool is_first = lane.channel < plan.shape.c0;
+    const T* const* addends = is_first ? args.dx0_addends : args.dx1_addends;
+    const int64_t offset = dx_.first - (is_first ? args.dx0 : args.dx1);
+#pragma unroll
+    for (int a = 0; a < kAddends; ++a) addends_[a] = addends[a] != nullptr ? addends[a] + offset : nullptr;
+    read_columns(factor, lane.column, factor_);
+    read_columns(constant, lane.column, constant_);
+  }
+
+  __device__ __forceinline__ void store(const LaneTerms<kWidth>& terms, const float (&centred)[kWidth],
+                                        const float (&dw)[kWidth], int pixel) const {
+    float du[kWidth];
+#pragma unroll
+    for (int k = 0; k < kWidth; ++k) du[k] = terms.scale[k] * dw[k] - factor_[k] * centred[k] - constant_[k];
+#pragma unroll
+    for (int a = 0; a < kAddends; ++a) {
+      if (addends_[a] == nullptr) continue;
+      float addend[kWidth];
+      load_floats(addends_[a] + static_cast<int64_t>(pixel) * dx_.stride, addend, CacheHint::kStreaming);
+#pragma unroll
+      for (int k = 0; k < kWidth; ++k) du[k] += addend[k];
+    }
+    store_floats(dx_.at(pixel), du);
+  }
+
+ private:
+  static constexpr int kAddends = 2;
+  PixelVectors<T> dx_;
+  const T* addends_[kAddends];
+  float factor_[kWidth];
+  float constant_[kWidth];
+};
+
+// Maths: top of this file.
+// Threads: kernels/cuda/group_norm_plan.h; a block has all pixels of its channels, a thread a vector of
+// channels. Shared: plan.shared_bytes(kBackwardArrays); x is kept there as it came, and dw rounded to T,
+// which spares computing SiLU and Philox twice; the sums take dw before it is rounded. Traffic: x, dy,
+// addends and dx once. About 25 FLOPs an element with SiLU; 40 integer operations more for dropout.
+// Preconditions: path kResident; pointers 16-byte aligned.
+template <typename T, Activation kActivation, Dropout kDropout>
+__global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
+    group_norm_backward_kernel(const GroupNormPlan plan, const Args<T> args, const ImageGradients images) {
+  constexpr int kWidth = Packed<T>::kWidth;
+  const Block block = this_block(plan, 0);
+  const Lane lane = this_lane(plan, block);
+  const Arrays arrays(plan);
+  write_terms(plan, args, block, arrays.terms);
+  const LaneTerms<kWidth> terms(arrays.terms, lane);
+  T* x_slot = tile_slots<T>(plan, 0);
+  T* dw_slot = tile_slots<T>(plan, 1);
+  const int stride = slot_stride(plan);
+
+  {
+    const ActivationGradient<T, kActivation, kDropout> activation(plan, args.dropout, lane);
+    LaneSums<kWidth> sums;
+    int64_t at = 0;
+    for_each_vector<kInFlightWith<kDropout>>(plan, args, lane, CacheHint::kStreaming,
+                                             [&](const Packed<T>& x, const Packed<T>& dy, int pixel) {
+                                               float centred[kWidth];
+                                               float dw[kWidth];
+                                               activation.unpack(x, dy, pixel, terms, centred, dw);
+                                               sums.add(dw, centred);
+                                               x.store(x_slot + at);
+                                               store_floats(dw_slot + at, dw);
+                                               at += stride;
+                                             });
+    sum_lanes(plan, sums, arrays.sums);
+  }
+  finish_columns(plan, args, block, arrays, images);
+  __syncthreads();
+
+  const InputGradient<T> gradient(plan, args, lane, arrays.factor, arrays.constant);
+  for (int pixel = lane.first_pixel; pixel < lane.end_pixel; pixel += plan.rows) {
+    float centred[kWidth];
+    float dw[kWidth];
+    load_floats(x_slot, centred);
+    load_floats(dw_slot, dw);
+#pragma unroll
+    for (int k = 0; k < kWidth; ++k) centred[k] += terms.centre[k];
+    gradient.store(terms, centred, dw, pixel);
+    x_slot += stride;
+    dw_slot += stride;
+  }
+}
+
+// Two-phase scratch. partial: A, B, X of each chunk (unit, chunk, 3, column); factor and constant: (unit,
+// column).
+struct TwoPhaseScratch {
+  float* partial;
+  float* factor;
+  float* constant;
+  unsigned* arrived;
+};
+
+// Maths: A, B and X of each chunk, then of the image, and what follows from them.
+// Threads: as in group_norm_backward_kernel, for one chunk; the unit's last block adds the chunks in order
+// and finishes. Shared: plan.shared_bytes(kBackwardArrays), no tile. Traffic: x and dy once, and they stay in
+// L2 for group_norm_backward_gradient_kernel. About 20 FLOPs an element with SiLU; 40 integer operations more
+// for dropout. Preconditions: path kTwoPhase; scratch.arrived is zero for each unit.
+template <typename T, Activation kActivation, Dropout kDropout>
+__global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
+    group_norm_backward_sums_kernel(const GroupNormPlan plan, const Args<T> args, int first_unit,
+                                    const ImageGradients images, const TwoPhaseScratch scratch) {
+  constexpr int kWidth = Packed<T>::kWidth;
+  const Block block = this_block(plan, first_unit);
+  const Lane lane = this_lane(plan, block);
+  const Arrays arrays(plan);
+  write_terms(plan, args, block, arrays.terms);
+  {
+    const LaneTerms<kWidth> terms(arrays.terms, lane);
+    const ActivationGradient<T, kActivation, kDropout> activation(plan, args.dropout, lane);
+    LaneSums<kWidth> sums;
+    for_each_vector<kInFlightWith<kDropout>>(plan, args, lane, CacheHint::kKeep,
+                                             [&](const Packed<T>& x, const Packed<T>& dy, int pixel) {
+                                               float centred[kWidth];
+                                               float dw[kWidth];
+                                               activation.unpack(x, dy, pixel, terms, centred, dw);
+                                               sums.add(dw, centred);
+                                             });
+    sum_lanes(plan, sums, arrays.sums);
+  }
+
+  const int columns = plan.columns();
+  float* of_unit = scratch.partial + static_cast<int64_t>(block.unit) * plan.chunks() * kParameters * columns;
+  for_each_column(plan, block, [&](int column, int, int) {
+    float* part = of_unit + block.chunk * kParameters * columns + column;
+    part[0] = arrays.sums.dw[column];
+    part[columns] = arrays.sums.dw_centred[column];
+    part[2 * columns] = arrays.sums.centred[column];
+  });
+  if (!is_last_to_arrive(&scratch.arrived[block.unit], plan.chunks())) return;
+
+  for (int item = static_cast<int>(threadIdx.x); item < kParameters * columns; item += plan.threads()) {
+    float sum = 0;
+#pragma unroll 8
+    for (int chunk = 0; chunk < plan.chunks(); ++chunk) sum += of_unit[chunk * kParameters * columns + item];
+    arrays.sums.dw[item] = sum;  // the three arrays follow one another
+  }
+  __syncthreads();
+  finish_columns(plan, args, block, arrays, images);
+  for_each_column(plan, block, [&](int column, int, int) {
+    scratch.factor[block.unit * columns + column] = arrays.factor[column];
+    scratch.constant[block.unit * columns + column] = arrays.constant[column];
+  });
+}
+
+// Maths: dx = scale dw - factor (x + centre) - constant + addends.
+// Threads: as in group_norm_backward_kernel, for one chunk.
+// Shared: plan.shared_bytes(kBackwardArrays), no tile.
+// Traffic: x and dy from L2, addends and dx once. About 20 FLOPs an element with SiLU; 40 integer operations
+// more for dropout. Preconditions: path kTwoPhase; group_norm_backward_sums_kernel has run for these units.
+template <typename T, Activation kActivation, Dropout kDropout>
+__global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
+    group_norm_backward_gradient_kernel(const GroupNormPlan plan, const Args<T> args, int first_unit,
+                                        const TwoPhaseScratch scratch) {
+  constexpr int kWidth = Packed<T>::kWidth;
+  const Block block = this_block(plan, first_unit);
+  const Lane lane = this_lane(plan, block);
+  const Arrays arrays(plan);
+  for_each_column(plan, block, [&](int column, int, int) {
+    arrays.factor[column] = scratch.factor[block.unit * plan.columns() + column];
+    arrays.constant[column] = scratch.constant[block.unit * plan.columns() + column];
+  });
+  write_terms(plan, args, block, arrays.terms);
+  const LaneTerms<kWidth> terms(arrays.terms, lane);
+  const ActivationGradient<T, kActivation, kDropout> activation(plan, args.dropout, lane);
+  const InputGradient<T> gradient(plan, args, lane, arrays.factor, arrays.constant);
+  for_each_vector<kInFlightWith<kDropout>>(plan, args, lane, CacheHint::kStreaming,
+                                           [&](const Packed<T>& x, const Packed<T>& dy, int pixel) {
+                                             float centred[kWidth];
+                                             float dw[kWidth];
+                                             activation.unpack(x, dy, pixel, terms, centred, dw);
+                                             gradient.store(terms, centred, dw, pixel);
+                                           });
+}
+
+constexpr int kSumChannels = 32;
+constexpr int kSumImages = 8;
+
+// Maths: gradient[c] += sum over images of images[n,c], for each of the parameters whose gradient is not
+// null. Threads: a block has 32 channels of one parameter; its 8 rows of threads take every 8th image, and
+// the first row adds the 8 sums in order. Shared: 1 KB. Traffic: `images` once. 1 FLOP an element.
+__global__ void __launch_bounds__(kSumChannels* kSumImages)
+    group_norm_parameter_gradients_kernel(int n, int channels, const ImageGradients images, float* dgamma,
+                                          float* dbeta, float* dbias) {
+  struct Shared {
+    float sums[kSumImages][kSumChannels];
+  };
+  Shared& shared = block_shared<Shared>();
+  const float* of_images = blockIdx.y == 0 ? images.gamma : blockIdx.y == 1 ? images.beta : images.bias;
+  float* gradient = blockIdx.y == 0 ? dgamma : blockIdx.y == 1 ? dbeta : dbias;
+  if (gradient == nullptr) return;
+  const int lane = static_cast<int>(threadIdx.x);
+  const int row = static_cast<int>(threadIdx.y);
+  const int channel = static_cast<int>(blockIdx.x) * kSumChannels + lane;
+  float sum = 0;
+  if (channel < channels) {
+#pragma unroll 8
+    for (int image = row; image < n; image += kSumImages)
+      sum += of_images[static_cast<int64_t>(image) * channels + channel];
+  }
+  shared.sums[row][lane] = sum;
+  __syncthreads();
+  if (row != 0 || channel >= channels) return;
+  float total = 0;
+#pragma unroll
+  for (int r = 0; r < kSumImages; ++r) total += shared.sums[r][lane];
+  gradient[channel] += total;
+}
+
+size_t image_gradient_floats(const GroupNormShape& shape) { return size_t(shape.n) * shape.channels(); }
+
+size_t partial_floats(const GroupNormPlan& plan) {
+  return size_t(plan.units()) * plan.chunks() * kParameters * plan.columns();
+}
+
+size_t scratch_bytes(const GroupNormPlan& plan) {
+  size_t floats = kParameters * image_gradient_floats(plan.shape);
+  if (plan.path == GroupNormPath::kTwoPhase)
+    floats += partial_floats(plan) + size_t(plan.units()) * (2 * plan.columns() + 1);
+  return sizeof(float) * floats;
+}
+
+template <typename T>
+void two_phases(const GroupNormPlan& plan, const Args<T>& args, const ImageGradients& images, float* memory,
+                StreamView stream) {
+  const size_t unit_columns = size_t(plan.units()) * plan.columns();
+  TwoPhaseScratch scratch{};
+  scratch.partial = memory;
+  scratch.factor = scratch.partial + partial_floats(plan);
+  scratch.constant = scratch.factor + unit_columns;
+  scratch.arrived = reinterpret_cast<unsigned*>(scratch.constant + unit_columns);
+  detail::fill_async(scratch.arrived, 0, sizeof(unsigned) * plan.units(), stream);
+  const int range = units_per_range(plan, GroupNormPass::kBackward);
+  for (int first = 0; first < plan.units(); first += range) {
+    const LaunchConfig config{.grid = int64_t{std::min(range, plan.units() - first)} * plan.chunks(),
+                              .block = plan.threads(),
+                              .shared_bytes = plan.shared_bytes(kBackwardArrays),
+                              .stream = stream};
+    with_options(plan.shape, [&]<Activation kActivation, Dropout kDropout>() {
+      launch(group_norm_backward_sums_kernel<T, kActivation, kDropout>, config, plan, args, first, images,
+             scratch);
+      launch(group_norm_backward_gradient_kernel<T, kActivation, kDropout>, config, plan, args, first,
+             scratch);
+    });
+  }
+}
+
+}  // namespace
+
+size_t group_norm_backward_scratch_bytes(const GroupNormShape& shape) {
+  return std::max(scratch_bytes(plan_group_norm(shape, 2, GroupNormPass::kBackward)),
+                  scratch_bytes(plan_group_norm(shape, 4, GroupNormPass::kBackward)));
+}
+
+template <typename T>
+void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<T, float>& args,
+                         void* scratch, StreamView stream) {
+  const GroupNormPlan plan = plan_group_norm(shape, sizeof(T), GroupNormPass::kBackward);
+  const size_t floats = image_gradient_floats(shape);
+  auto* memory = static_cast<float*>(scratch);
+  const ImageGradients images{memory, memory + floats, memory + 2 * floats};
+  if (plan.path == GroupNormPath::kTwoPhase) {
+    two_phases(plan, args, images, memory + kParameters * floats, stream);
+  } else {
+    with_options(shape, [&]<Activation kActivation, Dropout kDropout>() {
+      launch(group_norm_backward_kernel<T, kActivation, kDropout>,
+             {.grid = plan.units(),
+              .block = plan.threads(),
+              .shared_bytes = plan.shared_bytes(kBackwardArrays),
+              .stream = stream},
+             plan, args, images);
+    });
+  }
+  launch(group_norm_parameter_gradients_kernel,
+         {.grid = {ceil_div(shape.channels(), kSumChannels), kParameters},
+          .block = {kSumChannels, kSumImages},
+          .stream = stream},
+         shape.n, shape.channels(), images, args.dgamma, args.dbeta, args.dbias);
+}
+
+template void group_norm_backward(const GroupNormShape&, const GroupNormBackwardArgs<float, float>&, void*,
+                                  StreamView);
+template void group_norm_backward(const GroupNormShape&, const GroupNormBackwardArgs<BFloat16, float>&, void*,
+                                  StreamView);
+
+}  // namespace ddpm::cuda

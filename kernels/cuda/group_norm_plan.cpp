@@ -1,0 +1,145 @@
+#include "kernels/cuda/group_norm_plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <optional>
+
+#include "kernels/cuda/arguments.h"
+#include "support/error.h"
+
+namespace ddpm::cuda {
+namespace {
+
+// The shared memory that a block may take, and its threads.
+struct Fit {
+  size_t shared_bytes;
+  int threads;
+};
+// Compute capability 9.0 has 228 KB, of which each block takes 1 KB for itself. Two blocks or more on a
+// multiprocessor: while one computes, another's loads are under way.
+constexpr Fit kShares{113 * 1024, 256};
+constexpr Fit kAlone{227 * 1024, kGroupNormMaxThreads};
+
+// Bytes of a pixel's channels in a slice: a whole line of the cache, half of one, or the least that memory
+// moves.
+constexpr int kRowBytes[] = {128, 64, 32};
+
+// A block of less has too few loads under way for the latency that it pays.
+constexpr size_t kSmallTile = 16 * 1024;
+
+// Two-phase: 8 vectors for each of 256 threads, and some 500 blocks in each range of units.
+constexpr size_t kChunkBytes = 32 * 1024;
+
+// What the first phase read must still be in L2 when the second reads it: a third of an H100's 50 MB, since
+// both halves of it may hold a line and the tensor that is written passes through it too.
+constexpr size_t kRangeBytes = 16 * 1024 * 1024;
+
+void check(const GroupNormShape& s, int width) {
+  constexpr const char* kName = "group_norm";
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  require_in_range(kName, "number of images", s.n, 1, kMost);
+  require_in_range(kName, "number of pixels", s.pixels, 1, kMost);
+  require_multiple(kName, "number of channels", s.c0, width);
+  if (s.c1 != 0) require_multiple(kName, "number of the second source's channels", s.c1, width);
+  require_in_range(kName, "number of groups", s.groups, 1, s.channels());
+  require_multiple(kName, "number of channels", s.channels(), s.groups);
+  require_in_range(kName, "elements of an image", int64_t{s.pixels} * s.channels(), 1, kMost);
+  if (!(s.dropout >= 0 && s.dropout < 1)) throw_input("{}: dropout is {}, not in [0, 1)", kName, s.dropout);
+}
+
+// The next wider slice of whole groups and whole vectors that divides the channels.
+int wider_slice(const GroupNormPlan& plan, int slice) {
+  const int unit = std::lcm(plan.width, plan.channels_per_group);
+  do {
+    slice += unit;
+  } while (plan.channels % slice != 0);
+  return slice;
+}
+
+// The narrowest slice whose rows have at least so many bytes, or all channels.
+int slice_of_row(const GroupNormPlan& plan, int row_bytes) {
+  int slice = wider_slice(plan, 0);
+  while (slice < plan.channels && slice / plan.width * 16 < row_bytes) slice = wider_slice(plan, slice);
+  return slice;
+}
+
+GroupNormPlan with_slice(GroupNormPlan plan, int slice, int images, int threads) {
+  plan.slice = slice;
+  plan.images = images;
+  plan.rows = std::clamp(threads / (images * plan.vectors()), 1, plan.chunk);
+  return plan;
+}
+
+bool fits(const GroupNormPlan& plan, int arrays, const Fit& fit) {
+  return plan.threads() <= kGroupNormMaxThreads && plan.shared_bytes(arrays) <= fit.shared_bytes;
+}
+
+bool is_small(const GroupNormPlan& plan) { return plan.tiles * plan.tile_bytes() < kSmallTile; }
+
+// Small images: more channels for a block, which are contiguous, and then more images.
+GroupNormPlan enlarge(GroupNormPlan plan, int arrays, const Fit& fit) {
+  while (is_small(plan)) {
+    const bool has_all_channels = plan.slice == plan.channels;
+    const int slice = has_all_channels ? plan.slice : wider_slice(plan, plan.slice);
+    const int images = has_all_channels ? 2 * plan.images : 1;
+    const GroupNormPlan larger = with_slice(plan, slice, images, fit.threads);
+    if (images > plan.shape.n || larger.threads() > fit.threads || !fits(larger, arrays, fit)) break;
+    plan = larger;
+  }
+  return plan;
+}
+
+std::optional<GroupNormPlan> resident_plan(const GroupNormPlan& start, int arrays, const Fit& fit) {
+  for (const int row_bytes : kRowBytes) {
+    const GroupNormPlan plan = with_slice(start, slice_of_row(start, row_bytes), 1, fit.threads);
+    if (fits(plan, arrays, fit)) return enlarge(plan, arrays, fit);
+  }
+  return {};
+}
+
+GroupNormPlan two_phase_plan(GroupNormPlan plan, int arrays, GroupNormPass pass) {
+  plan.path = GroupNormPath::kTwoPhase;
+  plan.tiles =
+      pass == GroupNormPass::kForward ? 1 : 0;  // the backward pass takes sums, no deviations from a mean
+  plan.slice = slice_of_row(plan, kRowBytes[0]);
+  const size_t row_bytes = size_t(16) * plan.vectors();
+  plan.chunk = std::clamp(int(kChunkBytes / row_bytes), 1, plan.shape.pixels);
+  plan = with_slice(plan, plan.slice, 1, kShares.threads);
+  if (!fits(plan, arrays, kAlone))
+    throw_input("group_norm: groups of {} channels are too wide for the GPU's kernel",
+                plan.channels_per_group);
+  return plan;
+}
+
+}  // namespace
+
+GroupNormPlan plan_group_norm(const GroupNormShape& shape, int element_bytes, GroupNormPass pass) {
+  GroupNormPlan start{.shape = shape, .width = 16 / element_bytes};
+  check(shape, start.width);
+  start.channels = shape.channels();
+  start.channels_per_group = shape.channels_per_group();
+  start.chunk = shape.pixels;
+  start.tiles = pass == GroupNormPass::kForward ? 1 : 2;
+  start.dropout_threshold = dropout_threshold(shape.dropout);
+  start.kept_scale = float(1 / (1 - shape.dropout));
+  const int arrays = pass == GroupNormPass::kForward ? kForwardArrays : kBackwardArrays;
+  for (const Fit& fit : {kShares, kAlone})
+    if (const auto plan = resident_plan(start, arrays, fit)) return *plan;
+  return two_phase_plan(start, arrays, pass);
+}
+
+int units_per_range(const GroupNormPlan& plan, GroupNormPass pass) {
+  const size_t tensors = pass == GroupNormPass::kForward ? 1 : 2;
+  const size_t unit_bytes = tensors * size_t(plan.shape.pixels) * size_t(plan.vectors()) * 16;
+  return int(std::clamp<size_t>(kRangeBytes / unit_bytes, 1, size_t(plan.units())));
+}
+
+uint32_t dropout_threshold(double rate) {
+  // With k = word >> 9: (2k + 1) 2^-24 < rate, that is k < (rate 2^24 - 1) / 2.
+  const double words = std::ceil((double(float(rate)) * 0x1p24 - 1) / 2);
+  return uint32_t(std::max(words, 0.0)) << 9;
+}
+
+}  // namespace ddpm::cuda

@@ -1,0 +1,78 @@
+// How a group normalisation is cut among thread blocks, and the shared memory that a block takes. Plain C++,
+// so that every choice is tested on the host. Depends on kernels/{group_norm,host_device}.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/group_norm.h"
+#include "kernels/host_device.h"
+
+namespace ddpm::cuda {
+
+enum class GroupNormPath : uint8_t {
+  kResident,  // a block keeps all pixels of its channels in shared memory: every element is read once
+  kTwoPhase,  // a block sees a chunk of the pixels; a second kernel reads them again, from the L2 cache
+};
+
+enum class GroupNormPass : uint8_t { kForward, kBackward };
+
+// The tensor (N, pixels, C) is cut along the channels into slices of whole groups and whole 16-byte vectors,
+// along the pixels into chunks (one, where the path is resident), and a block takes one (chunk, slice) of
+// `images` neighbouring images. Its threads are ordered (image, row, vector): a thread keeps to one vector of
+// channels and takes every rows-th pixel. A block's column is one channel of one of its images.
+struct GroupNormPlan {
+  GroupNormShape shape;
+  GroupNormPath path = GroupNormPath::kResident;
+  int width = 1;               // channels in 16 bytes
+  int channels_per_group = 1;  // these are the shape's, for the device
+  int channels = 1;
+  int slice = 1;                   // channels of a block
+  int chunk = 1;                   // pixels of a block; an image's last chunk may be shorter
+  int images = 1;                  // of a block; the last block may have fewer
+  int rows = 1;                    // pixels that the threads of one image take at a time
+  int tiles = 1;                   // tensors kept in shared memory: x, and in the backward pass a gradient
+  uint32_t dropout_threshold = 0;  // an element is dropped where its random word is below
+  float kept_scale = 1;            // what the others are multiplied by
+
+  DDPM_HOST_DEVICE constexpr int vectors() const { return slice / width; }
+  DDPM_HOST_DEVICE constexpr int threads() const { return images * rows * vectors(); }
+  DDPM_HOST_DEVICE constexpr int columns() const { return images * slice; }
+  DDPM_HOST_DEVICE constexpr int groups_per_slice() const { return slice / channels_per_group; }
+  DDPM_HOST_DEVICE constexpr int slices() const { return channels / slice; }
+  DDPM_HOST_DEVICE constexpr int chunks() const { return (shape.pixels + chunk - 1) / chunk; }
+  // Pairs of (images, slice): what is normalised independently.
+  DDPM_HOST_DEVICE constexpr int units() const { return (shape.n + images - 1) / images * slices(); }
+
+  // Shared memory, in this order: `tiles` times one 16-byte slot for each pixel that a thread takes; the two
+  // stages of sums over rows; `arrays` of a float for each column.
+  static constexpr int kRowsPerRun = 8;
+  DDPM_HOST_DEVICE constexpr int steps() const { return (chunk + rows - 1) / rows; }
+  DDPM_HOST_DEVICE constexpr int runs() const { return (rows + kRowsPerRun - 1) / kRowsPerRun; }
+  DDPM_HOST_DEVICE constexpr size_t tile_bytes() const { return size_t(16) * steps() * threads(); }
+  DDPM_HOST_DEVICE constexpr size_t thread_sums() const { return size_t(threads()) * width; }
+  DDPM_HOST_DEVICE constexpr size_t run_sums() const { return size_t(runs()) * columns(); }
+  DDPM_HOST_DEVICE constexpr size_t sums_offset() const { return tiles * tile_bytes(); }
+  DDPM_HOST_DEVICE constexpr size_t runs_offset() const { return sums_offset() + 4 * thread_sums(); }
+  DDPM_HOST_DEVICE constexpr size_t arrays_offset() const { return runs_offset() + 4 * run_sums(); }
+  DDPM_HOST_DEVICE constexpr size_t shared_bytes(int arrays) const {
+    return arrays_offset() + size_t(4) * arrays * columns();
+  }
+};
+
+// Arrays of a float for each column that the kernels keep in shared memory.
+inline constexpr int kForwardArrays = 5;
+inline constexpr int kBackwardArrays = 8;
+
+inline constexpr int kGroupNormMaxThreads = 512;  // leaves a thread 128 registers
+
+// element_bytes is 4 or 2. Throws InputError for what the kernels cannot do.
+GroupNormPlan plan_group_norm(const GroupNormShape& shape, int element_bytes, GroupNormPass pass);
+
+// Two-phase: how many units are read and then normalised before the next ones are read.
+int units_per_range(const GroupNormPlan& plan, GroupNormPass pass);
+
+// uniform_open(word) < rate (kernels/random.h) as the comparison of integers word < dropout_threshold(rate).
+uint32_t dropout_threshold(double rate);
+
+}  // namespace ddpm::cuda

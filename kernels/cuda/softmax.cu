@@ -1,0 +1,178 @@
+// The softmax over rows and its backward pass. A row is read once and stays in registers; how many threads
+// share it is chosen in kernels/cuda/softmax_plan.h.
+#include <cstdint>
+
+#include "kernels/cuda/arguments.h"
+#include "kernels/cuda/kernels.h"
+#include "kernels/cuda/softmax_plan.h"
+#include "kernels/device/launch.h"
+#include "kernels/device/reduce.h"
+#include "kernels/device/shared_memory.h"
+#include "kernels/device/vector.h"
+
+namespace ddpm::cuda {
+namespace {
+
+struct Shared {
+  BlockReduceScratch<float> scratch;
+};
+
+// Over the threads of a row; all threads of the block call.
+template <int kLanes, typename Operation>
+__device__ __forceinline__ float row_reduce(float value, Operation operation) {
+  if constexpr (kLanes <= kWarpSize) {
+    return warp_reduce<kLanes>(value, operation);
+  } else {
+    return block_reduce(value, operation, block_shared<Shared>().scratch);
+  }
+}
+
+// A thread's part of a row: kVectors vectors, kLanes apart. Elements behind the row's end, and all of rows
+// behind the last, are held as `missing` and never touch memory.
+template <int kLanes, int kVectors, typename T>
+class RowPart {
+ public:
+  static constexpr int kWidth = Packed<T>::kWidth;
+
+  __device__ RowPart(int64_t rows, int length) {
+    const int64_t row = static_cast<int64_t>(blockIdx.x) * (blockDim.x / kLanes) + threadIdx.x / kLanes;
+    first_ = static_cast<int>(threadIdx.x % kLanes) * kWidth;
+    length_ = row < rows ? length : 0;
+    at_ = row * length + first_;
+  }
+
+  __device__ void load(const T* from, float missing, float (&to)[kVectors][kWidth]) const {
+#pragma unroll
+    for (int v = 0; v < kVectors; ++v) {
+      if (first_ + v * kStep < length_) {
+        load_floats(from + at_ + v * kStep, to[v], CacheHint::kStreaming);
+      } else {
+#pragma unroll
+        for (int k = 0; k < kWidth; ++k) to[v][k] = missing;
+      }
+    }
+  }
+
+  __device__ void store(T* to, const float (&from)[kVectors][kWidth]) const {
+#pragma unroll
+    for (int v = 0; v < kVectors; ++v)
+      if (first_ + v * kStep < length_) store_floats(to + at_ + v * kStep, from[v]);
+  }
+
+ private:
+  static constexpr int kStep = kLanes * kWidth;
+  int first_;
+  int length_;
+  int64_t at_;
+};
+
+// Maths: p[r,i] = exp(scale (x[r,i] - max over j of x[r,j])) / (sum of these over i).
+// Threads: kLanes a row, kVectors vectors each; the sum is taken over a thread's own values, then over the
+// threads. Shared: 128 bytes where a row has a block of its own. Traffic: x and p once. 10 FLOPs an element.
+// Preconditions: the row fits (softmax_plan); length is a multiple of the vector; scale > 0; p may be x.
+template <int kLanes, int kVectors, int kThreads, typename T>
+__global__ void __launch_bounds__(kThreads)
+    softmax_kernel(int64_t rows, int length, float scale_log2_e, const T* x, T* p) {
+  using Part = RowPart<kLanes, kVectors, T>;
+  const Part part(rows, length);
+  float values[kVectors][Part::kWidth];
+  part.load(x, -__builtin_huge_valf(), values);
+  float largest = values[0][0];
+#pragma unroll
+  for (int v = 0; v < kVectors; ++v)
+#pragma unroll
+    for (int k = 0; k < Part::kWidth; ++k) largest = fmaxf(largest, values[v][k]);
+  largest = row_reduce<kLanes>(largest, Max{});
+  float sum = 0;
+#pragma unroll
+  for (int v = 0; v < kVectors; ++v)
+#pragma unroll
+    for (int k = 0; k < Part::kWidth; ++k) {
+      values[v][k] = exp2f((values[v][k] - largest) * scale_log2_e);
+      sum += values[v][k];
+    }
+  const float inverse = 1.0f / row_reduce<kLanes>(sum, Sum{});
+#pragma unroll
+  for (int v = 0; v < kVectors; ++v)
+#pragma unroll
+    for (int k = 0; k < Part::kWidth; ++k) values[v][k] *= inverse;
+  part.store(p, values);
+}
+
+// Maths: dx[r,i] = scale p[r,i] (dp[r,i] - sum over j of dp[r,j] p[r,j]).
+// Threads and shared memory as above. Traffic: p, dp and dx once. 5 FLOPs an element. Preconditions: as
+// above; dx may be dp.
+template <int kLanes, int kVectors, int kThreads, typename T>
+__global__ void __launch_bounds__(kThreads)
+    softmax_backward_kernel(int64_t rows, int length, float scale, const T* __restrict__ p, const T* dp,
+                            T* dx) {
+  using Part = RowPart<kLanes, kVectors, T>;
+  const Part part(rows, length);
+  float probabilities[kVectors][Part::kWidth];
+  float gradients[kVectors][Part::kWidth];
+  part.load(p, 0, probabilities);
+  part.load(dp, 0, gradients);
+  float sum = 0;
+#pragma unroll
+  for (int v = 0; v < kVectors; ++v)
+#pragma unroll
+    for (int k = 0; k < Part::kWidth; ++k) sum += probabilities[v][k] * gradients[v][k];
+  sum = row_reduce<kLanes>(sum, Sum{});
+#pragma unroll
+  for (int v = 0; v < kVectors; ++v)
+#pragma unroll
+    for (int k = 0; k < Part::kWidth; ++k)
+      gradients[v][k] = scale * probabilities[v][k] * (gradients[v][k] - sum);
+  part.store(dx, gradients);
+}
+
+// Calls function(std::integral_constant<int, i>) for the plan i that softmax_plan chose.
+template <int kPlan = 0, typename Function>
+void with_plan(int plan, Function function) {
+  if constexpr (kPlan < kSoftmaxPlans) {
+    if (plan == kPlan) {
+      function(std::integral_constant<int, kPlan>());
+    } else {
+      with_plan<kPlan + 1>(plan, function);
+    }
+  }
+}
+
+template <typename T>
+int checked_plan(const char* kernel, const SoftmaxShape& shape) {
+  constexpr int kWidth = Packed<T>::kWidth;
+  require_multiple(kernel, "the length of a row", shape.length, kWidth);
+  require_in_range(kernel, "the length of a row", shape.length, 1, longest_softmax_row(kWidth));
+  require_positive(kernel, "the scale", shape.scale);
+  return softmax_plan(shape.length, kWidth);
+}
+
+}  // namespace
+
+template <typename T>
+void softmax(const SoftmaxShape& shape, const SoftmaxArgs<T>& args, StreamView stream) {
+  constexpr double kLog2E = 1.4426950408889634;
+  with_plan(checked_plan<T>("softmax", shape), [&](auto index) {
+    constexpr SoftmaxPlan plan = kSoftmaxPlan[index()];
+    launch(softmax_kernel<plan.lanes, plan.vectors, plan.threads, T>,
+           {.grid = ceil_div(shape.rows, plan.rows_per_block()), .block = plan.threads, .stream = stream},
+           shape.rows, shape.length, shape.scale * kLog2E, args.x, args.p);
+  });
+}
+
+template <typename T>
+void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<T>& args, StreamView stream) {
+  with_plan(checked_plan<T>("softmax_backward", shape), [&](auto index) {
+    constexpr SoftmaxPlan plan = kSoftmaxPlan[index()];
+    launch(softmax_backward_kernel<plan.lanes, plan.vectors, plan.threads, T>,
+           {.grid = ceil_div(shape.rows, plan.rows_per_block()), .block = plan.threads, .stream = stream},
+           shape.rows, shape.length, shape.scale, args.p, args.dp, args.dx);
+  });
+}
+
+template void softmax(const SoftmaxShape&, const SoftmaxArgs<float>&, StreamView);
+template void softmax(const SoftmaxShape&, const SoftmaxArgs<BFloat16>&, StreamView);
+template void softmax_backward(const SoftmaxShape&, const SoftmaxBackwardArgs<float>&, StreamView);
+template void softmax_backward(const SoftmaxShape&, const SoftmaxBackwardArgs<BFloat16>&, StreamView);
+
+}  // namespace ddpm::cuda

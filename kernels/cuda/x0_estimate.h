@@ -1,0 +1,23 @@
+// What the network's answer says about the clean image, before any clipping: shared by sampler_step and
+// dynamic_threshold. For .cu files only. Depends on kernels/sampler_step.h.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/sampler_step.h"
+
+namespace ddpm::cuda {
+
+__device__ __forceinline__ float x0_estimate(const SamplerRow<float>& row, float x, float output) {
+  return row.x0_from_x * x + row.x0_from_output * output;
+}
+
+// Where the prediction for element e of an image stands in an answer of 2C channels; its log variance is C
+// behind.
+__device__ __forceinline__ int64_t mean_index(int image, int e, int elements, int channels) {
+  const int pixel = e / channels;
+  return 2 * (static_cast<int64_t>(image) * elements + static_cast<int64_t>(pixel) * channels) + e -
+         pixel * channels;
+}
+
+}  // namespace ddpm::cuda

@@ -1,0 +1,44 @@
+// Dynamic thresholds by partial sorting, as kernels/dynamic_threshold.h says. Parallel over images.
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/reference/reference.h"
+#include "kernels/reference/x0_estimate.h"
+#include "support/parallel.h"
+
+namespace ddpm::reference {
+namespace {
+
+// Leaves `values` in another order.
+template <typename T>
+T quantile(std::vector<T>& values, double ratio) {
+  const double position = ratio * double(values.size() - 1);
+  const auto below = values.begin() + int64_t(position);
+  std::nth_element(values.begin(), below, values.end());
+  const T low = *below;
+  if (below + 1 == values.end()) return low;
+  const T high = *std::min_element(below + 1, values.end());
+  return low + T(position - std::floor(position)) * (high - low);
+}
+
+}  // namespace
+
+template <typename T>
+void dynamic_threshold(const DynamicThresholdShape& shape, const DynamicThresholdArgs<T>& args) {
+  const SamplerRow<T>& row = args.table[*args.index];
+  parallel_for(shape.step.n, [&](int64_t n) {
+    const int64_t elements = shape.step.image_elements();
+    std::vector<T> magnitudes(elements);
+    for (int64_t e = 0; e < elements; ++e) {
+      const T output = args.output[output_index(shape.step, n, e)];
+      magnitudes[e] = std::abs(x0_estimate(row, args.x[n * elements + e], output));
+    }
+    args.threshold[n] = std::clamp(quantile(magnitudes, shape.ratio), T(1), T(shape.max_value));
+  });
+}
+
+template void dynamic_threshold(const DynamicThresholdShape&, const DynamicThresholdArgs<float>&);
+template void dynamic_threshold(const DynamicThresholdShape&, const DynamicThresholdArgs<double>&);
+
+}  // namespace ddpm::reference

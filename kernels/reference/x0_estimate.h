@@ -1,0 +1,20 @@
+// What the network's answer says about the clean image, before any clipping: shared by sampler_step and
+// dynamic_threshold. Depends on kernels/sampler_step.h.
+#pragma once
+
+#include "kernels/sampler_step.h"
+
+namespace ddpm::reference {
+
+// Where in the network's answer the prediction for element e of image n stands.
+inline int64_t output_index(const SamplerStepShape& shape, int64_t n, int64_t e) {
+  const int64_t pixel = (n * shape.image_elements() + e) / shape.c;
+  return pixel * shape.output_channels() + e % shape.c;
+}
+
+template <typename T>
+T x0_estimate(const SamplerRow<T>& row, T x, T output) {
+  return row.x0_from_x * x + row.x0_from_output * output;
+}
+
+}  // namespace ddpm::reference

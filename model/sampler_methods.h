@@ -1,0 +1,30 @@
+// The samplers, by family: each makes its table. Called by model/sampler_schedule.cpp with options that
+// passed validate(). Depends on model/{linear_form,sampler_schedule}.h.
+#pragma once
+
+#include "model/linear_form.h"
+#include "model/sampler_schedule.h"
+
+namespace ddpm {
+
+// A row that asks the network at this level and clips as the options say; its weights are still zero.
+SamplerRow<double> row_at(const NoiseLevel& level, const SamplerOptions& options);
+
+// `form` becomes the row's next x, or its next memory i.
+void set_x(SamplerRow<double>& row, const LinearForm& form);
+void set_memory(SamplerRow<double>& row, int i, const LinearForm& form);
+
+// model/ancestral_samplers.cpp: DDPM and DDIM
+SamplerTable ancestral_table(const NoiseSchedule& schedule, const SamplerOptions& options);
+
+// model/dpm_solver.cpp: DPM-Solver++ and its SDE form
+SamplerTable dpm_solver_table(const std::vector<NoiseLevel>& levels, const SamplerOptions& options);
+
+// model/unipc.cpp
+SamplerTable unipc_table(const std::vector<NoiseLevel>& levels, const SamplerOptions& options);
+
+// model/edm_samplers.cpp: Euler, Euler ancestral and Heun
+SamplerTable euler_table(const std::vector<NoiseLevel>& levels, const SamplerOptions& options);
+SamplerTable heun_table(const std::vector<NoiseLevel>& levels, const SamplerOptions& options);
+
+}  // namespace ddpm

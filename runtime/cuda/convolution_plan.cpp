@@ -1,0 +1,214 @@
+#include "runtime/cuda/convolution_plan.h"
+
+#include <set>
+
+namespace ddpm {
+namespace {
+
+// Our names of the three tensors in cuDNN's variant packs.
+constexpr int64_t kX = 1, kW = 2, kY = 3;
+// Candidates a heuristic mode is asked for: more than it was seen to have.
+constexpr int64_t kMostCandidates = 100;
+// Activations and weights start at multiples of this (Program's arenas do); vector loads need it.
+constexpr int64_t kByteAlignment = 16;
+
+cudnnDataType_t data_type(ConvolutionType type) {
+  return type == ConvolutionType::kFloat ? CUDNN_DATA_FLOAT : CUDNN_DATA_BFLOAT16;
+}
+
+// Dimensions are given as (N, C, H, W), as cuDNN wants them; strides say that channels are innermost.
+CudnnDescriptor tensor(int64_t id, ConvolutionType type, int64_t n, int64_t c, int64_t h, int64_t w) {
+  CudnnDescriptor made(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+  made.set(CUDNN_ATTR_TENSOR_DATA_TYPE, data_type(type));
+  made.set(CUDNN_ATTR_TENSOR_DIMENSIONS, {n, c, h, w});
+  made.set(CUDNN_ATTR_TENSOR_STRIDES, {h * w * c, 1, w * c, c});
+  made.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, id);
+  made.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, kByteAlignment);
+  made.finalize();
+  return made;
+}
+
+CudnnDescriptor convolution(const Conv2dShape& shape) {
+  CudnnDescriptor made(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+  const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
+  const int64_t stride = shape.stride, before = shape.pad_before, after = shape.pad_after;
+  made.set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, int64_t{2});
+  made.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT);
+  made.set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, &mode, 1);
+  made.set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, {before, before});
+  made.set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, {after, after});
+  made.set(CUDNN_ATTR_CONVOLUTION_DILATIONS, {1, 1});
+  made.set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, {stride, stride});
+  made.finalize();
+  return made;
+}
+
+// The names under which one direction's operation takes the same six attributes.
+struct DirectionNames {
+  cudnnBackendDescriptorType_t operation;
+  cudnnBackendAttributeName_t convolution, x, w, y, alpha, beta;
+};
+
+DirectionNames names_of(ConvolutionDirection direction) {
+  switch (direction) {
+    case ConvolutionDirection::kForward:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA};
+    case ConvolutionDirection::kBackwardData:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA};
+    case ConvolutionDirection::kBackwardWeight:
+      break;
+  }
+  return {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
+          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA};
+}
+
+CudnnDescriptor operation_graph(const ConvolutionProblem& problem) {
+  const Conv2dShape& s = problem.shape;
+  DDPM_CHECK(s.weight_channels == s.c && s.weight_channel_begin == 0);
+  const DirectionNames names = names_of(problem.direction);
+  CudnnDescriptor operation(names.operation);
+  operation.set(names.convolution, convolution(s));
+  operation.set(names.x, tensor(kX, problem.type, s.n, s.c, s.h, s.w));
+  operation.set(names.w, tensor(kW, problem.type, s.k, s.c, s.filter, s.filter));
+  operation.set(names.y, tensor(kY, problem.type, s.n, s.k, s.p(), s.q()));
+  operation.set(names.alpha, 1.0f);
+  operation.set(names.beta, problem.accumulate ? 1.0f : 0.0f);
+  operation.finalize();
+
+  CudnnDescriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+  graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operation);
+  graph.finalize();
+  return graph;
+}
+
+std::vector<CudnnDescriptor> candidates(const CudnnDevice& device, const CudnnDescriptor& graph,
+                                        cudnnBackendHeurMode_t mode) {
+  CudnnDescriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+  heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
+  heuristics.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, &mode, 1);
+  heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, device.properties());
+  heuristics.finalize();
+  return heuristics.get_descriptors(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR,
+                                    kMostCandidates);
+}
+
+std::vector<cudnnBackendNumericalNote_t> numerical_notes(const CudnnDescriptor& configuration) {
+  CudnnDescriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+  cudnnBackendDescriptor_t raw = engine.get();
+  int64_t count = 0;
+  DDPM_CUDNN_CHECK(cudnnBackendGetAttribute(configuration.get(), CUDNN_ATTR_ENGINECFG_ENGINE,
+                                            CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &raw));
+  return engine.get_enums<cudnnBackendNumericalNote_t>(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
+                                                       CUDNN_TYPE_NUMERICAL_NOTE);
+}
+
+// Float is the precision of validation: TF32, which rounds the inputs to 11 bits, is refused.
+bool is_acceptable(const CudnnDescriptor& configuration, const ConvolutionProblem& problem,
+                   const PlanLimits& limits) {
+  for (const cudnnBackendNumericalNote_t note : numerical_notes(configuration)) {
+    if (note == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC &&
+        limits.nondeterminism == PlanLimits::Nondeterminism::kRefused)
+      return false;
+    if (note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS && problem.type == ConvolutionType::kFloat)
+      return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string to_string(const ConvolutionProblem& problem) {
+  constexpr const char* kDirections[] = {"forward", "backward_data", "backward_weight"};
+  const Conv2dShape& s = problem.shape;
+  return fmt::format("{} {} {}x{}x{}x{} -> {}x{}x{} {}x{} stride {} pad {},{}{}",
+                     kDirections[static_cast<int>(problem.direction)],
+                     problem.type == ConvolutionType::kFloat ? "fp32" : "bf16", s.n, s.h, s.w, s.c, s.p(),
+                     s.q(), s.k, s.filter, s.filter, s.stride, s.pad_before, s.pad_after,
+                     problem.accumulate ? " accumulate" : "");
+}
+
+CudnnDevice CudnnDevice::present(cudnnHandle_t handle) {
+  CudnnDescriptor properties(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+  properties.set(CUDNN_ATTR_DEVICEPROP_HANDLE, CUDNN_TYPE_HANDLE, &handle, 1);
+  properties.finalize();
+  return CudnnDevice(std::move(properties));
+}
+
+CudnnDevice CudnnDevice::described(const std::string& json) {
+  CudnnDescriptor properties(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+  properties.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, json.data(),
+                 static_cast<int64_t>(json.size()));
+  properties.finalize();
+  return CudnnDevice(std::move(properties));
+}
+
+std::string CudnnDevice::json() const {
+  return properties_.get_text(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION);
+}
+
+ConvolutionPlan::ConvolutionPlan(std::shared_ptr<const CudnnDescriptor> graph, CudnnDescriptor plan,
+                                 std::string tag, int64_t bytes)
+    : graph_(std::move(graph)), plan_(std::move(plan)), tag_(std::move(tag)), workspace_bytes_(bytes) {}
+
+std::vector<ConvolutionPlan> convolution_plans(const CudnnDevice& device, const ConvolutionProblem& problem,
+                                               const PlanLimits& limits) {
+  const auto graph = std::make_shared<const CudnnDescriptor>(operation_graph(problem));
+  std::vector<ConvolutionPlan> plans;
+  std::set<std::string> tags;
+  for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_FALLBACK}) {
+    std::vector<CudnnDescriptor> configurations;
+    try {
+      configurations = candidates(device, *graph, mode);
+    } catch (const CudnnError&) {
+      continue;  // a mode that does not know this problem; the others may
+    }
+    for (CudnnDescriptor& configuration : configurations) {
+      try {
+        if (!is_acceptable(configuration, problem, limits)) continue;
+        CudnnDescriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+        plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
+        plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, device.properties());
+        plan.finalize();
+        const int64_t bytes = plan.get_int(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+        if (bytes > limits.workspace_bytes) continue;
+        std::string tag = plan.get_text(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION);
+        if (!tags.insert(tag).second) continue;
+        plans.push_back(ConvolutionPlan(graph, std::move(plan), std::move(tag), bytes));
+      } catch (const CudnnError&) {
+        continue;  // heuristics propose configurations that cannot be built: that is how cuDNN says no
+      }
+    }
+  }
+  return plans;
+}
+
+void ConvolutionPlan::run(cudnnHandle_t handle, const void* x, const void* w, const void* y,
+                          void* workspace) const {
+  const std::vector<int64_t> ids = {kX, kW, kY};
+  const void* pointers[] = {x, w, y};
+  CudnnDescriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, ids);
+  pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, pointers, 3);
+  pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, &workspace, 1);
+  pack.finalize();
+  DDPM_CUDNN_CHECK(cudnnBackendExecute(handle, plan_.get(), pack.get()));
+}
+
+}  // namespace ddpm

@@ -1,0 +1,90 @@
+// ddpm_inspect as a user meets it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "support/atomic_file.h"
+#include "tests/apps/program.h"
+#include "tests/temporary_folder.h"
+
+namespace ddpm {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+ProgramResult inspect(const std::vector<std::string>& arguments) {
+  return run_program("ddpm_inspect", arguments);
+}
+
+TEST(DdpmInspect, PrintsASummary) {
+  const ProgramResult result = inspect({"--preset", "ddim-celeba-64", "--batch", "128"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("78,700,803 parameters"));
+  EXPECT_THAT(result.out, HasSubstr("batch 128"));
+}
+
+TEST(DdpmInspect, ListsOperationsAndTensorsWhereAsked) {
+  const ProgramResult result =
+      inspect({"--preset", "tiny-32", "--operations", "--tensors", "--program", "forward"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("down_blocks.1.attentions.0.to_qkv"));
+  EXPECT_THAT(result.out, HasSubstr("down_blocks.1.attentions.0.to_q.weight"));
+}
+
+TEST(DdpmInspect, WritesPicturesAndFigures) {
+  const TemporaryFolder folder;
+  const auto file = [&](const char* name) { return (folder.path() / name).string(); };
+  const ProgramResult result = inspect({"--preset", "tiny-32", "--memory-svg", file("memory.svg"),
+                                        "--graph-svg", file("graph.svg"), "--json", file("figures.json")});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(read_file(file("memory.svg")), StartsWith("<svg "));
+  EXPECT_THAT(read_file(file("graph.svg")), StartsWith("<svg "));
+  EXPECT_THAT(read_file(file("figures.json")), StartsWith("{"));
+}
+
+TEST(DdpmInspect, TakesAConfigurationAndFlagsWinOverIt) {
+  const TemporaryFolder folder;
+  const std::string config = (folder.path() / "run.toml").string();
+  write_file_atomically(config, "[run]\npreset = \"tiny-32\"\nbatch = 5\n");
+  EXPECT_THAT(inspect({"--config", config}).out, HasSubstr("batch 5"));
+  EXPECT_THAT(inspect({"--config", config, "--batch", "7"}).out, HasSubstr("batch 7"));
+}
+
+struct Mistake {
+  std::vector<std::string> arguments;
+  const char* message;
+};
+
+TEST(DdpmInspect, NamesMistakes) {
+  for (const Mistake& mistake : std::vector<Mistake>{
+           {{"--preset", "huge"}, "there is no preset 'huge'"},
+           {{"--batch", "0"}, "batch = 0"},
+           {{"--batch", "-3"}, "batch = -3"},
+           {{"--batch", "many"}, "a whole number is wanted"},
+           {{"--program", "testing"}, "there is no program 'testing'"},
+           {{"--precision", "fp8"}, "there is no precision 'fp8'"},
+           {{"--config", "/nowhere/run.toml"}, "/nowhere/run.toml"},
+           {{"--memory-svg", "/nowhere/plan.svg"}, "/nowhere/plan.svg"},
+           {{"--unknown"}, "--unknown"},
+       }) {
+    const ProgramResult result = inspect(mistake.arguments);
+    EXPECT_EQ(result.exit_code, 2) << mistake.message;
+    EXPECT_THAT(result.err, HasSubstr(mistake.message));
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  }
+}
+
+TEST(DdpmInspect, HelpFitsAScreen) {
+  const ProgramResult result = inspect({"--help"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_LE(std::count(result.out.begin(), result.out.end(), '\n'), 40);
+}
+
+}  // namespace
+}  // namespace ddpm

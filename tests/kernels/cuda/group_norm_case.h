@@ -1,0 +1,198 @@
+// One group normalisation with random inputs, as the kernel gets them and as the oracle does: for the tests
+// of its forward and backward pass. Tests only; depends on tests/kernels/cuda/kernel_test.h.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "kernels/cuda/group_norm_plan.h"
+#include "kernels/cuda/kernels.h"
+#include "kernels/random.h"
+#include "kernels/reference/reference.h"
+#include "tests/kernels/cuda/kernel_test.h"
+
+namespace ddpm {
+
+struct GroupNormCase {
+  std::string name;
+  GroupNormShape shape;
+  bool shift = false, bias = false, film = false;
+};
+
+inline GroupNormCase group_norm_case(std::string name, GroupNormShape shape, bool shift = false,
+                                     bool bias = false, bool film = false) {
+  // Wider than the slices, so that a wrong stride reads or writes a neighbour's columns.
+  shape.shift_stride = shape.channels() + 8;
+  shape.film_stride = 2 * shape.channels() + 16;
+  shape.dropout_stream = static_cast<uint32_t>(RandomStream::kDropout) + 2;
+  return {std::move(name), shape, shift, bias, film};
+}
+
+// Each takes another way through the plan or the kernels; channels that both storage types can have.
+inline std::vector<GroupNormCase> group_norm_cases() {
+  constexpr Activation kSilu = Activation::kSilu;
+  return {
+      group_norm_case("Plain", {.n = 2, .pixels = 9, .c0 = 32, .groups = 8}),
+      group_norm_case("OnePixel", {.n = 3, .pixels = 1, .c0 = 16, .groups = 2, .activation = kSilu}),
+      group_norm_case("SeveralImagesInABlockAndARest", {.n = 7, .pixels = 16, .c0 = 32, .groups = 8}, true),
+      group_norm_case("OneChannelInAGroup",
+                      {.n = 1, .pixels = 30, .c0 = 16, .groups = 16, .activation = kSilu}),
+      group_norm_case("TwoChannelsInAGroup", {.n = 1, .pixels = 30, .c0 = 16, .groups = 8}),
+      group_norm_case("OneGroup", {.n = 2, .pixels = 20, .c0 = 24, .groups = 1, .activation = kSilu}),
+      group_norm_case("TwelveChannelsInAGroup",
+                      {.n = 1, .pixels = 64, .c0 = 96, .groups = 8, .activation = kSilu}),
+      group_norm_case("SeveralSlices", {.n = 2, .pixels = 600, .c0 = 128, .groups = 32, .activation = kSilu},
+                      true),
+      group_norm_case("TwoSources",
+                      {.n = 2, .pixels = 25, .c0 = 32, .c1 = 16, .groups = 6, .activation = kSilu}),
+      group_norm_case("GroupStraddlesSources",
+                      {.n = 2, .pixels = 25, .c0 = 64, .c1 = 32, .groups = 8, .activation = kSilu}, true),
+      group_norm_case("Bias", {.n = 2, .pixels = 16, .c0 = 16, .groups = 4}, false, true),
+      group_norm_case("Film", {.n = 3, .pixels = 16, .c0 = 32, .groups = 4, .activation = kSilu}, false,
+                      false, true),
+      group_norm_case("Dropout", {.n = 3, .pixels = 16, .c0 = 32, .groups = 4, .dropout = 0.4}),
+      group_norm_case("Everything",
+                      {.n = 3,
+                       .pixels = 36,
+                       .c0 = 24,
+                       .c1 = 24,
+                       .groups = 4,
+                       .eps = 1e-5,
+                       .activation = kSilu,
+                       .dropout = 0.3},
+                      true, true, true),
+      group_norm_case("TwoPhases", {.n = 2, .pixels = 2000, .c0 = 64, .groups = 1, .activation = kSilu}),
+      group_norm_case(
+          "TwoPhasesWithEverything",
+          {.n = 1, .pixels = 7500, .c0 = 16, .c1 = 8, .groups = 2, .activation = kSilu, .dropout = 0.1}, true,
+          true, true),
+  };
+}
+
+// T is the kernel's storage type, or double for the oracle; M that of parameters.
+template <typename T, typename M>
+struct GroupNormInputs {
+  std::vector<T> x0, x1, shift, film, dy;
+  std::vector<M> bias, gamma, beta;
+};
+
+template <typename T>
+GroupNormInputs<T, float> random_inputs(const GroupNormCase& test, double offset = 0) {
+  using reference::random_values;
+  const GroupNormShape& s = test.shape;
+  const int64_t rows = int64_t{s.n} * s.pixels;
+  GroupNormInputs<T, float> in;
+  in.x0 = rounded<T>(random_values(rows * s.c0, 1, offset));
+  in.x1 = rounded<T>(random_values(rows * s.c1, 2, offset));
+  if (test.shift) in.shift = rounded<T>(random_values(int64_t{s.n} * s.shift_stride, 3));
+  if (test.bias) in.bias = random_values<float>(s.channels(), 4);
+  in.gamma = random_values<float>(s.channels(), 5, 1.5);
+  in.beta = random_values<float>(s.channels(), 6);
+  if (test.film) in.film = rounded<T>(random_values(int64_t{s.n} * s.film_stride, 7));
+  in.dy = rounded<T>(random_values(s.elements(), 8));
+  return in;
+}
+
+template <typename T>
+GroupNormInputs<double, double> widened(const GroupNormInputs<T, float>& in) {
+  return {widened(in.x0), widened(in.x1),   widened(in.shift), widened(in.film),
+          widened(in.dy), widened(in.bias), widened(in.gamma), widened(in.beta)};
+}
+
+inline constexpr uint64_t kDropoutSeed = 99;
+inline constexpr int64_t kDropoutStep = 3;
+
+// An optional input in device memory.
+template <typename T>
+class OptionalInput {
+ public:
+  OptionalInput(const std::vector<T>& values, StreamView stream)
+      : values_(values, stream), given_(!values.empty()) {}
+  const T* data() const { return given_ ? values_.data() : nullptr; }
+
+ private:
+  Guarded<T> values_;
+  bool given_;
+};
+
+// The inputs in device memory.
+template <typename T>
+struct DeviceInputs {
+  DeviceInputs(const GroupNormInputs<T, float>& in, StreamView stream)
+      : x0(in.x0, stream),
+        x1(in.x1, stream),
+        shift(in.shift, stream),
+        film(in.film, stream),
+        dy(in.dy, stream),
+        bias(in.bias, stream),
+        gamma(in.gamma, stream),
+        beta(in.beta, stream),
+        step({kDropoutStep}, stream) {}
+  OptionalInput<T> x0, x1, shift, film, dy;
+  OptionalInput<float> bias, gamma, beta;
+  OptionalInput<int64_t> step;
+};
+
+struct GroupNormOutputs {
+  std::vector<double> y, mean, rstd;
+  bool operator==(const GroupNormOutputs&) const = default;
+};
+
+template <typename T>
+GroupNormOutputs run_forward(const GroupNormShape& s, const GroupNormInputs<T, float>& in,
+                             StreamView stream) {
+  const DeviceInputs<T> on_device(in, stream);
+  const Guarded<T> y(s.elements(), stream);
+  const Guarded<float> mean(int64_t{s.n} * s.groups, stream), rstd(int64_t{s.n} * s.groups, stream);
+  const Guarded<std::byte> scratch(int64_t(cuda::group_norm_scratch_bytes(s)), stream);
+  cuda::group_norm<T>(s,
+                      {.x0 = on_device.x0.data(),
+                       .x1 = on_device.x1.data(),
+                       .shift = on_device.shift.data(),
+                       .bias = on_device.bias.data(),
+                       .gamma = on_device.gamma.data(),
+                       .beta = on_device.beta.data(),
+                       .film = on_device.film.data(),
+                       .y = y.data(),
+                       .mean = mean.data(),
+                       .rstd = rstd.data(),
+                       .dropout = {kDropoutSeed, on_device.step.data()}},
+                      scratch.data(), stream);
+  scratch.values(stream);  // its guards
+  return {widened(y.values(stream)), widened(mean.values(stream)), widened(rstd.values(stream))};
+}
+
+inline GroupNormOutputs reference_forward(const GroupNormShape& s,
+                                          const GroupNormInputs<double, double>& in) {
+  using reference::data_or_null;
+  reference::Output<double> y(s.elements()), mean(int64_t{s.n} * s.groups), rstd(int64_t{s.n} * s.groups);
+  reference::group_norm<double>(s, {.x0 = in.x0.data(),
+                                    .x1 = data_or_null(in.x1),
+                                    .shift = data_or_null(in.shift),
+                                    .bias = data_or_null(in.bias),
+                                    .gamma = in.gamma.data(),
+                                    .beta = in.beta.data(),
+                                    .film = data_or_null(in.film),
+                                    .y = y.data(),
+                                    .mean = mean.data(),
+                                    .rstd = rstd.data(),
+                                    .dropout = {kDropoutSeed, &kDropoutStep}});
+  return {y.values(), mean.values(), rstd.values()};
+}
+
+// The longest chain of additions in a sum over a group: a thread's pixels, a run of rows, the runs, the
+// group's channels, the chunks. A sum's error is at most so many unit roundoffs of the sum of the terms'
+// magnitudes.
+inline double additions(const cuda::GroupNormPlan& plan) {
+  return plan.steps() + cuda::GroupNormPlan::kRowsPerRun + plan.runs() + plan.channels_per_group +
+         plan.chunks();
+}
+
+inline double largest(const std::vector<double>& values) {
+  double result = 0;
+  for (const double value : values) result = std::max(result, std::abs(value));
+  return result;
+}
+
+}  // namespace ddpm

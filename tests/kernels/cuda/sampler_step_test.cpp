@@ -1,0 +1,200 @@
+// The sampler's start and step against the reference in double, for every kind of row.
+#include "kernels/cuda/kernels.h"
+#include "kernels/reference/reference.h"
+#include "tests/kernels/cuda/kernel_test.h"
+
+namespace ddpm {
+namespace {
+
+using reference::random_values;
+
+constexpr int64_t kFirstImage =
+    (int64_t{1} << 32) - 1;  // the second image's number does not fit into 32 bits
+
+template <typename T>
+class SamplerStep : public testing::Test {};
+TYPED_TEST_SUITE(SamplerStep, StorageTypes);
+
+// Images of whole vectors and not; more than a block.
+const std::vector<SamplerStepShape> kShapes = {{.n = 2, .h = 4, .w = 4, .c = 3},
+                                               {.n = 3, .h = 3, .w = 5, .c = 3, .seed = 4},
+                                               {.n = 2, .h = 16, .w = 13, .c = 3, .seed = 77}};
+
+SamplerRow<double> widened_row(const SamplerRow<float>& row) {
+  SamplerRow<double> wide{};
+  const auto* from = reinterpret_cast<const float*>(&row);
+  auto* to = reinterpret_cast<double*>(&wide);
+  for (int i = 0; i < kSamplerColumns; ++i) to[i] = from[i];
+  return wide;
+}
+
+TYPED_TEST(SamplerStep, StartDrawsTheReferencesNoise) {
+  using T = TypeParam;
+  for (SamplerStepShape s : kShapes) {
+    s.start_deviation = 4;  // a power of two: exact
+    std::vector<SamplerRow<float>> table(1);
+    table[0].timestep = 981;
+    using Results = std::vector<std::vector<double>>;
+    const Results results = same_in_every_order([&](StreamView stream) {
+      const Guarded<SamplerRow<float>> rows(table, stream);
+      const Guarded<int64_t> first(std::vector<int64_t>{kFirstImage}, stream);
+      const Guarded<float> x(s.elements(), stream), t(s.n, stream);
+      const Guarded<T> input(s.elements(), stream);
+      cuda::sampler_start<T>(s, {rows.data(), first.data(), x.data(), input.data(), t.data()}, stream);
+      return Results{widened(x.values(stream)), widened(input.values(stream)), widened(t.values(stream))};
+    });
+    std::vector<double> x(s.elements()), input(s.elements()), t(s.n);
+    const SamplerRow<double> row = widened_row(table[0]);
+    reference::sampler_start<double>(s, {&row, &kFirstImage, x.data(), input.data(), t.data()});
+    EXPECT_EQ(results[0], x);
+    EXPECT_EQ(results[1], widened(rounded<T>(x)));
+    EXPECT_EQ(results[2], t);
+  }
+}
+
+// All results of a step, in one list: x, network_input, memory, t.
+using Results = std::vector<std::vector<double>>;
+
+struct Case {
+  SamplerStepShape shape;
+  std::vector<SamplerRow<float>> table;
+  int64_t index;
+  std::vector<float> x, memory, threshold;
+};
+
+template <typename T>
+Results run(const Case& c, const std::vector<T>& output) {
+  return same_in_every_order([&](StreamView stream) {
+    const Guarded<SamplerRow<float>> rows(c.table, stream);
+    const Guarded<int64_t> index(std::vector<int64_t>{c.index}, stream);
+    const Guarded<int64_t> first(std::vector<int64_t>{kFirstImage}, stream);
+    const Guarded<float> x(c.x, stream), memory(c.memory, stream), threshold(c.threshold, stream);
+    const Guarded<float> t(std::vector<float>(c.shape.n, -1.0F), stream);
+    const Guarded<T> answer(output, stream), input(c.shape.elements(), stream);
+    cuda::sampler_step<T>(c.shape,
+                          {answer.data(), rows.data(), index.data(), first.data(), x.data(),
+                           c.memory.empty() ? nullptr : memory.data(),
+                           c.threshold.empty() ? nullptr : threshold.data(), input.data(), t.data()},
+                          stream);
+    return Results{widened(x.values(stream)), widened(input.values(stream)), widened(memory.values(stream)),
+                   widened(t.values(stream))};
+  });
+}
+
+template <typename T>
+Results expected(const Case& c, const std::vector<T>& output) {
+  std::vector<SamplerRow<double>> table;
+  for (const SamplerRow<float>& row : c.table) table.push_back(widened_row(row));
+  Results results = {widened(c.x), std::vector<double>(c.x.size()), widened(c.memory),
+                     std::vector<double>(c.shape.n, -1.0)};
+  const auto threshold = widened(c.threshold);
+  reference::sampler_step<double>(
+      c.shape, {widened(output).data(), table.data(), &c.index, &kFirstImage, results[0].data(),
+                results[2].data(), reference::data_or_null(threshold), results[1].data(), results[3].data()});
+  return results;
+}
+
+template <typename T>
+void expect_reference(const char* what, const Case& c) {
+  const SamplerStepShape& s = c.shape;
+  const auto output = rounded<T>(random_values(s.elements() / s.c * s.output_channels(), 2));
+  const Results actual = run<T>(c, output), wanted = expected<T>(c, output);
+  // In float: the terms' magnitudes add up to less than 4, and each passes through at most 5 roundings (x0's
+  // three, its product, the sum). The noise is below |x| + 4 and rounds up to 8 times: its factors, exp, the
+  // sum.
+  const auto bound_for = [&](size_t result) {
+    return [&wanted, result](size_t i) { return (5 * 4 + 8 * (std::abs(wanted[result][i]) + 4)) * 0x1p-24; };
+  };
+  expect_within(what, actual[0], wanted[0], bound_for(0));
+  EXPECT_EQ(actual[1], widened(rounded<T>(actual[0]))) << "the network gets x";
+  if (!c.memory.empty()) expect_within("memory", actual[2], wanted[2], bound_for(2));
+  EXPECT_EQ(actual[3], wanted[3]);
+}
+
+Case plain_case(const SamplerStepShape& shape) {
+  Case c{.shape = shape,
+         .table = {},
+         .index = 0,
+         .x = rounded<float>(random_values(shape.elements(), 1)),
+         .memory = {},
+         .threshold = {}};
+  SamplerRow<float> row{};
+  row.timestep = 40;
+  row.x0_from_x = 1.25F;
+  row.x0_from_output = -0.75F;
+  row.clip_range = 1;
+  row.x.x = 0.5F;
+  row.x.x0 = 0.7F;
+  c.table = {row, row};
+  c.table[1].timestep = 20;
+  c.shape.steps = 2;
+  return c;
+}
+
+TYPED_TEST(SamplerStep, WithAndWithoutNoise) {
+  for (const SamplerStepShape& shape : kShapes) {
+    Case c = plain_case(shape);
+    expect_reference<TypeParam>("DDIM", c);
+    c.table[0].noise = 0.3F;
+    expect_reference<TypeParam>("DDPM", c);
+    c.index = 1;
+    c.table[1].noise = 1;
+    expect_reference<TypeParam>("the last row leaves t", c);
+    c.table[1].clip_range = std::numeric_limits<float>::infinity();
+    c.table[1].x.output = -0.4F;
+    expect_reference<TypeParam>("no clipping", c);
+  }
+}
+
+TYPED_TEST(SamplerStep, MemoriesAreReadBeforeTheyAreWrittenAndNotAtAllWithoutAWeight) {
+  for (const SamplerStepShape& shape : kShapes) {
+    Case c = plain_case(shape);
+    c.shape.memories = 3;
+    const int64_t elements = shape.elements();
+    c.memory = rounded<float>(random_values(3 * elements, 3));
+    SamplerRow<float>& row = c.table[0];
+    row.x.memory[0] = 1.5F;
+    row.memory[0].x0 = 1;          // the new x0 in the place of the old,
+    row.memory[1].memory[0] = 1;   // which moves on
+    row.memory[1].output = -0.5F;  // memory 2 stays
+    expect_reference<TypeParam>("three memories", c);
+    row.x.memory[0] = row.memory[1].memory[0] = 0;
+    // Nobody has written to memory 0 and 1 yet. Memory 2 stays unwritten, so it is left out of the
+    // comparison.
+    c.shape.memories = 2;
+    c.memory.assign(2 * elements, std::numeric_limits<float>::quiet_NaN());
+    expect_reference<TypeParam>("first step", c);
+  }
+}
+
+TYPED_TEST(SamplerStep, LearnedVarianceAndThresholds) {
+  for (const SamplerStepShape& shape : kShapes) {
+    Case c = plain_case(shape);
+    c.shape.output = SamplerOutput::kMeanAndLogVariance;
+    c.table[0].noise = 0.2F;
+    c.table[0].noise_range = 1;
+    expect_reference<TypeParam>("learned variance", c);
+    c.threshold = {1, 1.5F, 1.75F};
+    c.threshold.resize(shape.n);
+    expect_reference<TypeParam>("thresholds", c);
+  }
+}
+
+TEST(SamplerStepClipping, KeepsNotANumber) {
+  Case c = plain_case(kShapes[0]);
+  std::vector<float> output(c.x.size(), 0.0F);
+  output[5] = std::numeric_limits<float>::quiet_NaN();
+  const Stream stream;
+  const Guarded<SamplerRow<float>> rows(c.table, stream);
+  const Guarded<int64_t> index(std::vector<int64_t>{0}, stream), first(std::vector<int64_t>{0}, stream);
+  const Guarded<float> x(c.x, stream), t(c.shape.n, stream), answer(output, stream),
+      input(c.shape.elements(), stream);
+  cuda::sampler_step<float>(c.shape,
+                            {answer.data(), rows.data(), index.data(), first.data(), x.data(), nullptr,
+                             nullptr, input.data(), t.data()},
+                            stream);
+  EXPECT_TRUE(std::isnan(x.values(stream)[5]));
+}
+
+}  // namespace
+}  // namespace ddpm
