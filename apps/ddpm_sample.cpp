@@ -1,4 +1,5 @@
-// ddpm_sample: generates images from a checkpoint, as a grid, single files, an array, and as pictures of the process.
+// ddpm_sample: generates images from a checkpoint, as a grid, single files, an array, and as pictures of the
+// process.
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -52,7 +53,8 @@ struct CommandLine {
 };
 
 void add_options(CLI::App& app, CommandLine& c) {
-  app.add_option("--checkpoint", c.checkpoint, "Folder of a run (its newest checkpoint), of one checkpoint, or of diffusers")
+  app.add_option("--checkpoint", c.checkpoint,
+                 "Folder of a run (its newest checkpoint), of one checkpoint, or of diffusers")
       ->required()
       ->group("Model");
   app.add_option("--weights", c.weights, "ema (averaged) or raw")->capture_default_str()->group("Model");
@@ -66,14 +68,21 @@ void add_options(CLI::App& app, CommandLine& c) {
   app.add_option("--initial-noise", c.initial_noise,
                  "NAME.npy, float32 (N, C, H, W) of unit variance, to start from instead of --seed's noise")
       ->group("Images");
-  app.add_option("--batch", c.batch, "Images at a time; changes no image")->capture_default_str()->group("Images");
+  app.add_option("--batch", c.batch, "Images at a time; changes no image")
+      ->capture_default_str()
+      ->group("Images");
 
   app.add_option("--sampler", c.sampler, "ddim, ddpm or dpmpp_2m")->capture_default_str()->group("Sampler");
   app.add_option("--steps", c.steps, "Network evaluations an image")->capture_default_str()->group("Sampler");
-  app.add_option("--eta", c.eta, "ddim: 0 deterministic .. 1 ancestral")->capture_default_str()->group("Sampler");
-  app.add_option("--spacing", c.spacing, "leading, trailing, linspace or quadratic (default: the model's)")->group("Sampler");
-  app.add_option("--variance", c.variance, "ddpm: fixed_small or fixed_large (default: the model's)")->group("Sampler");
-  app.add_option("--clip-range", c.clip_range, "Clip the estimate of the clean image to +- this (default: the model's)")
+  app.add_option("--eta", c.eta, "ddim: 0 deterministic .. 1 ancestral")
+      ->capture_default_str()
+      ->group("Sampler");
+  app.add_option("--spacing", c.spacing, "leading, trailing, linspace or quadratic (default: the model's)")
+      ->group("Sampler");
+  app.add_option("--variance", c.variance, "ddpm: fixed_small or fixed_large (default: the model's)")
+      ->group("Sampler");
+  app.add_option("--clip-range", c.clip_range,
+                 "Clip the estimate of the clean image to +- this (default: the model's)")
       ->group("Sampler");
   app.add_flag("--no-clip", c.no_clip, "Do not clip it")->group("Sampler");
 
@@ -84,7 +93,8 @@ void add_options(CLI::App& app, CommandLine& c) {
   app.add_option("--png-dir", c.png_directory, "Folder for 000000.png, 000001.png, ...")->group(kOutputGroup);
   app.add_option("--npz", c.npz, "Array arr_0, uint8 (N, H, W, C), as numpy.savez writes it")
       ->group(kOutputGroup);
-  app.add_option("--float-npy", c.float_npy, "Array NAME.npy, float32 (N, C, H, W), neither clipped nor rounded")
+  app.add_option("--float-npy", c.float_npy,
+                 "Array NAME.npy, float32 (N, C, H, W), neither clipped nor rounded")
       ->group(kOutputGroup);
   app.add_option("--process", c.process, "PNG: the first images at moments of the process, noise on the left")
       ->group(kOutputGroup);
@@ -116,9 +126,10 @@ Enum choose(const char* option, const std::string& text, std::initializer_list<C
 }
 
 void check(const CommandLine& c) {
-  if (c.grid.empty() && c.npz.empty() && c.png_directory.empty() && c.float_npy.empty() && c.process.empty() &&
-      c.animation.empty())
-    throw_input("nothing would be written: give --grid, --png-dir, --npz, --float-npy, --process or --animation");
+  if (c.grid.empty() && c.npz.empty() && c.png_directory.empty() && c.float_npy.empty() &&
+      c.process.empty() && c.animation.empty())
+    throw_input(
+        "nothing would be written: give --grid, --png-dir, --npz, --float-npy, --process or --animation");
   if (c.count < 1) throw_input("--count {}: it must be at least 1", c.count);
   if (c.first < 0) throw_input("--first {}: it must not be negative", c.first);
   if (c.batch < 1) throw_input("--batch {}: it must be at least 1", c.batch);
@@ -152,23 +163,24 @@ std::vector<float> read_initial_noise(const CommandLine& c, const UnetConfig& ne
   const auto array = read_npy<float>(c.initial_noise);
   const std::vector<int64_t> wanted{c.count, network.in_channels, network.image_size, network.image_size};
   if (array.shape != wanted)
-    throw_input("--initial-noise {} has shape ({}), but --count and the network want ({})", c.initial_noise.string(),
-                fmt::join(array.shape, ", "), fmt::join(wanted, ", "));
+    throw_input("--initial-noise {} has shape ({}), but --count and the network want ({})",
+                c.initial_noise.string(), fmt::join(array.shape, ", "), fmt::join(wanted, ", "));
   return channels_last(array.values, array.shape);
 }
 
-// Everything that makes image i what it is: the weights, and all options but those on where, how many and how fast.
+// Everything that makes image i what it is: the weights, and all options but those on where, how many and how
+// fast.
 std::string record_of(const CLI::App& app, std::span<const float> parameters) {
   nlohmann::ordered_json record = {{"program", "ddpm_sample"},
                                    {"weights", content_hash(parameters.data(), parameters.size_bytes())}};
   for (const CLI::Option* option : app.get_options()) {
     const std::string name = option->get_name();
-    const bool changes_no_image = name == "--help" || name == "--checkpoint" || name == "--device" || name == "--count" ||
-                                  name == "--first" || name == "--batch" ||
+    const bool changes_no_image = name == "--help" || name == "--checkpoint" || name == "--device" ||
+                                  name == "--count" || name == "--first" || name == "--batch" ||
                                   (option->get_group() == kOutputGroup && name != "--rounding");
     if (changes_no_image) continue;
-    const std::string text =
-        option->count() > 0 ? fmt::format("{}", fmt::join(option->results(), ",")) : option->get_default_str();
+    const std::string text = option->count() > 0 ? fmt::format("{}", fmt::join(option->results(), ","))
+                                                 : option->get_default_str();
     record["options"][name.substr(2)] = text;
   }
   return record.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
@@ -181,16 +193,16 @@ int64_t count_images(const std::filesystem::path& folder) {
 
 std::string interruption_message(const CommandLine& c) {
   if (c.png_directory.empty()) return "interrupted: nothing was written";
-  return fmt::format("interrupted: {} holds {} images; the same command goes on from there", c.png_directory.string(),
-                     count_images(c.png_directory));
+  return fmt::format("interrupted: {} holds {} images; the same command goes on from there",
+                     c.png_directory.string(), count_images(c.png_directory));
 }
 
 // An evaluation tool takes all images of a folder, wanted or not.
 void note_other_images(const std::filesystem::path& folder, int64_t wanted) {
   const int64_t found = count_images(folder);
   if (found != wanted)
-    fmt::print(stderr, "{} holds {} images: others than the {} of this command are among them\n", folder.string(), found,
-               wanted);
+    fmt::print(stderr, "{} holds {} images: others than the {} of this command are among them\n",
+               folder.string(), found, wanted);
 }
 
 int run(int argc, char** argv) {
@@ -199,10 +211,10 @@ int run(int argc, char** argv) {
   add_options(app, command);
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
   check(command);
-  const Rounding rounding =
-      choose<Rounding>("--rounding", command.rounding, {{"round", Rounding::kRound}, {"truncate", Rounding::kTruncate}});
-  const WeightSource source =
-      choose<WeightSource>("--weights", command.weights, {{"ema", WeightSource::kEma}, {"raw", WeightSource::kRaw}});
+  const Rounding rounding = choose<Rounding>(
+      "--rounding", command.rounding, {{"round", Rounding::kRound}, {"truncate", Rounding::kTruncate}});
+  const WeightSource source = choose<WeightSource>(
+      "--weights", command.weights, {{"ema", WeightSource::kEma}, {"raw", WeightSource::kRaw}});
 
   const TrainedModel model = open_trained_model(command.checkpoint);
   const TrainConfig& config = model.config;
@@ -213,11 +225,13 @@ int run(int argc, char** argv) {
 
   const int size = config.network.image_size, channels = config.network.in_channels;
   const bool wants_process = !command.process.empty() || !command.animation.empty();
-  SamplingPictures pictures({.images = wants_process ? static_cast<int>(std::min<int64_t>(command.process_images, options.batch)) : 0,
-                             .moments = command.process_moments,
-                             .steps = sampler.steps(),
-                             .size = size,
-                             .channels = channels});
+  SamplingPictures pictures(
+      {.images =
+           wants_process ? static_cast<int>(std::min<int64_t>(command.process_images, options.batch)) : 0,
+       .moments = command.process_moments,
+       .steps = sampler.steps(),
+       .size = size,
+       .channels = channels});
   const std::vector<float> initial_noise = read_initial_noise(command, config.network);
   const size_t image_elements = static_cast<size_t>(size) * size * channels;
   if (!command.png_directory.empty()) claim_image_folder(command.png_directory, record_of(app, parameters));
@@ -226,24 +240,30 @@ int run(int argc, char** argv) {
   std::vector<float> values;  // of --float-npy
   int64_t drawn = 0;
   std::optional<ProgressBar> bar;
-  ImageStream stream({.first = command.first,
-                      .count = command.count,
-                      .batch = options.batch,
-                      .folder = command.png_directory,
-                      .existing = must_draw ? ExistingImages::kAreDrawnAgain : ExistingImages::kAreKept},
-                     [&](int64_t first, int count) {
-    const std::span<const float> noise(initial_noise);
-    const std::vector<float> x = sampler.generate(first, count, [&](int step, std::span<const float> now) {
-      if (first == command.first) pictures.add(step, now);
-      bar->update(drawn * sampler.steps() + static_cast<int64_t>(step) * count);
-      return !interrupted();
-    }, noise.empty() ? noise : noise.subspan((first - command.first) * image_elements, count * image_elements));
-    if (x.empty()) throw Error(interruption_message(command));
-    drawn += count;
-    if (!command.float_npy.empty()) values.insert(values.end(), x.begin(), x.end());
-    return to_images(x, size, size, channels, rounding);
-  });
-  bar.emplace(ProgressOptions{.label = "sampling", .total = stream.to_draw() * sampler.steps(),
+  ImageStream stream(
+      {.first = command.first,
+       .count = command.count,
+       .batch = options.batch,
+       .folder = command.png_directory,
+       .existing = must_draw ? ExistingImages::kAreDrawnAgain : ExistingImages::kAreKept},
+      [&](int64_t first, int count) {
+        const std::span<const float> noise(initial_noise);
+        const std::vector<float> x = sampler.generate(
+            first, count,
+            [&](int step, std::span<const float> now) {
+              if (first == command.first) pictures.add(step, now);
+              bar->update(drawn * sampler.steps() + static_cast<int64_t>(step) * count);
+              return !interrupted();
+            },
+            noise.empty() ? noise
+                          : noise.subspan((first - command.first) * image_elements, count * image_elements));
+        if (x.empty()) throw Error(interruption_message(command));
+        drawn += count;
+        if (!command.float_npy.empty()) values.insert(values.end(), x.begin(), x.end());
+        return to_images(x, size, size, channels, rounding);
+      });
+  bar.emplace(ProgressOptions{.label = "sampling",
+                              .total = stream.to_draw() * sampler.steps(),
                               .items_per_step = 1.0 / sampler.steps()});
 
   const auto written = [](const std::filesystem::path& path) { fmt::print("{}\n", path.string()); };
@@ -293,7 +313,8 @@ int run(int argc, char** argv) {
   }
   fmt::print(stderr, "{} images, {} steps each, in {} ({:.2f} images/s)", drawn, sampler.steps(),
              format_duration(seconds), static_cast<double>(drawn) / std::max(seconds, 1e-9));
-  fmt::print(stderr, "{}\n", drawn < command.count ? fmt::format("; {} were there already", command.count - drawn) : "");
+  fmt::print(stderr, "{}\n",
+             drawn < command.count ? fmt::format("; {} were there already", command.count - drawn) : "");
   return 0;
 }
 

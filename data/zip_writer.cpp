@@ -30,7 +30,7 @@ struct ZipWriter::Member {
       return -1;
     }
     const size_t size = std::min<size_t>(count, piece.size() - position);
-    std::memcpy(to, piece.data() + position, size);
+    if (size > 0) std::memcpy(to, piece.data() + position, size);  // an empty piece has no address
     position += size;
     return static_cast<zip_int64_t>(size);
   }

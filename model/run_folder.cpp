@@ -22,7 +22,9 @@ std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& pa
   std::istringstream text(read_file(path));
   for (std::string line; std::getline(text, line);) {
     nlohmann::ordered_json json = nlohmann::ordered_json::parse(line, nullptr, false);
-    if (json.is_object() && json.contains("loss") && json.contains("step") && json["step"].is_number_integer()) lines.push_back(std::move(json));
+    if (json.is_object() && json.contains("loss") && json.contains("step") &&
+        json["step"].is_number_integer())
+      lines.push_back(std::move(json));
   }
   return lines;
 }

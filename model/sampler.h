@@ -55,7 +55,8 @@ class Sampler {
   using Progress = std::function<bool(int step, std::span<const float> x)>;
 
   // Images first .. first + count - 1 in [-1, 1], (count, H, W, C); count is at most the batch. Empty where
-  // `progress` gave up. They begin as `initial_noise`, (count, H, W, C) of unit variance, where it is not empty.
+  // `progress` gave up. They begin as `initial_noise`, (count, H, W, C) of unit variance, where it is not
+  // empty.
   std::vector<float> generate(int64_t first, int count, const Progress& progress = {},
                               std::span<const float> initial_noise = {});
 

@@ -51,7 +51,8 @@ SamplingProgram sampling_program(const SamplingOptions& options) {
   made.index = program.add_buffer("index", {1}, Role::kState, Element::kIndex);
   made.first_image = program.add_buffer("first_image", {1}, Role::kState, Element::kIndex);
   made.x = program.add_buffer("x", image, Role::kState, Element::kMaster);
-  const BufferId network_input = made.network_input = program.add_buffer("network_input", image, Role::kState);
+  const BufferId network_input = made.network_input =
+      program.add_buffer("network_input", image, Role::kState);
   const BufferId t = program.add_buffer("t", {options.batch}, Role::kState, Element::kMaster);
   const SamplerStepShape shape = step_shape(options);
   program.add("sampler_start", Phase::kStart,

@@ -30,10 +30,10 @@ struct SamplingOptions {
 // times.
 struct SamplingProgram {
   Program program;
-  BufferId table;        // (steps, kSamplerColumns): model/sampler_schedule.h
-  BufferId index;        // counter: sampler steps done; to be reset to 0 before kStart
-  BufferId first_image;  // the number of the batch's first image
-  BufferId x;            // (N,H,W,C): the images on their way, after the last step the samples in [-1, 1]
+  BufferId table;          // (steps, kSamplerColumns): model/sampler_schedule.h
+  BufferId index;          // counter: sampler steps done; to be reset to 0 before kStart
+  BufferId first_image;    // the number of the batch's first image
+  BufferId x;              // (N,H,W,C): the images on their way, after the last step the samples in [-1, 1]
   BufferId network_input;  // (N,H,W,C): x in the network's element type
 };
 

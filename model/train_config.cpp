@@ -318,7 +318,8 @@ std::string text_of(const toml::node& node, const std::string& place) {
 }
 
 // Refuses a value here, where its place in the file is known, that make_train_config would refuse without it.
-void try_setting(const ConfigOption& option, const Setting& setting, const std::string& place, TrainConfig& scratch) {
+void try_setting(const ConfigOption& option, const Setting& setting, const std::string& place,
+                 TrainConfig& scratch) {
   try {
     option.set(scratch, setting.text);
     if (option.key == "preset" && setting.text != kCustomPreset) find_preset(setting.text);

@@ -80,7 +80,9 @@ struct CpuExecutor<T>::Implementation {
     return found;
   }
   // `id` may be kNoBuffer.
-  bool holds(BufferId id, Element element) const { return id == kNoBuffer || program.buffer(id).element == element; }
+  bool holds(BufferId id, Element element) const {
+    return id == kNoBuffer || program.buffer(id).element == element;
+  }
   T* real(BufferId id) const {
     DDPM_CHECK(holds(id, Element::kReal) || holds(id, Element::kMaster));
     return reinterpret_cast<T*>(address(id));

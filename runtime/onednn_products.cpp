@@ -68,7 +68,8 @@ struct HeadMatrices {
   const float* data;
 };
 
-// The matrices of an attention (kernels/attention.h): L x d parts of qkv or y, L x L scores, and their transposes.
+// The matrices of an attention (kernels/attention.h): L x d parts of qkv or y, L x L scores, and their
+// transposes.
 class AttentionMatrices {
  public:
   explicit AttentionMatrices(const AttentionShape& s)
@@ -86,8 +87,8 @@ class AttentionMatrices {
   HeadMatrices rows_of(const float* data, memory::dim row) const {
     return make(length_, d_, {d_, row, 1}, length_ * row, data);
   }
-  HeadMatrices make(memory::dim rows, memory::dim columns, const memory::dims& strides, int64_t image_elements,
-                    const float* data) const {
+  HeadMatrices make(memory::dim rows, memory::dim columns, const memory::dims& strides,
+                    int64_t image_elements, const float* data) const {
     return {memory::desc({heads_, rows, columns}, Type::f32, strides), image_elements, data};
   }
   static HeadMatrices transposed(HeadMatrices matrices) {
@@ -101,7 +102,9 @@ class AttentionMatrices {
 void* data(const float* pointer) { return const_cast<float*>(pointer); }
 
 SoftmaxShape softmax_of_scores(const AttentionShape& s) {
-  return {.rows = int64_t{s.n} * s.heads * s.length, .length = s.length, .scale = 1 / std::sqrt(double(s.head_dim))};
+  return {.rows = int64_t{s.n} * s.heads * s.length,
+          .length = s.length,
+          .scale = 1 / std::sqrt(double(s.head_dim))};
 }
 
 void add_in_place(int64_t count, const float* addend, float* sum) { reference::add(count, sum, addend, sum); }
@@ -251,17 +254,18 @@ struct OnednnProducts::Implementation {
     return theirs;
   }
 
-  // c = a b for every image and head. Image by image, because how oneDNN divides a batch of products among threads,
-  // and with it the order of summation, depends on the batch: an image's bits must not.
+  // c = a b for every image and head. Image by image, because how oneDNN divides a batch of products among
+  // threads, and with it the order of summation, depends on the batch: an image's bits must not.
   void multiply(int images, const HeadMatrices& a, const HeadMatrices& b, const HeadMatrices& c) {
-    const dnnl::matmul product(
-        dnnl::matmul::primitive_desc(dnnl::matmul::desc(a.of_an_image, b.of_an_image, c.of_an_image), engine));
+    const dnnl::matmul product(dnnl::matmul::primitive_desc(
+        dnnl::matmul::desc(a.of_an_image, b.of_an_image, c.of_an_image), engine));
     const auto of_image = [this](const HeadMatrices& matrices, int number) {
       return at(matrices.of_an_image, matrices.data + number * matrices.image_elements);
     };
     for (int i = 0; i < images; ++i)
-      product.execute(
-          stream, {{DNNL_ARG_SRC, of_image(a, i)}, {DNNL_ARG_WEIGHTS, of_image(b, i)}, {DNNL_ARG_DST, of_image(c, i)}});
+      product.execute(stream, {{DNNL_ARG_SRC, of_image(a, i)},
+                               {DNNL_ARG_WEIGHTS, of_image(b, i)},
+                               {DNNL_ARG_DST, of_image(c, i)}});
     stream.wait();
   }
 };

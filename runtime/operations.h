@@ -227,8 +227,9 @@ struct SamplerStep {
 using AnyOperation =
     std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeight, UpsampleConv2d, UpsampleConv2dBackwardData,
                  UpsampleConv2dBackwardWeight, GroupNorm, GroupNormBackward, Attention, AttentionBackward,
-                 Linear, LinearBackward, TimeEmbedding, Add, UpsampleNearest, SumPool, Rescale, OneHot, Diffuse, Loss, ZeroGradients, AdamEma,
-                 AdvanceCounter, SamplerStart, DynamicThreshold, SamplerStep>;
+                 Linear, LinearBackward, TimeEmbedding, Add, UpsampleNearest, SumPool, Rescale, OneHot,
+                 Diffuse, Loss, ZeroGradients, AdamEma, AdvanceCounter, SamplerStart, DynamicThreshold,
+                 SamplerStep>;
 
 // The buffers that the operation works on, without absent ones.
 Operands operands(const AnyOperation& operation);
