@@ -18,8 +18,8 @@ while [[ $# -gt 0 ]]; do
 done
 
 scripts/install_dependencies.sh
-cmake --preset release -DDDPM_BUILD_TESTS=OFF -DDDPM_BUILD_BENCH=OFF >/dev/null
-cmake --build --preset release
+cmake --preset release >/dev/null
+cmake --build --preset release --target ddpm_data ddpm_train ddpm_sample
 bin=build/release/bin
 
 rm -rf "$out"
