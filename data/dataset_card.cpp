@@ -1,10 +1,26 @@
 #include "data/dataset_card.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "support/error.h"
 
 namespace ddpm {
+namespace {
+
+// A size of the array; the JSON library would take 1e300 for some integer too.
+int64_t size_of(const nlohmann::json& card, const char* key, int64_t most) {
+  const nlohmann::json& value = card.at(key);
+  if (!value.is_number_unsigned() || value.get<uint64_t>() > static_cast<uint64_t>(most))
+    throw_input("{} = {} is no size", key, value.dump());
+  return value.get<int64_t>();
+}
+
+int side_of(const nlohmann::json& card, const char* key) {
+  return static_cast<int>(size_of(card, key, std::numeric_limits<int>::max()));
+}
+
+}  // namespace
 
 std::string to_json(const DatasetCard& card) {
   const nlohmann::ordered_json json = {
@@ -25,14 +41,14 @@ DatasetCard parse_dataset_card(const std::string& json, const std::filesystem::p
             .split = card.at("split"),
             .crop = card.at("crop"),
             .filter = card.at("filter"),
-            .count = card.at("count"),
-            .height = card.at("height"),
-            .width = card.at("width"),
-            .channels = card.at("channels"),
+            .count = size_of(card, "count", std::numeric_limits<int64_t>::max()),
+            .height = side_of(card, "height"),
+            .width = side_of(card, "width"),
+            .channels = side_of(card, "channels"),
             .hash = card.at("hash"),
             .label_kind = card.at("labels").at("kind"),
             .label_names = card.at("labels").at("names")};
-  } catch (const nlohmann::json::exception& error) {
+  } catch (const std::exception& error) {
     throw_input("{}: not a data set's card ({}): remove it or prepare the data set again", path.string(),
                 error.what());
   }

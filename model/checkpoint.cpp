@@ -135,7 +135,7 @@ fs::path find_checkpoint(const fs::path& path) {
 
 namespace {
 
-// The library would cut off a fraction in silence.
+// The library would cut off a fraction in silence, and convert 1e300 to whatever the machine makes of it.
 int64_t whole_number(const nlohmann::ordered_json& value) {
   return value.get_ref<const nlohmann::ordered_json::number_integer_t&>();
 }
@@ -147,7 +147,7 @@ CheckpointState read_checkpoint_state(const fs::path& checkpoint) {
   CheckpointState state;
   try {
     const nlohmann::ordered_json json = nlohmann::ordered_json::parse(read_file(path));
-    if (const int version = json.at("format_version"); version != kFormatVersion)
+    if (const int64_t version = whole_number(json.at("format_version")); version != kFormatVersion)
       throw_input("{} has format version {}, but this program reads {}: use the version that wrote it",
                   path.string(), version, kFormatVersion);
     state.step = whole_number(json.at("step"));

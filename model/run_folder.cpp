@@ -29,16 +29,17 @@ std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& pa
   return lines;
 }
 
-// What metrics.jsonl holds as curves; a quarter of t that no image fell into has no point.
+// What metrics.jsonl holds as curves, in groups of which TensorBoard opens the first two by the alphabet. A
+// quarter of t that no image fell into has no point.
 std::vector<Scalar> scalars_of(const TrainingMetrics& metrics, double images_per_second) {
-  std::vector<Scalar> scalars = {{"loss", metrics.loss.mean()}};
+  std::vector<Scalar> scalars = {{"loss/mean", metrics.loss.mean()}};
   for (size_t quarter = 0; quarter < metrics.loss_by_quarter.size(); ++quarter)
     if (metrics.loss_by_quarter[quarter].count > 0)
       scalars.push_back(
-          {fmt::format("loss_by_quarter_of_t/{}", quarter + 1), metrics.loss_by_quarter[quarter].mean()});
-  scalars.push_back({"gradient_norm", metrics.gradient_norm.mean()});
-  scalars.push_back({"learning_rate", metrics.learning_rate});
-  scalars.push_back({"images_per_second", images_per_second});
+          {fmt::format("loss/quarter_{}_of_t", quarter + 1), metrics.loss_by_quarter[quarter].mean()});
+  scalars.push_back({"optimiser/gradient_norm", metrics.gradient_norm.mean()});
+  scalars.push_back({"optimiser/learning_rate", metrics.learning_rate});
+  scalars.push_back({"speed/images_per_second", images_per_second});
   return scalars;
 }
 

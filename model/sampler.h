@@ -27,8 +27,8 @@ struct GenerationOptions {
 
 // How values of [-1, 1] become 8 bits. Evaluation tools differ, and published numbers depend on it.
 enum class Rounding : uint8_t {
-  kRound,     // (x/2 + 0.5) * 255 to the nearest: diffusers
-  kTruncate,  // (x + 1) * 127.5 without its fraction: guided-diffusion, DDIM's code
+  kRound,     // (x/2 + 0.5) * 255 to the nearest: diffusers, torchvision's save_image
+  kTruncate,  // (x + 1) * 127.5 without its fraction: guided-diffusion
 };
 
 // values (count, H, W, C), clamped to [-1, 1]; one image each.

@@ -152,6 +152,19 @@ TEST_F(DatasetFiles, MalformedCardIsAnError) {
   }
 }
 
+// Beyond every integer, negative, with a fraction, beyond an int.
+TEST_F(DatasetFiles, CardWhoseSizesAreNoneIsAnError) {
+  const std::string good = to_json(small_card());
+  const std::string height = fmt::format("\"height\": {}", small_card().height);
+  ASSERT_NE(good.find(height), std::string::npos);
+  for (const char* size : {"1e300", "-2", "2.5", "4294967297", "\"two\""}) {
+    std::string text = good;
+    text.replace(text.find(height), height.size(), fmt::format("\"height\": {}", size));
+    write_file_atomically(folder_.path() / "set.json", text);
+    EXPECT_THAT(open_error(), AllOf(HasSubstr("set.json"), HasSubstr("height"))) << size;
+  }
+}
+
 TEST_F(DatasetFiles, LabelsThatDoNotFitAreErrors) {
   const std::filesystem::path labels = folder_.path() / "set.labels.npy";
   write_npy<int32_t>(labels, std::vector<int32_t>{1, 2, 3}, std::vector<int64_t>{3});

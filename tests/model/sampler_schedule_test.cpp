@@ -259,9 +259,6 @@ TEST(SamplerTable, DeterministicSamplersConvergeAtTheirOrder) {
     EXPECT_GT(error(method, 50) / error(method, 100), 3.5) << sampler_method_name(method);
     EXPECT_LT(error(method, 100), error(SamplerMethod::kEuler, 100) / 10) << sampler_method_name(method);
   }
-  for (auto m : {SamplerMethod::kEuler, SamplerMethod::kDdim, SamplerMethod::kDpmpp, SamplerMethod::kUnipc,
-                 SamplerMethod::kHeun})
-    std::cout << sampler_method_name(m) << ' ' << error(m, 50) << ' ' << error(m, 100) << '\n';
 }
 
 // k-diffusion's update as printed there, in X = x / signal.
