@@ -34,12 +34,13 @@ struct Conv2dShape {
   bool operator==(const Conv2dShape&) const = default;
 };
 
+// T is the type of activations and of the weights computed with, M of biases and of parameters' gradients.
 // Bias and residual may be null; residual may be y itself (accumulation).
-template <typename T>
+template <typename T, typename M = T>
 struct Conv2dArgs {
   const T* x;
   const T* weight;
-  const T* bias;
+  const M* bias;
   const T* residual;
   T* y;
 };
@@ -54,12 +55,12 @@ struct Conv2dBackwardDataArgs {
 };
 
 // dweight += the used channels' gradient; dbias += sum of dy over n,p,q (null: none).
-template <typename T>
+template <typename T, typename M = T>
 struct Conv2dBackwardWeightArgs {
   const T* x;
   const T* dy;
-  T* dweight;
-  T* dbias;
+  M* dweight;
+  M* dbias;
 };
 
 // The same for each of the three directions. Multiply-adds on padding are counted, as libraries do.

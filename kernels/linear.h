@@ -19,26 +19,27 @@ struct LinearShape {
   bool operator==(const LinearShape&) const = default;
 };
 
+// T is the type of activations and of the weights computed with, M of biases and of parameters' gradients.
 // bias and residual may be null; residual (N, out) may be y itself.
-template <typename T>
+template <typename T, typename M = T>
 struct LinearArgs {
   const T* x;
   const T* weight;
-  const T* bias;
+  const M* bias;
   const T* residual;
   T* y;
 };
 
 // dx = (dy W) f'(x) is overwritten (null: not wanted); dweight += dy^T f(x); dbias += sum of dy over n (null:
 // none).
-template <typename T>
+template <typename T, typename M = T>
 struct LinearBackwardArgs {
   const T* dy;
   const T* x;
   const T* weight;
   T* dx;
-  T* dweight;
-  T* dbias;
+  M* dweight;
+  M* dbias;
 };
 
 inline Cost cost(const LinearShape& s, int element_bytes) {
