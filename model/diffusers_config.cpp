@@ -67,8 +67,9 @@ std::vector<Value> reversed(const std::vector<Value>& values) {
   return {values.rbegin(), values.rend()};
 }
 
-// Empty where no level is true, which is what most networks mean.
-std::vector<bool> empty_if_false(const std::vector<bool>& values) {
+// Of all blocks but the last, which resamples nothing. Empty where none is true, as in most networks.
+std::vector<bool> of_resampling_blocks(std::vector<bool> values) {
+  values.back() = false;
   return std::find(values.begin(), values.end(), true) == values.end() ? std::vector<bool>() : values;
 }
 
@@ -89,8 +90,8 @@ void parse_all_blocks(JsonObject& json, UnetConfig& network) {
   network.attention = down.attention;
   network.attention_up = reversed(up.attention);
   if (network.attention_up == network.attention) network.attention_up.clear();
-  network.resnet_downsampling = empty_if_false(down.resnet);
-  network.resnet_upsampling = empty_if_false(reversed(up.resnet));
+  network.resnet_downsampling = of_resampling_blocks(down.resnet);
+  network.resnet_upsampling = reversed(of_resampling_blocks(up.resnet));
 }
 
 int parse_image_size(JsonObject& json) {
@@ -146,10 +147,10 @@ int parse_head_dim(JsonObject& json) {
 // attention blocks.
 nlohmann::ordered_json block_types(const BlockNames& names, const Levels& levels, Resampler& resampler) {
   nlohmann::ordered_json types = nlohmann::ordered_json::array();
-  const size_t last = levels.attention.size() - 1;
+  const size_t last = levels.attention.size() - 1;  // this block resamples nothing
   std::vector<bool> of_attention;
   for (size_t i = 0; i <= last; ++i) {
-    const bool resnet = i < last && levels.resnet[i];  // the last block resamples nothing
+    const bool resnet = i < last && levels.resnet[i];
     if (levels.attention[i] && i < last) of_attention.push_back(resnet);
     types.push_back(levels.attention[i] ? names.attention : resnet ? names.resnet : names.plain);
   }
@@ -245,9 +246,10 @@ DiffusersScheduler parse_scheduler_config(std::string_view text, const std::stri
     sampler.prediction = Prediction::kSample;  // diffusers before 0.8
   sampler.steps_offset = json.integer("steps_offset", 0);
   sampler.set_alpha_to_one = json.boolean("set_alpha_to_one", true);
-  if (json.boolean("thresholding", false)) json.refuse("thresholding", "only false can be had here");
-  json.ignore({"dynamic_thresholding_ratio", "sample_max_value"});  // without thresholding they do nothing
-  json.ignore({"tensor_format"});                                   // of diffusers before 0.3: "pt"
+  sampler.thresholding = json.boolean("thresholding", false);
+  sampler.dynamic_thresholding_ratio = json.number("dynamic_thresholding_ratio", 0.995);
+  sampler.sample_max_value = json.number("sample_max_value", 1);
+  json.ignore({"tensor_format"});  // of diffusers before 0.3: "pt"
   const std::string beta_schedule = json.text("beta_schedule", "linear"),
                     variance_type = json.text("variance_type", "fixed_small"),
                     timestep_spacing = json.text("timestep_spacing", "leading");
@@ -319,13 +321,13 @@ std::string scheduler_config_json(const DiffusersScheduler& scheduler) {
   json["beta_start"] = schedule.beta_start;
   json["clip_sample"] = sampler.clip_sample;
   json["clip_sample_range"] = sampler.clip_sample_range;
-  json["dynamic_thresholding_ratio"] = 0.995;
+  json["dynamic_thresholding_ratio"] = sampler.dynamic_thresholding_ratio;
   json["num_train_timesteps"] = schedule.timesteps;
   json["prediction_type"] = enum_name(kPredictions, sampler.prediction);
   json["rescale_betas_zero_snr"] = schedule.terminal_snr == TerminalSnr::kZero;
-  json["sample_max_value"] = 1.0;
+  json["sample_max_value"] = sampler.sample_max_value;
   json["steps_offset"] = sampler.steps_offset;
-  json["thresholding"] = false;
+  json["thresholding"] = sampler.thresholding;
   json["timestep_spacing"] = timestep_spacing_name(sampler.timestep_spacing);
   json["trained_betas"] = nullptr;
   if (!schedule.trained_betas.empty()) json["trained_betas"] = schedule.trained_betas;

@@ -35,7 +35,8 @@ Words split(std::string_view name) {
 
 std::string join(const Words& words) {
   std::string name;
-  for (const std::string& word : words) name += (name.empty() ? "" : ".") + word;
+  for (const std::string& word : words) name += word + '.';
+  name.pop_back();
   return name;
 }
 

@@ -278,6 +278,10 @@ std::vector<ConfigOption> output_options() {
       option("output", "variance_type", MEMBER(sampler.variance_type), "ddpm: fixed_small or fixed_large"),
       option("output", "clip_sample", MEMBER(sampler.clip_sample), "clip the estimate of the clean image"),
       option("output", "clip_sample_range", MEMBER(sampler.clip_sample_range), "to +- this"),
+      option("output", "thresholding", MEMBER(sampler.thresholding), "clip to a quantile of each image"),
+      option("output", "dynamic_thresholding_ratio", MEMBER(sampler.dynamic_thresholding_ratio),
+             "thresholding: this quantile"),
+      option("output", "sample_max_value", MEMBER(sampler.sample_max_value), "thresholding: at most this"),
   };
 }
 

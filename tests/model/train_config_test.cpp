@@ -101,7 +101,10 @@ std::map<std::string, std::string> other_values() {
           {"set_alpha_to_one", "false"},
           {"variance_type", "fixed_small"},
           {"clip_sample", "false"},
-          {"clip_sample_range", "2.5"}};
+          {"clip_sample_range", "2.5"},
+          {"thresholding", "true"},
+          {"dynamic_thresholding_ratio", "0.9"},
+          {"sample_max_value", "1.5"}};
 }
 
 // Sets options as they come, whether or not they fit each other.
