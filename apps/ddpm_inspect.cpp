@@ -1,11 +1,14 @@
 // ddpm_inspect: what a network consists of, costs and takes in memory, as tables, JSON and pictures.
+#include <algorithm>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "apps/app.h"
 #include "apps/command_line.h"
+#include "data/dataset.h"
+#include "data/png.h"
+#include "model/forward_process.h"
 #include "model/sampling_program.h"
 #include "model/train_config.h"
 #include "model/training_program.h"
@@ -35,6 +38,8 @@ struct CommandLine {
   bool operations = false;
   bool tensors = false;
   std::filesystem::path memory_svg, graph_svg, json;
+  std::filesystem::path noising, data;
+  int noising_images = 4;
 };
 
 std::string preset_names() {
@@ -62,6 +67,17 @@ void add_options(CLI::App& app, CommandLine& c) {
   app.add_option("--memory-svg", c.memory_svg, "Draw the memory plan")->type_name("FILE")->group("Output");
   app.add_option("--graph-svg", c.graph_svg, "Draw the network")->type_name("FILE")->group("Output");
   app.add_option("--json", c.json, "Write all figures")->type_name("FILE")->group("Output");
+
+  auto* data =
+      app.add_option("--data", c.data, "NAME.npy, for --noising")->type_name("FILE")->group("Output");
+  app.add_option("--noising", c.noising, "Draw images of --data on their way into noise, PNG")
+      ->type_name("FILE")
+      ->needs(data)
+      ->group("Output");
+  app.add_option("--noising-images", c.noising_images, "Rows of that picture")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str()
+      ->group("Output");
 }
 
 TrainConfig configure(const CLI::App& app, const CommandLine& command) {
@@ -99,6 +115,17 @@ void write_picture(const std::filesystem::path& path, const std::string& svg) {
   fmt::print(stderr, "{}\n", path.string());
 }
 
+// The first images of the data, as the configuration's noise schedule destroys them.
+void draw_noising(const CommandLine& command, const TrainConfig& config) {
+  const Dataset dataset = Dataset::open(command.data);
+  std::vector<ImageView> images;
+  for (int64_t i = 0; i < std::min<int64_t>(command.noising_images, dataset.count()); ++i)
+    images.push_back(dataset.image(i));
+  write_png(command.noising,
+            forward_process_strip(images, NoiseSchedule(config.schedule), {.seed = config.seed}));
+  fmt::print(stderr, "{}\n", command.noising.string());
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Shows what a network consists of, costs and takes in memory", "ddpm_inspect");
   CommandLine command;
@@ -125,6 +152,7 @@ int run(int argc, char** argv) {
                   graph_svg(program, fmt::format("{}: {:.1f} M parameters", config.preset,
                                                  static_cast<double>(report.parameters) * 1e-6)));
   if (!command.json.empty()) write_picture(command.json, report_json(report));
+  if (!command.noising.empty()) draw_noising(command, config);
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "data/png.h"
 #include "support/atomic_file.h"
 #include "tests/apps/program.h"
 #include "tests/temporary_folder.h"
@@ -48,6 +49,21 @@ TEST(DdpmInspect, WritesPicturesAndFigures) {
   EXPECT_THAT(read_file(file("figures.json")), StartsWith("{"));
 }
 
+TEST(DdpmInspect, DrawsTheForwardProcess) {
+  const TemporaryFolder folder;
+  const auto file = [&](const char* name) { return (folder.path() / name).string(); };
+  ASSERT_EQ(run_program("ddpm_data",
+                        {"synthetic-faces", "--count", "3", "--size", "16", "--out", file("faces.npy")})
+                .exit_code,
+            0);
+  const ProgramResult result =
+      inspect({"--preset", "tiny-32", "--data", file("faces.npy"), "--noising", file("noising.png")});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const Image strip = read_png(file("noising.png"));
+  EXPECT_EQ(strip.width, 11 * 16 + 12 * 2);  // moments, and gaps of 2 between and around
+  EXPECT_EQ(strip.height, 3 * 16 + 4 * 2);   // as many rows as there are images
+}
+
 TEST(DdpmInspect, TakesAConfigurationAndFlagsWinOverIt) {
   const TemporaryFolder folder;
   const std::string config = (folder.path() / "run.toml").string();
@@ -71,6 +87,8 @@ TEST(DdpmInspect, NamesMistakes) {
            {{"--precision", "fp8"}, "there is no precision 'fp8'"},
            {{"--config", "/nowhere/run.toml"}, "/nowhere/run.toml"},
            {{"--memory-svg", "/nowhere/plan.svg"}, "/nowhere/plan.svg"},
+           {{"--noising", "strip.png"}, "--data"},
+           {{"--noising", "strip.png", "--data", "/nowhere/faces.npy"}, "/nowhere/faces.npy"},
            {{"--unknown"}, "--unknown"},
        }) {
     const ProgramResult result = inspect(mistake.arguments);
