@@ -56,7 +56,9 @@ void remove_old(const fs::path& folder, const fs::path& newest, int keep) {
   // A run that was resumed from an earlier step may hold later ones: the newest in time always stays.
   std::erase(all, newest);
   const size_t stay = static_cast<size_t>(keep - 1);
-  for (size_t i = 0; i + stay < all.size(); ++i) fs::remove_all(all[i]);
+  std::error_code
+      ignored;  // the new checkpoint is whole; what could not be removed is tried again after the next
+  for (size_t i = 0; i + stay < all.size(); ++i) fs::remove_all(all[i], ignored);
 }
 
 // Writes the folder of a checkpoint: `write_tensors` puts its safetensors files into the folder it is given.
@@ -72,11 +74,7 @@ void write_checkpoint(const fs::path& run, const CheckpointState& state, int kee
   try {
     write_tensors(partial);
     write_file_atomically(partial / "state.json", text_of(state));
-    fs::remove_all(final_path);
-    fs::rename(partial, final_path);
-  } catch (const fs::filesystem_error& error) {
-    fs::remove_all(partial, ignored);
-    throw_input("cannot finish the checkpoint {}: {}", final_path.string(), error.code().message());
+    replace_folder(partial, final_path);
   } catch (...) {
     fs::remove_all(partial, ignored);
     throw;
@@ -167,10 +165,14 @@ void restore_checkpoint(const fs::path& checkpoint, const TrainingProgram& buffe
   const Program& program = executor.program();
   const CheckpointState state = read_checkpoint_state(checkpoint);
   const fs::path optimizer = checkpoint / "optimizer.safetensors";
-  executor.write_parameters(read_arena(checkpoint / "model.safetensors", program));
-  executor.write(buffers.ema, read_arena(checkpoint / "ema.safetensors", program));
-  executor.write(buffers.m, read_arena(optimizer, program, "m."));
-  executor.write(buffers.v, read_arena(optimizer, program, "v."));
+  // All files are read before anything is written: a damaged one leaves the executor as it was.
+  const std::vector<float> weights = read_arena(checkpoint / "model.safetensors", program),
+                           ema = read_arena(checkpoint / "ema.safetensors", program),
+                           m = read_arena(optimizer, program, "m."), v = read_arena(optimizer, program, "v.");
+  executor.write_parameters(weights);
+  executor.write(buffers.ema, ema);
+  executor.write(buffers.m, m);
+  executor.write(buffers.v, v);
   executor.write_index(buffers.step, state.step);
 }
 

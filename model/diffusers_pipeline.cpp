@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <system_error>
 
 #include "model/tensor_names.h"
 #include "support/atomic_file.h"
@@ -100,17 +101,27 @@ void write_diffusers_pipeline(const fs::path& folder, const DiffusersPipeline& p
                               const Program& program, std::span<const float> weights, StoredType type) {
   if (fs::exists(folder) && !(fs::is_directory(folder) && fs::is_empty(folder)))
     throw_input("{} is there already: name a folder that does not exist", folder.string());
-  // The texts first: what cannot be expressed leaves no half-written folder.
   const std::string unet = unet_config_json(pipeline.unet),
                     scheduler = scheduler_config_json(pipeline.scheduler);
-  create_folder(folder / "unet");
-  create_folder(folder / "scheduler");
-  ArenaFile file(type);
-  file.add(program, "", weights);
-  file.write(folder / "unet" / kWeights);
-  write_file_atomically(folder / "unet" / kUnetConfig, unet);
-  write_file_atomically(folder / "scheduler" / kSchedulerConfig, scheduler);
-  write_file_atomically(folder / "model_index.json", model_index_json());
+  const fs::path target =
+      folder.has_filename() ? folder : folder.parent_path();  // without a slash at its end
+  const fs::path partial = target.string() + ".partial";
+  std::error_code ignored;
+  fs::remove_all(partial, ignored);  // of an export that was killed
+  try {
+    create_folder(partial / "unet");
+    create_folder(partial / "scheduler");
+    ArenaFile file(type);
+    file.add(program, "", weights);
+    file.write(partial / "unet" / kWeights);
+    write_file_atomically(partial / "unet" / kUnetConfig, unet);
+    write_file_atomically(partial / "scheduler" / kSchedulerConfig, scheduler);
+    write_file_atomically(partial / "model_index.json", model_index_json());
+    replace_folder(partial, target);
+  } catch (...) {
+    fs::remove_all(partial, ignored);
+    throw;
+  }
 }
 
 }  // namespace ddpm

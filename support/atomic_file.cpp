@@ -1,8 +1,10 @@
 #include "support/atomic_file.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -78,6 +80,18 @@ std::string read_file(const std::filesystem::path& path) {
   text << stream.rdbuf();
   if (stream.bad()) throw_input("cannot read {}: {}", path.string(), std::strerror(errno));
   return std::move(text).str();
+}
+
+void replace_folder(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::error_code code;
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) {
+    std::filesystem::remove_all(from, code);
+    return;
+  }
+  if (std::filesystem::exists(from, code)) std::filesystem::remove_all(to, code);
+  if (!code) std::filesystem::rename(from, to, code);
+  if (code)
+    throw_input("cannot finish {}: {}; check that its folder can be written", to.string(), code.message());
 }
 
 void create_folder(const std::filesystem::path& path) {

@@ -1,5 +1,5 @@
-// Files that are whole or not there: written beside their final name, flushed to disk, and renamed.
-// Depends on support/error.h alone.
+// Files and folders that are whole or not there: written beside their final name, flushed to disk, and
+// renamed. Depends on support/error.h alone.
 #pragma once
 
 #include <cstddef>
@@ -40,6 +40,10 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view t
 
 // The whole content of a file; InputError where it cannot be read.
 std::string read_file(const std::filesystem::path& path);
+
+// Gives the folder `from` the name `to`. A folder of that name is removed, at no moment is there none: the
+// two change places first, where the file system can do that.
+void replace_folder(const std::filesystem::path& from, const std::filesystem::path& to);
 
 // Creates the folder and its parents; InputError where that fails or something else has the name.
 void create_folder(const std::filesystem::path& path);

@@ -72,5 +72,28 @@ TEST(CreateFolder, RefusesANameThatAFileHas) {
   EXPECT_TRUE(std::filesystem::is_directory(folder.path() / "c" / "d"));
 }
 
+void write_folder(const std::filesystem::path& folder, const char* text) {
+  create_folder(folder);
+  write_file_atomically(folder / "file", text);
+}
+
+TEST(ReplaceFolder, TakesTheNameWhetherOrNotItIsTaken) {
+  const TemporaryFolder folder;
+  const std::filesystem::path from = folder.path() / "new", to = folder.path() / "final";
+  for (const char* text : {"first", "second"}) {
+    write_folder(from, text);
+    replace_folder(from, to);
+    EXPECT_EQ(read_file(to / "file"), text);
+    EXPECT_FALSE(std::filesystem::exists(from));
+  }
+}
+
+TEST(ReplaceFolder, WithoutASourceIsAnErrorThatLeavesTheTargetAlone) {
+  const TemporaryFolder folder;
+  write_folder(folder.path() / "final", "kept");
+  EXPECT_THROW(replace_folder(folder.path() / "none", folder.path() / "final"), InputError);
+  EXPECT_EQ(read_file(folder.path() / "final" / "file"), "kept");
+}
+
 }  // namespace
 }  // namespace ddpm
