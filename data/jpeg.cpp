@@ -10,7 +10,7 @@ namespace ddpm {
 namespace {
 
 // Refuses headers that promise more than any photograph holds, before memory is taken for them.
-constexpr int64_t kMaxPixels = int64_t{1} << 28;
+constexpr int64_t kMaxPixels = int64_t{1} << 27;
 
 [[noreturn]] void fail(const std::string& name, std::string_view reason) {
   throw_input("{}: cannot be decoded as JPEG ({}): restore the file from its source or leave it out", name,
@@ -40,9 +40,11 @@ Image JpegDecoder::decode(std::span<const uint8_t> bytes, const std::string& nam
   if (int64_t{width} * height > kMaxPixels)
     fail(name, fmt::format("its header claims {}x{} pixels", width, height));
   Image image(width, height, 3);
-  // A warning counts as a failure: TurboJPEG warns where the data end early and paints the rest grey.
+  // A warning counts as a failure: TurboJPEG warns where the data end early and paints the rest grey. More
+  // scans than any encoder writes are refused: each costs a pass over the image, and a few bytes can ask for
+  // thousands.
   if (tjDecompress2(handle_.get(), bytes.data(), bytes.size(), image.pixels.data(), width, 0, height,
-                    TJPF_RGB, TJFLAG_ACCURATEDCT) != 0)
+                    TJPF_RGB, TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS) != 0)
     fail(name, tjGetErrorStr2(handle_.get()));
   return image;
 }

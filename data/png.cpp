@@ -11,7 +11,7 @@ namespace ddpm {
 namespace {
 
 // Refuses headers that promise more than any picture holds, before memory is taken for them.
-constexpr int64_t kMaxPixels = int64_t{1} << 28;
+constexpr int64_t kMaxPixels = int64_t{1} << 27;
 
 // libpng's own structure for its interface without long jumps; freed whatever happens.
 struct PngImage : png_image {

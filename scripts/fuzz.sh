@@ -20,7 +20,7 @@ for target in "${targets[@]}"; do
   mkdir -p "$found" build/fuzz/findings
   echo "== $target: $seconds s"
   # 20000: room for a few records of CIFAR-10, the largest well-formed inputs.
-  build/fuzz/bin/"fuzz_$target" -max_total_time="$seconds" -max_len=20000 -timeout=10 -rss_limit_mb=2048 \
+  build/fuzz/bin/"fuzz_$target" -max_total_time="$seconds" -max_len=20000 -timeout=30 -rss_limit_mb=2048 \
     -print_final_stats=1 -verbosity=0 -artifact_prefix="build/fuzz/findings/$target-" \
     "$found" "fuzz/corpus/$target" >"$log" 2>&1 || failed+=("$target")
   grep -E "stat::number_of_executed_units|stat::average|stat::peak|ERROR|SUMMARY|error:|Test unit written" "$log"
