@@ -87,7 +87,8 @@ NoiseSchedule::NoiseSchedule(const NoiseScheduleOptions& options)
   double product = 1;
   for (size_t t = 0; t < beta_.size(); ++t) {
     if (!(beta_[t] > 0 && beta_[t] < 1))
-      throw_input("beta is {} at timestep {}: every beta must lie between 0 and 1", beta_[t], t);
+      throw_input("beta is {} at timestep {}: every beta must lie between 0 and 1; see {}", beta_[t], t,
+                  options.trained_betas.empty() ? "beta_start, beta_end and beta_schedule" : "trained_betas");
     product *= 1 - beta_[t];
     alpha_bar_.push_back(product);
   }

@@ -45,6 +45,7 @@ class Planner {
 
  private:
   bool is_planned(BufferId id) const { return program_.buffer(id).role == Role::kActivation; }
+  Phase phase_of(int index) const { return program_.operations()[static_cast<size_t>(index)].phase; }
   Placement& placement(BufferId id) { return plan_.placements[static_cast<size_t>(id)]; }
   int& block_of(BufferId id) { return block_of_[static_cast<size_t>(id)]; }
 
@@ -58,6 +59,9 @@ class Planner {
           DDPM_CHECK(operand.access != Access::kRead);
           life.first = static_cast<int>(index);
         }
+        // The steps that follow the start reuse its memory: what they all need would have to be a state.
+        DDPM_CHECK(phase_of(life.first) != Phase::kStart ||
+                   phase_of(static_cast<int>(index)) == Phase::kStart);
         life.last = static_cast<int>(index);
       }
   }

@@ -51,6 +51,15 @@ TEST(MemoryPlan, ChainInPlaceTakesOneBuffer) {
   EXPECT_EQ(offset(plan, b), offset(plan, c));
 }
 
+TEST(MemoryPlan, WhatTheStartWritesForTheStepsMustBeAState) {
+  Sums sums;
+  const BufferId drawn = sums.buffer();
+  sums.program.add("start", Phase::kStart, Add{.count = kCount, .a = sums.x, .b = sums.x, .y = drawn});
+  EXPECT_NO_THROW(sums.plan());
+  sums.add(drawn, sums.x);  // in the forward phase, run many times: another buffer may lie there by then
+  EXPECT_THROW(sums.plan(), LogicError);
+}
+
 TEST(MemoryPlan, ChainThatCannotShareTakesTwoInTurns) {
   Sums sums;
   const BufferId a = sums.add(sums.x, sums.x), b = sums.add(sums.x, a), c = sums.add(sums.x, b);
