@@ -394,7 +394,8 @@ std::vector<Setting> read_settings(const std::filesystem::path& path) {
           "{}: '{}' stands outside of a table: put it under [run], [network], [diffusion], [optimiser] or "
           "[output]",
           place, group.str());
-    if (std::none_of(options.begin(), options.end(), [&](const auto& o) { return o.group == group.str(); }))
+    if (std::none_of(options.begin(), options.end(),
+                     [name = group.str()](const auto& option) { return option.group == name; }))
       throw_input("{}: there is no table [{}]: see ddpm_train --print-config", place, group.str());
     for (const auto& [key, value] : *table) {
       const std::string where = fmt::format("{}:{}", path.string(), value.source().begin.line);

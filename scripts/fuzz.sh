@@ -10,7 +10,7 @@ shift || true
 targets=("$@")
 [[ ${#targets[@]} -gt 0 ]] || mapfile -t targets < <(ls fuzz/corpus)
 
-command -v clang++ >/dev/null || { echo "clang++ is missing: apt-get install clang libclang-rt-14-dev libomp-14-dev" >&2; exit 2; }
+command -v clang++ >/dev/null || { echo "clang++ is missing: scripts/install_dependencies.sh --fuzz" >&2; exit 2; }
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz
 

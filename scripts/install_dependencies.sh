@@ -7,11 +7,14 @@ set -euo pipefail
 packages=(
   build-essential cmake ninja-build pkg-config ccache git
   libgtest-dev libgmock-dev libbenchmark-dev
-  libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libspdlog-dev libfmt-dev
-  libturbojpeg0-dev libjpeg62-turbo-dev libpng-dev libzip-dev zlib1g-dev libxxhash-dev
+  libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev
+  libturbojpeg0-dev libpng-dev libzip-dev zlib1g-dev libxxhash-dev
   libdnnl-dev libboost-context-dev
 )
-[[ "${1:-}" == "--checks" ]] && packages+=(clang-format clang-tidy)   # what CI checks the sources with
+case "${1:-}" in
+  --checks) packages+=(clang-format clang-tidy) ;;                    # what CI checks the sources with
+  --fuzz) packages+=(clang libclang-rt-dev libomp-dev) ;;       # what scripts/fuzz.sh builds with
+esac
 
 missing=()
 for package in "${packages[@]}"; do
