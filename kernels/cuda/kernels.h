@@ -120,6 +120,14 @@ void pad_after(int n, int h, int w, int c, const T* x, T* y, StreamView stream);
 template <typename T>
 void crop_after(int n, int h, int w, int c, const T* x, T* y, StreamView stream);
 
+// upsample_weight.cu. The weight (K,3,3,C) of a convolution after upsampling as the filter (C,4,4,K) of
+// UpsampleConv2dShape::folded(), and that filter's gradient added to the weight's (the transposed map). Any
+// channels.
+template <typename T>
+void fold_upsample_weight(int k, int c, const T* weight, T* folded, StreamView stream);
+template <typename T>
+void unfold_upsample_gradient(int k, int c, const T* dfolded, float* dweight, StreamView stream);
+
 // layout.cu: (N,C,H,W) <-> (N,H,W,C), any channels.
 template <typename T>
 void nchw_to_nhwc(int n, int c, int h, int w, const T* from, T* to, StreamView stream);
