@@ -12,12 +12,12 @@ constexpr int64_t kMostCandidates = 100;
 // Activations and weights start at multiples of this (Program's arenas do); vector loads need it.
 constexpr int64_t kByteAlignment = 16;
 
-cudnnDataType_t data_type(ConvolutionType type) {
-  return type == ConvolutionType::kFloat ? CUDNN_DATA_FLOAT : CUDNN_DATA_BFLOAT16;
+cudnnDataType_t data_type(ProductType type) {
+  return type == ProductType::kFloat ? CUDNN_DATA_FLOAT : CUDNN_DATA_BFLOAT16;
 }
 
 // Dimensions are given as (N, C, H, W), as cuDNN wants them; strides say that channels are innermost.
-CudnnDescriptor tensor(int64_t id, ConvolutionType type, int64_t n, int64_t c, int64_t h, int64_t w) {
+CudnnDescriptor tensor(int64_t id, ProductType type, int64_t n, int64_t c, int64_t h, int64_t w) {
   CudnnDescriptor made(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   made.set(CUDNN_ATTR_TENSOR_DATA_TYPE, data_type(type));
   made.set(CUDNN_ATTR_TENSOR_DIMENSIONS, {n, c, h, w});
@@ -126,23 +126,12 @@ bool is_acceptable(const CudnnDescriptor& configuration, const ConvolutionProble
     if (note == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC &&
         limits.nondeterminism == PlanLimits::Nondeterminism::kRefused)
       return false;
-    if (note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS && problem.type == ConvolutionType::kFloat)
-      return false;
+    if (note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS && problem.type == ProductType::kFloat) return false;
   }
   return true;
 }
 
 }  // namespace
-
-std::string to_string(const ConvolutionProblem& problem) {
-  constexpr const char* kDirections[] = {"forward", "backward_data", "backward_weight"};
-  const Conv2dShape& s = problem.shape;
-  return fmt::format("{} {} {}x{}x{}x{} -> {}x{}x{} {}x{} stride {} pad {},{}{}",
-                     kDirections[static_cast<int>(problem.direction)],
-                     problem.type == ConvolutionType::kFloat ? "fp32" : "bf16", s.n, s.h, s.w, s.c, s.p(),
-                     s.q(), s.k, s.filter, s.filter, s.stride, s.pad_before, s.pad_after,
-                     problem.accumulate ? " accumulate" : "");
-}
 
 CudnnDevice CudnnDevice::present(cudnnHandle_t handle) {
   CudnnDescriptor properties(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);

@@ -1,5 +1,6 @@
 // Convolutions through cuDNN: which ways there are to compute one (plans), and how one is run. Which one is
-// fastest has to be measured on the GPU. Depends on kernels/conv2d.h and runtime/cuda/cudnn_descriptor.h.
+// fastest has to be measured on the GPU. Depends on runtime/cuda/cudnn_descriptor.h and
+// runtime/products/primitives.h.
 #pragma once
 
 #include <cstdint>
@@ -7,32 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "kernels/conv2d.h"
 #include "runtime/cuda/cudnn_descriptor.h"
+#include "runtime/products/primitives.h"
 
 namespace ddpm {
-
-enum class ConvolutionDirection : uint8_t {
-  kForward,         // y from x, w
-  kBackwardData,    // x from y, w
-  kBackwardWeight,  // w from x, y
-};
-
-enum class ConvolutionType : uint8_t { kFloat, kBfloat16 };  // of x, w and y; sums are float either way
-
-// What distinguishes two convolutions for cuDNN. The filter must be whole (shape.weight_channels == shape.c).
-struct ConvolutionProblem {
-  Conv2dShape shape;
-  ConvolutionDirection direction = ConvolutionDirection::kForward;
-  ConvolutionType type = ConvolutionType::kBfloat16;
-  bool accumulate = false;  // the result is added to what the output holds
-
-  bool operator==(const ConvolutionProblem&) const = default;
-};
-
-// "backward_data bf16 128x32x32x256 -> 16x16x256 3x3 stride 2 pad 0,1 accumulate": for errors, caches and
-// tables.
-std::string to_string(const ConvolutionProblem& problem);
 
 // The GPU that plans are made for: one that is there, or a description of one that is not, so that plans can
 // be built, though not run, on any machine.

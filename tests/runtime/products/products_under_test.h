@@ -1,0 +1,13 @@
+// Whose primitives the composed products are tested with: each test program defines one. Tests only.
+#pragma once
+
+#include <memory>
+
+#include "runtime/products/composed_products.h"
+
+namespace ddpm {
+
+template <typename T>
+std::unique_ptr<GpuProducts<T>> products_under_test(const ComposedProductsOptions& options);
+
+}  // namespace ddpm
