@@ -1,5 +1,6 @@
 #include "runtime/cuda/convolution_plan.h"
 
+#include <nlohmann/json.hpp>
 #include <set>
 
 namespace ddpm {
@@ -131,6 +132,30 @@ bool is_acceptable(const CudnnDescriptor& configuration, const ConvolutionProble
   return true;
 }
 
+// Whether a plan's description names the problem's operation, tensors, stride and accumulation: one of other
+// sizes would read and write beside our arrays.
+bool is_about(const std::string& tag, const ConvolutionProblem& problem) {
+  const Conv2dShape& s = problem.shape;
+  const nlohmann::json plan = nlohmann::json::parse(tag, nullptr, /*allow_exceptions=*/false);
+  constexpr const char* kModes[] = {"CONV_FORWARD", "CONV_BWD_DATA", "CONV_BWD_FILTER"};
+  const char* type = problem.type == ProductType::kFloat ? "CUDNN_DATA_FLOAT" : "CUDNN_DATA_BFLOAT16";
+  try {
+    const nlohmann::json& graph = plan.at("operationGraph");
+    const nlohmann::json& tensors = graph.at("tensors");
+    const nlohmann::json& node = graph.at("nodes").at(0);
+    const auto is_tensor = [&](size_t index, const std::vector<int64_t>& dimensions) {
+      return tensors.at(index).at("dim") == dimensions && tensors.at(index).at("dataType") == type;
+    };
+    return graph.at("finalizeMode") == kModes[static_cast<int>(problem.direction)] &&
+           is_tensor(0, {s.n, s.c, s.h, s.w}) && is_tensor(1, {s.k, s.c, s.filter, s.filter}) &&
+           is_tensor(2, {s.n, s.k, s.p(), s.q()}) &&
+           node.at("stride") == std::vector<int64_t>{s.stride, s.stride} &&
+           node.at("beta") == (problem.accumulate ? 1 : 0);
+  } catch (const nlohmann::json::exception&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 CudnnDevice CudnnDevice::present(cudnnHandle_t handle) {
@@ -186,6 +211,24 @@ std::vector<ConvolutionPlan> convolution_plans(const CudnnDevice& device, const 
     }
   }
   return plans;
+}
+
+std::optional<ConvolutionPlan> restored_convolution_plan(const CudnnDevice& device,
+                                                         const ConvolutionProblem& problem,
+                                                         const std::string& tag, const PlanLimits& limits) {
+  if (!is_about(tag, problem)) return std::nullopt;
+  try {
+    CudnnDescriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, device.properties());
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, tag.data(),
+             static_cast<int64_t>(tag.size()));
+    plan.finalize();
+    const int64_t bytes = plan.get_int(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+    if (bytes > limits.workspace_bytes) return std::nullopt;
+    return ConvolutionPlan(nullptr, std::move(plan), tag, bytes);
+  } catch (const CudnnError&) {
+    return std::nullopt;
+  }
 }
 
 void ConvolutionPlan::run(cudnnHandle_t handle, const void* x, const void* w, const void* y,

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,8 @@ struct PlanLimits {
 // One way to compute a convolution.
 class ConvolutionPlan {
  public:
-  // cuDNN's name of engine and knobs; the same text is the same way under one version of cuDNN.
+  // cuDNN's own description of problem, engine and knobs in JSON; the same text is the same way under one
+  // version of cuDNN.
   const std::string& tag() const { return tag_; }
   int64_t workspace_bytes() const { return workspace_bytes_; }
 
@@ -50,6 +52,9 @@ class ConvolutionPlan {
  private:
   friend std::vector<ConvolutionPlan> convolution_plans(const CudnnDevice&, const ConvolutionProblem&,
                                                         const PlanLimits&);
+  friend std::optional<ConvolutionPlan> restored_convolution_plan(const CudnnDevice&,
+                                                                  const ConvolutionProblem&,
+                                                                  const std::string&, const PlanLimits&);
   ConvolutionPlan(std::shared_ptr<const CudnnDescriptor> graph, CudnnDescriptor plan, std::string tag,
                   int64_t bytes);
 
@@ -64,5 +69,12 @@ class ConvolutionPlan {
 // no plan that rounds its inputs (TF32).
 std::vector<ConvolutionPlan> convolution_plans(const CudnnDevice& device, const ConvolutionProblem& problem,
                                                const PlanLimits& limits = {});
+
+// The plan of that tag, in a hundredth of the time that finding it takes. None where the tag is no plan of
+// this version of cuDNN, of another problem, or beyond the workspace's limit.
+std::optional<ConvolutionPlan> restored_convolution_plan(const CudnnDevice& device,
+                                                         const ConvolutionProblem& problem,
+                                                         const std::string& tag,
+                                                         const PlanLimits& limits = {});
 
 }  // namespace ddpm
