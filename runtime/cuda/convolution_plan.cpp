@@ -173,6 +173,12 @@ CudnnDevice CudnnDevice::described(const std::string& json) {
   return CudnnDevice(std::move(properties));
 }
 
+std::string CudnnDevice::name() const {
+  const auto properties = nlohmann::json::parse(json());
+  return fmt::format("{} sm_{}", properties.at("deviceName").get<std::string>(),
+                     properties.at("deviceVer").get<int>() / 10);
+}
+
 std::string CudnnDevice::json() const {
   return properties_.get_text(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION);
 }

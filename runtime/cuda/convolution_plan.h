@@ -22,6 +22,8 @@ class CudnnDevice {
   // The JSON text of CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION.
   static CudnnDevice described(const std::string& json);
 
+  // "NVIDIA H100 80GB HBM3 sm_90"
+  std::string name() const;
   // The JSON description of this device: what described() takes.
   std::string json() const;
   const CudnnDescriptor& properties() const { return properties_; }
@@ -29,12 +31,6 @@ class CudnnDevice {
  private:
   explicit CudnnDevice(CudnnDescriptor properties) : properties_(std::move(properties)) {}
   CudnnDescriptor properties_;
-};
-
-struct PlanLimits {
-  int64_t workspace_bytes = int64_t{128} << 20;
-  // Plans that may differ in the last bits from run to run (floating-point atomics).
-  enum class Nondeterminism : uint8_t { kRefused, kAllowed } nondeterminism = Nondeterminism::kRefused;
 };
 
 // One way to compute a convolution.

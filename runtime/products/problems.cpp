@@ -24,6 +24,12 @@ std::string to_string(const ConvolutionProblem& problem) {
                      problem.accumulate ? " accumulate" : "");
 }
 
+std::string to_string(const PlanLimits& limits) {
+  const bool deterministic = limits.nondeterminism == PlanLimits::Nondeterminism::kRefused;
+  return fmt::format("workspace {} {}", limits.workspace_bytes,
+                     deterministic ? "deterministic" : "nondeterministic");
+}
+
 std::string to_string(const MatrixProblem& problem) {
   return fmt::format("{} {}x{} * {}x{} -> {} batch {} ({}, {}, {}) alpha {} beta {}", name_of(problem.input),
                      problem.m, problem.k, problem.k, problem.n, name_of(problem.output), problem.batch,

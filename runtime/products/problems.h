@@ -64,6 +64,16 @@ struct MatrixProblem {
 // "bf16 4096x256 * 256x512 -> fp32 4096x512 batch 8 ...", strides and begins included.
 std::string to_string(const MatrixProblem& problem);
 
+// Which of a library's ways to compute are acceptable.
+struct PlanLimits {
+  int64_t workspace_bytes = int64_t{128} << 20;
+  // Those that may differ in the last bits from run to run (floating-point atomics).
+  enum class Nondeterminism : uint8_t { kRefused, kAllowed } nondeterminism = Nondeterminism::kRefused;
+};
+
+// "workspace 134217728 deterministic"
+std::string to_string(const PlanLimits& limits);
+
 // All that a program asks of the libraries, each once, and the scratch memory for the steps between them.
 struct ProductProblems {
   std::vector<ConvolutionProblem> convolutions;

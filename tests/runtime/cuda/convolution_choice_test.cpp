@@ -30,7 +30,7 @@ class ConvolutionChoice : public testing::Test {
     return FakeTimer(std::move(times));
   }
   // "Runs" a plan by telling the timer which one it is.
-  RunPlan telling(FakeTimer& timer) const {
+  std::function<bool(const ConvolutionPlan&)> telling(FakeTimer& timer) const {
     return [this, &timer](const ConvolutionPlan& plan) {
       const auto found = std::find(tags_.begin(), tags_.end(), plan.tag());
       timer.current = static_cast<size_t>(found - tags_.begin());
@@ -43,9 +43,9 @@ class ConvolutionChoice : public testing::Test {
   std::vector<std::string> tags_;
 };
 
-const RunPlan kMustNotRun = [](const ConvolutionPlan&) -> bool {
+bool must_not_run(const ConvolutionPlan&) {
   throw LogicError("a plan was run although it need not be measured");
-};
+}
 
 TEST_F(ConvolutionChoice, TakesTheFastestAndRemembersIt) {
   ASSERT_GT(tags_.size(), 3u);
@@ -53,14 +53,14 @@ TEST_F(ConvolutionChoice, TakesTheFastestAndRemembersIt) {
   ConvolutionChooser chooser(device_, {}, cache_, &timer);
   const ConvolutionPlan chosen = chooser.choose(kProblem, telling(timer));
   EXPECT_EQ(chosen.tag(), tags_[3]);
-  const ConvolutionPlan again = chooser.choose(kProblem, kMustNotRun);
+  const ConvolutionPlan again = chooser.choose(kProblem, must_not_run);
   EXPECT_EQ(again.tag(), chosen.tag());
   EXPECT_EQ(again.workspace_bytes(), chosen.workspace_bytes());
 }
 
 TEST_F(ConvolutionChoice, WithoutAClockTakesTheFirstProposalAndRemembersNothing) {
   ConvolutionChooser chooser(device_, {}, cache_, nullptr);
-  EXPECT_EQ(chooser.choose(kProblem, kMustNotRun).tag(), tags_[0]);
+  EXPECT_EQ(chooser.choose(kProblem, must_not_run).tag(), tags_[0]);
   EXPECT_EQ(cache_.find(chooser.cache_key(kProblem)), std::nullopt);
 }
 
@@ -79,7 +79,7 @@ TEST_F(ConvolutionChoice, MeasuresAnewWhereTheCacheHoldsAnotherProblemsPlan) {
 TEST_F(ConvolutionChoice, AShapeWithoutPlanIsNamed) {
   ConvolutionChooser chooser(device_, {.workspace_bytes = -1}, cache_, nullptr);
   try {
-    chooser.choose(kProblem, kMustNotRun);
+    chooser.choose(kProblem, must_not_run);
     FAIL() << "there can be no plan with less than no workspace";
   } catch (const InputError& error) {
     EXPECT_THAT(error.what(), HasSubstr("forward bf16 16x16x16x64 -> 16x16x64 3x3 stride 1 pad 1,1"));
