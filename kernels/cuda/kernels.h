@@ -77,6 +77,14 @@ void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<T>& a
 // y[i] = a[i] + b[i]; y may be a or b.
 template <typename T>
 void add(int64_t count, const T* a, const T* b, T* y, StreamView stream);
+// to[i] += from[i]: a parameter's gradient that was computed in T joins the arena of gradients.
+template <typename T>
+void accumulate(int64_t count, const T* from, float* to, StreamView stream);
+// The same for (rows, channels), where rows of `to` lie to_stride elements apart: the channels of a wider
+// filter. `to` need not be aligned.
+template <typename T>
+void accumulate_rows(int64_t rows, int channels, int64_t to_stride, const T* from, float* to,
+                     StreamView stream);
 // y[row,k] = bias[k] (+ residual[row,k] where not null) for y (rows, channels): what a convolution then
 // accumulates on.
 template <typename T>
@@ -111,6 +119,14 @@ template <typename T>
 void pad_after(int n, int h, int w, int c, const T* x, T* y, StreamView stream);
 template <typename T>
 void crop_after(int n, int h, int w, int c, const T* x, T* y, StreamView stream);
+
+// upsample_weight.cu. The weight (K,3,3,C) of a convolution after upsampling as the filter (C,4,4,K) of
+// UpsampleConv2dShape::folded(), and that filter's gradient added to the weight's (the transposed map). Any
+// channels.
+template <typename T>
+void fold_upsample_weight(int k, int c, const T* weight, T* folded, StreamView stream);
+template <typename T>
+void unfold_upsample_gradient(int k, int c, const T* dfolded, float* dweight, StreamView stream);
 
 // layout.cu: (N,C,H,W) <-> (N,H,W,C), any channels.
 template <typename T>

@@ -1,5 +1,6 @@
 #include "runtime/cuda/convolution_plan.h"
 
+#include <nlohmann/json.hpp>
 #include <set>
 
 namespace ddpm {
@@ -12,12 +13,12 @@ constexpr int64_t kMostCandidates = 100;
 // Activations and weights start at multiples of this (Program's arenas do); vector loads need it.
 constexpr int64_t kByteAlignment = 16;
 
-cudnnDataType_t data_type(ConvolutionType type) {
-  return type == ConvolutionType::kFloat ? CUDNN_DATA_FLOAT : CUDNN_DATA_BFLOAT16;
+cudnnDataType_t data_type(ProductType type) {
+  return type == ProductType::kFloat ? CUDNN_DATA_FLOAT : CUDNN_DATA_BFLOAT16;
 }
 
 // Dimensions are given as (N, C, H, W), as cuDNN wants them; strides say that channels are innermost.
-CudnnDescriptor tensor(int64_t id, ConvolutionType type, int64_t n, int64_t c, int64_t h, int64_t w) {
+CudnnDescriptor tensor(int64_t id, ProductType type, int64_t n, int64_t c, int64_t h, int64_t w) {
   CudnnDescriptor made(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   made.set(CUDNN_ATTR_TENSOR_DATA_TYPE, data_type(type));
   made.set(CUDNN_ATTR_TENSOR_DIMENSIONS, {n, c, h, w});
@@ -126,23 +127,36 @@ bool is_acceptable(const CudnnDescriptor& configuration, const ConvolutionProble
     if (note == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC &&
         limits.nondeterminism == PlanLimits::Nondeterminism::kRefused)
       return false;
-    if (note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS && problem.type == ConvolutionType::kFloat)
-      return false;
+    if (note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS && problem.type == ProductType::kFloat) return false;
   }
   return true;
 }
 
-}  // namespace
-
-std::string to_string(const ConvolutionProblem& problem) {
-  constexpr const char* kDirections[] = {"forward", "backward_data", "backward_weight"};
+// Whether a plan's description names the problem's operation, tensors, stride and accumulation: one of other
+// sizes would read and write beside our arrays.
+bool is_about(const std::string& tag, const ConvolutionProblem& problem) {
   const Conv2dShape& s = problem.shape;
-  return fmt::format("{} {} {}x{}x{}x{} -> {}x{}x{} {}x{} stride {} pad {},{}{}",
-                     kDirections[static_cast<int>(problem.direction)],
-                     problem.type == ConvolutionType::kFloat ? "fp32" : "bf16", s.n, s.h, s.w, s.c, s.p(),
-                     s.q(), s.k, s.filter, s.filter, s.stride, s.pad_before, s.pad_after,
-                     problem.accumulate ? " accumulate" : "");
+  const nlohmann::json plan = nlohmann::json::parse(tag, nullptr, /*allow_exceptions=*/false);
+  constexpr const char* kModes[] = {"CONV_FORWARD", "CONV_BWD_DATA", "CONV_BWD_FILTER"};
+  const char* type = problem.type == ProductType::kFloat ? "CUDNN_DATA_FLOAT" : "CUDNN_DATA_BFLOAT16";
+  try {
+    const nlohmann::json& graph = plan.at("operationGraph");
+    const nlohmann::json& tensors = graph.at("tensors");
+    const nlohmann::json& node = graph.at("nodes").at(0);
+    const auto is_tensor = [&](size_t index, const std::vector<int64_t>& dimensions) {
+      return tensors.at(index).at("dim") == dimensions && tensors.at(index).at("dataType") == type;
+    };
+    return graph.at("finalizeMode") == kModes[static_cast<int>(problem.direction)] &&
+           is_tensor(0, {s.n, s.c, s.h, s.w}) && is_tensor(1, {s.k, s.c, s.filter, s.filter}) &&
+           is_tensor(2, {s.n, s.k, s.p(), s.q()}) &&
+           node.at("stride") == std::vector<int64_t>{s.stride, s.stride} &&
+           node.at("beta") == (problem.accumulate ? 1 : 0);
+  } catch (const nlohmann::json::exception&) {
+    return false;
+  }
 }
+
+}  // namespace
 
 CudnnDevice CudnnDevice::present(cudnnHandle_t handle) {
   CudnnDescriptor properties(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
@@ -157,6 +171,12 @@ CudnnDevice CudnnDevice::described(const std::string& json) {
                  static_cast<int64_t>(json.size()));
   properties.finalize();
   return CudnnDevice(std::move(properties));
+}
+
+std::string CudnnDevice::name() const {
+  const auto properties = nlohmann::json::parse(json());
+  return fmt::format("{} sm_{}", properties.at("deviceName").get<std::string>(),
+                     properties.at("deviceVer").get<int>() / 10);
 }
 
 std::string CudnnDevice::json() const {
@@ -197,6 +217,24 @@ std::vector<ConvolutionPlan> convolution_plans(const CudnnDevice& device, const 
     }
   }
   return plans;
+}
+
+std::optional<ConvolutionPlan> restored_convolution_plan(const CudnnDevice& device,
+                                                         const ConvolutionProblem& problem,
+                                                         const std::string& tag, const PlanLimits& limits) {
+  if (!is_about(tag, problem)) return std::nullopt;
+  try {
+    CudnnDescriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, device.properties());
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, tag.data(),
+             static_cast<int64_t>(tag.size()));
+    plan.finalize();
+    const int64_t bytes = plan.get_int(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+    if (bytes > limits.workspace_bytes) return std::nullopt;
+    return ConvolutionPlan(nullptr, std::move(plan), tag, bytes);
+  } catch (const CudnnError&) {
+    return std::nullopt;
+  }
 }
 
 void ConvolutionPlan::run(cudnnHandle_t handle, const void* x, const void* w, const void* y,

@@ -1,38 +1,18 @@
 // Convolutions through cuDNN: which ways there are to compute one (plans), and how one is run. Which one is
-// fastest has to be measured on the GPU. Depends on kernels/conv2d.h and runtime/cuda/cudnn_descriptor.h.
+// fastest has to be measured on the GPU. Depends on runtime/cuda/cudnn_descriptor.h and
+// runtime/products/primitives.h.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "kernels/conv2d.h"
 #include "runtime/cuda/cudnn_descriptor.h"
+#include "runtime/products/primitives.h"
 
 namespace ddpm {
-
-enum class ConvolutionDirection : uint8_t {
-  kForward,         // y from x, w
-  kBackwardData,    // x from y, w
-  kBackwardWeight,  // w from x, y
-};
-
-enum class ConvolutionType : uint8_t { kFloat, kBfloat16 };  // of x, w and y; sums are float either way
-
-// What distinguishes two convolutions for cuDNN. The filter must be whole (shape.weight_channels == shape.c).
-struct ConvolutionProblem {
-  Conv2dShape shape;
-  ConvolutionDirection direction = ConvolutionDirection::kForward;
-  ConvolutionType type = ConvolutionType::kBfloat16;
-  bool accumulate = false;  // the result is added to what the output holds
-
-  bool operator==(const ConvolutionProblem&) const = default;
-};
-
-// "backward_data bf16 128x32x32x256 -> 16x16x256 3x3 stride 2 pad 0,1 accumulate": for errors, caches and
-// tables.
-std::string to_string(const ConvolutionProblem& problem);
 
 // The GPU that plans are made for: one that is there, or a description of one that is not, so that plans can
 // be built, though not run, on any machine.
@@ -42,6 +22,8 @@ class CudnnDevice {
   // The JSON text of CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION.
   static CudnnDevice described(const std::string& json);
 
+  // "NVIDIA H100 80GB HBM3 sm_90"
+  std::string name() const;
   // The JSON description of this device: what described() takes.
   std::string json() const;
   const CudnnDescriptor& properties() const { return properties_; }
@@ -51,16 +33,11 @@ class CudnnDevice {
   CudnnDescriptor properties_;
 };
 
-struct PlanLimits {
-  int64_t workspace_bytes = int64_t{128} << 20;
-  // Plans that may differ in the last bits from run to run (floating-point atomics).
-  enum class Nondeterminism : uint8_t { kRefused, kAllowed } nondeterminism = Nondeterminism::kRefused;
-};
-
 // One way to compute a convolution.
 class ConvolutionPlan {
  public:
-  // cuDNN's name of engine and knobs; the same text is the same way under one version of cuDNN.
+  // cuDNN's own description of problem, engine and knobs in JSON; the same text is the same way under one
+  // version of cuDNN.
   const std::string& tag() const { return tag_; }
   int64_t workspace_bytes() const { return workspace_bytes_; }
 
@@ -71,6 +48,9 @@ class ConvolutionPlan {
  private:
   friend std::vector<ConvolutionPlan> convolution_plans(const CudnnDevice&, const ConvolutionProblem&,
                                                         const PlanLimits&);
+  friend std::optional<ConvolutionPlan> restored_convolution_plan(const CudnnDevice&,
+                                                                  const ConvolutionProblem&,
+                                                                  const std::string&, const PlanLimits&);
   ConvolutionPlan(std::shared_ptr<const CudnnDescriptor> graph, CudnnDescriptor plan, std::string tag,
                   int64_t bytes);
 
@@ -85,5 +65,12 @@ class ConvolutionPlan {
 // no plan that rounds its inputs (TF32).
 std::vector<ConvolutionPlan> convolution_plans(const CudnnDevice& device, const ConvolutionProblem& problem,
                                                const PlanLimits& limits = {});
+
+// The plan of that tag, in a hundredth of the time that finding it takes. None where the tag is no plan of
+// this version of cuDNN, of another problem, or beyond the workspace's limit.
+std::optional<ConvolutionPlan> restored_convolution_plan(const CudnnDevice& device,
+                                                         const ConvolutionProblem& problem,
+                                                         const std::string& tag,
+                                                         const PlanLimits& limits = {});
 
 }  // namespace ddpm

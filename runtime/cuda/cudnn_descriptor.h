@@ -30,6 +30,19 @@ class CudnnError : public Error {
       throw ::ddpm::CudnnError(ddpm_status, #call, __FILE__, __LINE__);                \
   } while (false)
 
+// cuDNN's context of one thread and one GPU.
+class CudnnHandle {
+ public:
+  CudnnHandle() { DDPM_CUDNN_CHECK(cudnnCreate(&handle_)); }
+  ~CudnnHandle() { cudnnDestroy(handle_); }
+  CudnnHandle(const CudnnHandle&) = delete;
+  CudnnHandle& operator=(const CudnnHandle&) = delete;
+  cudnnHandle_t get() const { return handle_; }
+
+ private:
+  cudnnHandle_t handle_ = nullptr;
+};
+
 // One backend descriptor; move-only. Attributes are set one by one, then finalize() makes it usable.
 class CudnnDescriptor {
  public:

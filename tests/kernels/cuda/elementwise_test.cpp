@@ -36,6 +36,22 @@ TYPED_TEST(Elementwise, SumsOfSmallIntegersAreExact) {
   }
 }
 
+TYPED_TEST(Elementwise, AccumulationAddsToWhatIsThere) {
+  using T = TypeParam;
+  for (const int64_t count : kCounts) {
+    const auto from = rounded<T>(random_values(count, 1));
+    const auto before = rounded<float>(random_values(count, 2));
+    const auto sum = same_in_every_order([&](StreamView stream) {
+      const Guarded<T> added(from, stream);
+      const Guarded<float> to(before, stream);
+      cuda::accumulate<T>(count, added.data(), to.data(), stream);
+      return widened(to.values(stream));
+    });
+    for (int64_t i = 0; i < count; ++i)
+      ASSERT_EQ(sum[i], before[i] + to_float(from[i])) << i;  // one rounding
+  }
+}
+
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 TYPED_TEST(Elementwise, SiluAndItsGradient) {
@@ -122,6 +138,28 @@ TYPED_TEST(Elementwise, BiasIsAddedToEachRow) {
     EXPECT_EQ(results[0], plain) << rows << 'x' << channels;
     EXPECT_EQ(results[1], added) << rows << 'x' << channels;
   }
+}
+
+// Into rows that are wider by 8 (still vectors), by 5 (not) or not at all, from a column that is aligned or
+// not.
+TYPED_TEST(Elementwise, AccumulationIntoAColumnSliceLeavesTheOthersAlone) {
+  using T = TypeParam;
+  for (const auto& [rows, channels] : kMatrices)
+    for (const auto& [begin, wider] : {std::pair{4, 8}, {4, 5}, {3, 8}, {0, 0}}) {
+      const int64_t stride = channels + wider;
+      const auto from = rounded<T>(random_values(rows * channels, 1));
+      auto expected = rounded<float>(random_values(rows * stride, 2));
+      const auto sum = same_in_every_order([&](StreamView stream) {
+        const Guarded<T> added(from, stream);
+        const Guarded<float> to(expected, stream);
+        cuda::accumulate_rows<T>(rows, channels, stride, added.data(), to.data() + begin, stream);
+        return widened(to.values(stream));
+      });
+      for (int64_t row = 0; row < rows; ++row)
+        for (int k = 0; k < channels; ++k)
+          expected[row * stride + begin + k] += to_float(from[row * channels + k]);
+      EXPECT_EQ(sum, widened(expected)) << rows << 'x' << channels << " at " << begin << " of " << stride;
+    }
 }
 
 template <typename T>

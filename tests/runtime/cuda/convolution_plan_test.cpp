@@ -10,6 +10,7 @@
 
 #include "model/presets.h"
 #include "model/training_program.h"
+#include "runtime/products/composed_products.h"
 #include "support/atomic_file.h"
 
 namespace ddpm {
@@ -17,44 +18,16 @@ namespace {
 
 CudnnDevice h100() { return CudnnDevice::described(read_file(DDPM_H100_JSON)); }
 
-void add_once(std::vector<ConvolutionProblem>& problems, const ConvolutionProblem& problem) {
-  if (std::find(problems.begin(), problems.end(), problem) == problems.end()) problems.push_back(problem);
-}
-
-// The 3x3 convolutions of a training step, and what an upsampling one may run as: the gradient of a 4x4
-// convolution of stride 2. 1x1 convolutions are matrix products.
+// What a training step asks of cuDNN, in both forms of the upsampling convolution.
+template <typename T>
 std::vector<ConvolutionProblem> problems_of(const Preset& preset, int batch) {
-  std::vector<ConvolutionProblem> problems;
-  const TrainingProgram training =
-      training_program({.network = preset.network, .batch = batch, .dataset_count = batch});
-  const auto add = [&](const Conv2dShape& shape, ConvolutionDirection direction) {
-    if (shape.filter > 1) add_once(problems, {.shape = shape, .direction = direction});
-  };
-  for (const Operation& operation : training.program.operations()) {
-    if (const auto* op = std::get_if<Conv2d>(&operation.operation))
-      add(op->shape, ConvolutionDirection::kForward);
-    if (const auto* op = std::get_if<Conv2dBackwardData>(&operation.operation))
-      add(op->shape, ConvolutionDirection::kBackwardData);
-    if (const auto* op = std::get_if<Conv2dBackwardWeight>(&operation.operation))
-      add(op->shape, ConvolutionDirection::kBackwardWeight);
-    if (const auto* op = std::get_if<UpsampleConv2d>(&operation.operation)) {
-      const UpsampleConv2dShape& s = op->shape;
-      const Conv2dShape folded{.n = s.n,
-                               .h = 2 * s.h,
-                               .w = 2 * s.w,
-                               .c = s.k,
-                               .k = s.c,
-                               .filter = 4,
-                               .stride = 2,
-                               .weight_channels = s.k};
-      for (const ConvolutionDirection direction :
-           {ConvolutionDirection::kForward, ConvolutionDirection::kBackwardData,
-            ConvolutionDirection::kBackwardWeight}) {
-        add(s.upsampled(), direction);
-        add(folded, direction);
-      }
-    }
-  }
+  const Program program =
+      training_program({.network = preset.network, .batch = batch, .dataset_count = batch}).program;
+  std::vector<ConvolutionProblem> problems =
+      product_problems<T>(program, {.upsample = UpsampleForm::kFolded}).convolutions;
+  for (const ConvolutionProblem& problem :
+       product_problems<T>(program, {.upsample = UpsampleForm::kNearest}).convolutions)
+    if (std::find(problems.begin(), problems.end(), problem) == problems.end()) problems.push_back(problem);
   return problems;
 }
 
@@ -64,7 +37,7 @@ TEST_P(PresetPlans, EveryConvolutionHasADeterministicPlanWithinTheWorkspace) {
   const Preset preset = find_preset(GetParam());
   const CudnnDevice device = h100();
   const std::vector<ConvolutionProblem> problems =
-      problems_of(preset, preset.network.image_size > 64 ? 8 : 128);
+      problems_of<BFloat16>(preset, preset.network.image_size > 64 ? 8 : 128);
   // Three directions at every resolution at the least.
   EXPECT_GE(problems.size(), 3u * static_cast<size_t>(preset.network.levels()));
   for (const ConvolutionProblem& problem : problems) {
@@ -83,7 +56,13 @@ INSTANTIATE_TEST_SUITE_P(All, PresetPlans,
                            return name;
                          });
 
-ConvolutionProblem middle_sized(ConvolutionDirection direction, ConvolutionType type) {
+TEST(ConvolutionPlans, InFloatEveryConvolutionOfATrainingStepHasOneToo) {
+  const CudnnDevice device = h100();
+  for (const ConvolutionProblem& problem : problems_of<float>(find_preset("tiny-32"), 16))
+    EXPECT_FALSE(convolution_plans(device, problem).empty()) << to_string(problem);
+}
+
+ConvolutionProblem middle_sized(ConvolutionDirection direction, ProductType type) {
   return {.shape = {.n = 16, .h = 16, .w = 16, .c = 64, .k = 64, .weight_channels = 64},
           .direction = direction,
           .type = type};
@@ -91,7 +70,7 @@ ConvolutionProblem middle_sized(ConvolutionDirection direction, ConvolutionType 
 
 TEST(ConvolutionPlans, AccumulationCostsNoPlans) {
   const CudnnDevice device = h100();
-  ConvolutionProblem problem = middle_sized(ConvolutionDirection::kForward, ConvolutionType::kBfloat16);
+  ConvolutionProblem problem = middle_sized(ConvolutionDirection::kForward, ProductType::kBfloat16);
   const size_t overwriting = convolution_plans(device, problem).size();
   problem.accumulate = true;
   EXPECT_EQ(convolution_plans(device, problem).size(), overwriting);
@@ -102,13 +81,13 @@ TEST(ConvolutionPlans, FloatHasPlansThatKeepItsPrecision) {
   for (const ConvolutionDirection direction :
        {ConvolutionDirection::kForward, ConvolutionDirection::kBackwardData,
         ConvolutionDirection::kBackwardWeight})
-    EXPECT_FALSE(convolution_plans(device, middle_sized(direction, ConvolutionType::kFloat)).empty());
+    EXPECT_FALSE(convolution_plans(device, middle_sized(direction, ProductType::kFloat)).empty());
 }
 
 TEST(ConvolutionPlans, AllowingNondeterminismOnlyAddsPlans) {
   const CudnnDevice device = h100();
   const ConvolutionProblem problem =
-      middle_sized(ConvolutionDirection::kBackwardWeight, ConvolutionType::kBfloat16);
+      middle_sized(ConvolutionDirection::kBackwardWeight, ProductType::kBfloat16);
   const size_t refused = convolution_plans(device, problem).size();
   EXPECT_GT(
       convolution_plans(device, problem, {.nondeterminism = PlanLimits::Nondeterminism::kAllowed}).size(),
@@ -118,7 +97,7 @@ TEST(ConvolutionPlans, AllowingNondeterminismOnlyAddsPlans) {
 TEST(ConvolutionPlans, AWorkspaceLimitIsKept) {
   const CudnnDevice device = h100();
   const ConvolutionProblem problem =
-      middle_sized(ConvolutionDirection::kBackwardWeight, ConvolutionType::kBfloat16);
+      middle_sized(ConvolutionDirection::kBackwardWeight, ProductType::kBfloat16);
   const size_t all = convolution_plans(device, problem).size();
   const std::vector<ConvolutionPlan> small = convolution_plans(device, problem, {.workspace_bytes = 0});
   EXPECT_LT(small.size(), all);
@@ -131,15 +110,6 @@ TEST(CudnnDevice, DescribesItselfAsItWasDescribed) {
 }
 
 TEST(CudnnDevice, RefusesWhatIsNoDescription) { EXPECT_THROW(CudnnDevice::described("{"), CudnnError); }
-
-TEST(ConvolutionProblem, NamesItself) {
-  const ConvolutionProblem problem{
-      .shape = {.n = 2, .h = 8, .w = 8, .c = 4, .k = 6, .stride = 2, .pad_before = 0, .weight_channels = 4},
-      .direction = ConvolutionDirection::kBackwardData,
-      .type = ConvolutionType::kFloat,
-      .accumulate = true};
-  EXPECT_EQ(to_string(problem), "backward_data fp32 2x8x8x4 -> 4x4x6 3x3 stride 2 pad 0,1 accumulate");
-}
 
 }  // namespace
 }  // namespace ddpm

@@ -1,0 +1,105 @@
+#include "runtime/cuda/plan_trials.h"
+
+#include <algorithm>
+#include <array>
+#include <random>
+#include <vector>
+
+#include "kernels/device/bfloat16.h"
+
+namespace ddpm {
+namespace {
+
+using Sizes = std::array<size_t, 3>;
+
+// Of x, w, y.
+Sizes bytes_of(const ConvolutionProblem& p) {
+  const auto bytes = [&](int64_t elements) { return static_cast<size_t>(elements * element_bytes(p.type)); };
+  return {bytes(p.shape.x_elements()), bytes(p.shape.weight_elements()), bytes(p.shape.y_elements())};
+}
+
+// From the tensor's begin to the operand's last element.
+size_t operand_bytes(const MatrixProblem& p, const MatrixOperand& operand, int64_t rows, int64_t columns,
+                     ProductType type) {
+  if (operand.transpose == Transpose::kYes) std::swap(rows, columns);
+  const int64_t elements =
+      operand.begin + (p.batch - 1) * operand.batch_stride + (rows - 1) * operand.leading_dimension + columns;
+  return static_cast<size_t>(elements * element_bytes(type));
+}
+
+// Of a, b, c.
+Sizes bytes_of(const MatrixProblem& p) {
+  return {operand_bytes(p, p.a, p.m, p.k, p.input), operand_bytes(p, p.b, p.k, p.n, p.input),
+          operand_bytes(p, p.c, p.m, p.n, p.output)};
+}
+
+Sizes bytes_of(const ProductProblems& problems) {
+  Sizes largest{};
+  const auto include = [&](const Sizes& sizes) {
+    for (size_t i = 0; i < sizes.size(); ++i) largest[i] = std::max(largest[i], sizes[i]);
+  };
+  for (const ConvolutionProblem& problem : problems.convolutions) include(bytes_of(problem));
+  for (const MatrixProblem& problem : problems.matrices) include(bytes_of(problem));
+  return largest;
+}
+
+// Values as a network has them: a GPU draws less power on constant bits, and then clocks higher than in
+// earnest. Read as float, a pair of them is a value in (-1, 1) too.
+std::vector<BFloat16> random_values(size_t count) {
+  std::mt19937 engine(1);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::vector<BFloat16> values(count);
+  for (BFloat16& value : values) value = to_bfloat16(uniform(engine));
+  return values;
+}
+
+DeviceBuffer<std::byte> filled(size_t bytes, const std::vector<BFloat16>& values, StreamView stream) {
+  DeviceBuffer<std::byte> buffer(bytes);
+  const std::span<const std::byte> pattern = std::as_bytes(std::span(values));
+  for (size_t begin = 0; begin < bytes; begin += pattern.size()) {
+    const size_t count = std::min(pattern.size(), bytes - begin);
+    copy_to_device<std::byte>(pattern.first(count), buffer.span().subspan(begin, count), stream);
+  }
+  return buffer;
+}
+
+}  // namespace
+
+PlanTrials::PlanTrials(const ProductProblems& problems, const PlanLimits& limits, StreamView stream)
+    : problems_(problems), limits_(limits), stream_(stream) {}
+
+PlanTrials::Memory& PlanTrials::memory() {
+  if (!memory_) {
+    constexpr size_t kPatternElements = size_t{1} << 20;
+    const std::vector<BFloat16> values = random_values(kPatternElements);
+    const Sizes bytes = bytes_of(problems_);
+    memory_.emplace(Memory{{filled(bytes[0], values, stream_), filled(bytes[1], values, stream_),
+                            filled(bytes[2], values, stream_)},
+                           DeviceBuffer<std::byte>(static_cast<size_t>(limits_.workspace_bytes))});
+  }
+  return *memory_;
+}
+
+bool PlanTrials::run(const CudnnHandle& handle, const ConvolutionPlan& plan) {
+  const Memory& at = memory();
+  try {
+    plan.run(handle.get(), at.tensors[0].data(), at.tensors[1].data(), at.tensors[2].data(),
+             at.workspace.data());
+    return true;
+  } catch (const CudnnError&) {
+    return false;
+  }
+}
+
+bool PlanTrials::run(const CublasLtHandle& handle, const MatrixPlan& plan) {
+  const Memory& at = memory();
+  try {
+    plan.run(handle, at.tensors[0].data(), at.tensors[1].data(), at.tensors[2].data(), at.workspace.data(),
+             stream_);
+    return true;
+  } catch (const CublasError&) {
+    return false;
+  }
+}
+
+}  // namespace ddpm

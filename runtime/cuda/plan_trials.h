@@ -1,0 +1,37 @@
+// Runs plans on tensors of their own, to be measured. Depends on runtime/cuda/{convolution,matrix}_plan.h,
+// kernels/device/memory.h.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include "kernels/device/memory.h"
+#include "runtime/cuda/convolution_plan.h"
+#include "runtime/cuda/matrix_plan.h"
+
+namespace ddpm {
+
+// Memory is taken at the first run, enough for every problem: where all plans are in the cache, none is.
+class PlanTrials {
+ public:
+  // All must outlive this object.
+  PlanTrials(const ProductProblems& problems, const PlanLimits& limits, StreamView stream);
+
+  // Asynchronous on the stream; false where the library refuses.
+  bool run(const CudnnHandle& handle, const ConvolutionPlan& plan);
+  bool run(const CublasLtHandle& handle, const MatrixPlan& plan);
+
+ private:
+  struct Memory {
+    DeviceBuffer<std::byte> tensors[3];
+    DeviceBuffer<std::byte> workspace;
+  };
+  Memory& memory();
+
+  const ProductProblems& problems_;
+  PlanLimits limits_;
+  StreamView stream_;
+  std::optional<Memory> memory_;
+};
+
+}  // namespace ddpm

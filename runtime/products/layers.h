@@ -1,0 +1,73 @@
+// The layers of ComposedProducts, each as a sequence of steps; arguments as in kernels/*.h. Depends on
+// runtime/products/{composed_products,steps}.h and the kernels' headers.
+#pragma once
+
+#include "kernels/attention.h"
+#include "kernels/conv2d.h"
+#include "kernels/cuda/kernels.h"
+#include "kernels/linear.h"
+#include "runtime/products/composed_products.h"
+#include "runtime/products/steps.h"
+
+namespace ddpm::composed {
+
+template <typename T>
+inline constexpr ProductType kType = sizeof(T) == 4 ? ProductType::kFloat : ProductType::kBfloat16;
+
+// Puts bias and residual (null: none) into y (rows, channels) for the product to be added to. Returns whether
+// there is anything: where not, y is uninitialised and the product overwrites it.
+template <typename T>
+bool start_output(ProductSteps& steps, int64_t rows, int channels, const float* bias, const T* residual,
+                  T* y) {
+  if (bias != nullptr) {
+    steps.kernel([&](StreamView stream) { cuda::broadcast_bias(rows, channels, bias, residual, y, stream); });
+  } else if (residual != nullptr && residual != y) {
+    steps.kernel([&](StreamView stream) { cuda::convert(rows * channels, residual, y, stream); });
+  }
+  return bias != nullptr || residual != nullptr;
+}
+
+// dbias (null: not wanted) += sum of dy (rows, channels) over its rows.
+template <typename T>
+void add_bias_gradient(ProductSteps& steps, int64_t rows, int channels, const T* dy, float* dbias) {
+  if (dbias == nullptr) return;
+  auto* scratch =
+      steps.scratch<std::byte>(static_cast<int64_t>(cuda::bias_gradient_scratch_bytes(rows, channels)));
+  steps.kernel([&](StreamView stream) { cuda::bias_gradient(rows, channels, dy, dbias, scratch, stream); });
+}
+
+// convolution.cpp
+template <typename T>
+void conv2d(ProductSteps& steps, const Conv2dShape& shape, const Conv2dArgs<T, float>& args);
+template <typename T>
+void conv2d_backward_data(ProductSteps& steps, const Conv2dShape& shape,
+                          const Conv2dBackwardDataArgs<T>& args);
+template <typename T>
+void conv2d_backward_weight(ProductSteps& steps, const Conv2dShape& shape,
+                            const Conv2dBackwardWeightArgs<T, float>& args);
+
+// upsample.cpp
+template <typename T>
+void upsample_conv2d(ProductSteps& steps, UpsampleForm form, const UpsampleConv2dShape& shape,
+                     const Conv2dArgs<T, float>& args);
+template <typename T>
+void upsample_conv2d_backward_data(ProductSteps& steps, UpsampleForm form, const UpsampleConv2dShape& shape,
+                                   const Conv2dBackwardDataArgs<T>& args);
+template <typename T>
+void upsample_conv2d_backward_weight(ProductSteps& steps, UpsampleForm form, const UpsampleConv2dShape& shape,
+                                     const Conv2dBackwardWeightArgs<T, float>& args);
+
+// linear.cpp
+template <typename T>
+void linear(ProductSteps& steps, const LinearShape& shape, const LinearArgs<T, float>& args);
+template <typename T>
+void linear_backward(ProductSteps& steps, const LinearShape& shape, const LinearBackwardArgs<T, float>& args);
+
+// attention.cpp
+template <typename T>
+void attention(ProductSteps& steps, const AttentionShape& shape, const AttentionArgs<T>& args);
+template <typename T>
+void attention_backward(ProductSteps& steps, const AttentionShape& shape,
+                        const AttentionBackwardArgs<T>& args);
+
+}  // namespace ddpm::composed

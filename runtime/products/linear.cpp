@@ -1,0 +1,70 @@
+// The fully connected layer: one matrix product forward, two backward.
+#include "runtime/products/layers.h"
+
+namespace ddpm::composed {
+namespace {
+
+// f(x), the product's input.
+template <typename T>
+const T* activated(ProductSteps& steps, const LinearShape& s, const T* x) {
+  if (s.input_activation == Activation::kNone) return x;
+  const int64_t count = int64_t{s.n} * s.in;
+  T* active = steps.scratch<T>(count);
+  steps.kernel([&](StreamView stream) { cuda::silu(count, x, active, stream); });
+  return active;
+}
+
+}  // namespace
+
+template <typename T>
+void linear(ProductSteps& steps, const LinearShape& s, const LinearArgs<T, float>& args) {
+  const bool accumulate = start_output(steps, s.n, s.out, args.bias, args.residual, args.y);
+  const T* active = activated(steps, s, args.x);
+  const MatrixProblem problem{.m = s.n,
+                              .n = s.out,
+                              .k = s.in,
+                              .a = {.leading_dimension = s.in},
+                              .b = {.leading_dimension = s.in, .transpose = Transpose::kYes},
+                              .c = {.leading_dimension = s.out},
+                              .input = kType<T>,
+                              .output = kType<T>,
+                              .beta = accumulate ? 1.0F : 0.0F};
+  steps.matrix_product(problem, active, args.weight, args.y);
+}
+
+template <typename T>
+void linear_backward(ProductSteps& steps, const LinearShape& s, const LinearBackwardArgs<T, float>& args) {
+  add_bias_gradient(steps, s.n, s.out, args.dy, args.dbias);
+  const T* active = activated(steps, s, args.x);
+  const MatrixProblem weight_gradient{.m = s.out,
+                                      .n = s.in,
+                                      .k = s.n,
+                                      .a = {.leading_dimension = s.out, .transpose = Transpose::kYes},
+                                      .b = {.leading_dimension = s.in},
+                                      .c = {.leading_dimension = s.in},
+                                      .input = kType<T>,
+                                      .output = ProductType::kFloat,
+                                      .beta = 1};
+  steps.matrix_product(weight_gradient, args.dy, active, args.dweight);
+  if (args.dx == nullptr) return;
+  const MatrixProblem input_gradient{.m = s.n,
+                                     .n = s.in,
+                                     .k = s.out,
+                                     .a = {.leading_dimension = s.out},
+                                     .b = {.leading_dimension = s.in},
+                                     .c = {.leading_dimension = s.in},
+                                     .input = kType<T>,
+                                     .output = kType<T>};
+  steps.matrix_product(input_gradient, args.dy, args.weight, args.dx);
+  if (s.input_activation == Activation::kSilu)
+    steps.kernel([&](StreamView stream) {
+      cuda::silu_backward(int64_t{s.n} * s.in, args.x, args.dx, args.dx, stream);
+    });
+}
+
+template void linear(ProductSteps&, const LinearShape&, const LinearArgs<float, float>&);
+template void linear(ProductSteps&, const LinearShape&, const LinearArgs<BFloat16, float>&);
+template void linear_backward(ProductSteps&, const LinearShape&, const LinearBackwardArgs<float, float>&);
+template void linear_backward(ProductSteps&, const LinearShape&, const LinearBackwardArgs<BFloat16, float>&);
+
+}  // namespace ddpm::composed

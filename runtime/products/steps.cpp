@@ -1,0 +1,42 @@
+#include "runtime/products/steps.h"
+
+#include <vector>
+
+#include "support/error.h"
+
+namespace ddpm {
+namespace {
+
+template <typename Problem>
+void add_once(std::vector<Problem>& problems, const Problem& problem) {
+  if (std::find(problems.begin(), problems.end(), problem) == problems.end()) problems.push_back(problem);
+}
+
+}  // namespace
+
+void ProductRun::convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors) {
+  primitives_.convolution(problem, tensors, stream_);
+}
+
+void ProductRun::matrix_product(const MatrixProblem& problem, const void* a, const void* b, void* c) {
+  primitives_.matrix_product(problem, a, b, c, stream_);
+}
+
+void ProductRun::kernel(const std::function<void(StreamView)>& launch) { launch(stream_); }
+
+void* ProductRun::scratch_at(size_t offset) {
+  DDPM_CHECK(scratch_bytes() <= scratch_.size());  // else prepare() did not see this layer
+  return scratch_.data() + offset;
+}
+
+void ProductSurvey::convolution(const ConvolutionProblem& problem, const ConvolutionTensors&) {
+  add_once(problems_.convolutions, problem);
+}
+
+void ProductSurvey::matrix_product(const MatrixProblem& problem, const void*, const void*, void*) {
+  add_once(problems_.matrices, problem);
+}
+
+void* ProductSurvey::scratch_at(size_t) { return nullptr; }
+
+}  // namespace ddpm

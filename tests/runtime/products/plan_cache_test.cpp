@@ -1,0 +1,116 @@
+// The file of chosen plans: what survives a process, several of them, and files that are none of ours.
+#include "runtime/products/plan_cache.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <vector>
+
+#include "support/atomic_file.h"
+
+namespace ddpm {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Optional;
+
+class PlanCacheTest : public testing::Test {
+ protected:
+  PlanCacheTest()
+      : folder_(std::filesystem::temp_directory_path() /
+                ("ddpm-plan-cache-" + std::to_string(::getpid()) + "-" +
+                 testing::UnitTest::GetInstance()->current_test_info()->name())) {}
+  ~PlanCacheTest() override { std::filesystem::remove_all(folder_); }
+
+  std::filesystem::path file() const { return folder_ / "deeper" / "plans.json"; }
+  PlanCache open() {
+    return PlanCache(file(), [this](const std::string& line) { log_.push_back(line); });
+  }
+  void put(const std::string& text) {
+    create_folder(file().parent_path());
+    write_file_atomically(file(), text);
+  }
+
+  std::filesystem::path folder_;
+  std::vector<std::string> log_;
+};
+
+TEST_F(PlanCacheTest, KeepsPlansBeyondItsLife) {
+  PlanCache first = open();
+  EXPECT_EQ(first.find("3x3"), std::nullopt);
+  first.store("3x3", R"({"engine": 62})");
+  EXPECT_THAT(first.find("3x3"), Optional(std::string(R"({"engine": 62})")));
+  EXPECT_EQ(open().find("3x3"), std::nullopt) << "not saved yet";
+  first.save();
+  EXPECT_THAT(open().find("3x3"), Optional(std::string(R"({"engine": 62})")));
+  EXPECT_THAT(log_, IsEmpty());
+}
+
+TEST_F(PlanCacheTest, ProcessesThatShareTheFileKeepEachOthersPlansAndAgree) {
+  PlanCache one = open(), other = open();
+  one.store("a", "one's a");
+  one.store("both", "one's");
+  other.store("b", "other's b");
+  other.store("both", "other's");
+  one.save();
+  other.save();
+  const PlanCache next = open();
+  EXPECT_THAT(next.find("a"), Optional(std::string("one's a")));
+  EXPECT_THAT(next.find("b"), Optional(std::string("other's b")));
+  EXPECT_THAT(next.find("both"), Optional(std::string("one's")));
+}
+
+TEST_F(PlanCacheTest, LeavesFilesAloneThatAreNoCacheAndSaysSoOnce) {
+  for (const char* text :
+       {"", "{", "[1, 2]", "notes of mine", R"({"format": "other", "version": 1, "plans": {}})",
+        R"({"format": "ddpm.cu plans", "version": 2, "plans": {}})",
+        R"({"format": "ddpm.cu plans", "version": 1, "plans": {"a": 3}})",
+        R"({"format": "ddpm.cu plans", "version": 1, "plans": [1]})",
+        R"({"format": "ddpm.cu plans", "version": 1})"}) {
+    log_.clear();
+    put(text);
+    PlanCache cache = open();
+    EXPECT_EQ(cache.find("a"), std::nullopt);
+    cache.store("a", "plan");
+    cache.save();
+    EXPECT_THAT(cache.find("a"), Optional(std::string("plan"))) << "kept for this process";
+    EXPECT_EQ(read_file(file()), text);
+    EXPECT_THAT(log_, ElementsAre(HasSubstr(file().string()))) << text;
+  }
+}
+
+TEST_F(PlanCacheTest, AFolderThatCannotBeMadeIsALineOfLog) {
+  create_folder(folder_);
+  write_file_atomically(folder_ / "deeper", "a file where the folder would be");
+  PlanCache cache = open();
+  cache.store("a", "plan");
+  cache.save();
+  EXPECT_THAT(log_, ElementsAre(HasSubstr("deeper")));
+}
+
+TEST_F(PlanCacheTest, WithoutAFileNothingIsWrittenOrSaid) {
+  PlanCache cache("", [this](const std::string& line) { log_.push_back(line); });
+  cache.store("a", "plan");
+  cache.save();
+  EXPECT_THAT(cache.find("a"), Optional(std::string("plan")));
+  EXPECT_THAT(log_, IsEmpty());
+}
+
+TEST_F(PlanCacheTest, LiesWhereTheXdgSpecificationSays) {
+  ::setenv("HOME", "/home/someone", 1);
+  ::setenv("XDG_CACHE_HOME", "/elsewhere", 1);
+  EXPECT_EQ(default_plan_cache_file(), "/elsewhere/ddpm.cu/plans.json");
+  ::setenv("XDG_CACHE_HOME", "relative/is/ignored", 1);
+  EXPECT_EQ(default_plan_cache_file(), "/home/someone/.cache/ddpm.cu/plans.json");
+  ::unsetenv("XDG_CACHE_HOME");
+  EXPECT_EQ(default_plan_cache_file(), "/home/someone/.cache/ddpm.cu/plans.json");
+  ::unsetenv("HOME");
+  EXPECT_EQ(default_plan_cache_file(), "");
+}
+
+}  // namespace
+}  // namespace ddpm

@@ -1,0 +1,16 @@
+// Whose primitives the composed products are tested with: each test program defines one. Tests only.
+#pragma once
+
+#include <memory>
+
+#include "runtime/products/composed_products.h"
+
+namespace ddpm {
+
+template <typename T>
+std::unique_ptr<GpuProducts<T>> products_under_test(const ComposedProductsOptions& options);
+
+// How far the primitives' sum of that many products, each below 1, may be from the exact one.
+double summation_error(double terms);
+
+}  // namespace ddpm
