@@ -47,8 +47,8 @@ class Trainer {
   // trainer.
   Trainer(const TrainConfig& config, const Dataset& dataset);
 
-  int64_t step() const;  // optimiser steps done
-  const TrainConfig& config() const { return config_; }
+  int64_t step() const;                                  // optimiser steps done
+  const TrainConfig& config() const { return config_; }  // with the names of the data set's labels
   const Executor& executor() const { return *executor_; }
 
   // Weights of the seed, step 0.
@@ -72,6 +72,7 @@ class Trainer {
  private:
   TrainConfig config_;
   const Dataset& dataset_;
+  Conditioning grid_conditioning_;
   TrainingProgram buffers_;  // the program itself is the executor's
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Sampler> sampler_;  // made at the first call of sample()
