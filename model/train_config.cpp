@@ -373,7 +373,8 @@ std::string in_quotes(const std::string& text) {
 std::string quoted_list(const std::string& text) {
   std::istringstream stream(text);
   std::string list;
-  for (std::string part; std::getline(stream, part, ',');) list += (list.empty() ? "" : ", ") + in_quotes(part);
+  for (std::string part; std::getline(stream, part, ',');)
+    list += (list.empty() ? "" : ", ") + in_quotes(part);
   return "[" + list + "]";
 }
 
