@@ -65,11 +65,12 @@ std::vector<Setting> given_settings(const CLI::App& app, const CommandLine& comm
   return settings;
 }
 
-// What a run takes over from the model whose weights it starts from: the network and the diffusion process.
+// What a run takes over from the model whose weights it starts from: the network, the diffusion process and
+// the condition.
 std::vector<Setting> inherited_settings(const TrainConfig& source) {
   std::vector<Setting> settings{{"preset", source.preset}};
   for (const ConfigOption& option : train_options())
-    if (option.group == "network" || option.group == "diffusion")
+    if (option.group == "network" || option.group == "diffusion" || option.group == "condition")
       settings.push_back({option.key, option.get(source)});
   return settings;
 }
@@ -143,7 +144,7 @@ class TrainingRun {
       trainer_.initialise(read_weights(*start.init_from, WeightSource::kEma, trainer_.executor().program()));
     else
       trainer_.initialise();
-    folder_.begin(config);
+    folder_.begin(trainer_.config());
   }
 
   int run(bool profile) {

@@ -1,5 +1,7 @@
 #include "apps/image_folder_record.h"
 
+#include <algorithm>
+
 #include "support/atomic_file.h"
 #include "support/error.h"
 
@@ -13,6 +15,11 @@ fs::path record_path(const fs::path& images) {
 }
 
 std::string image_file_name(int64_t i) { return fmt::format("{:06}.png", i); }
+
+int64_t count_images(const fs::path& folder) {
+  return std::count_if(fs::directory_iterator(folder), {},
+                       [](const auto& entry) { return entry.path().extension() == ".png"; });
+}
 
 void claim_image_folder(const fs::path& folder, const std::string& record) {
   create_folder(folder);

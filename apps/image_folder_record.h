@@ -15,6 +15,9 @@ std::filesystem::path record_path(const std::filesystem::path& images);
 // "000042.png", as every program here names image 42 of a folder.
 std::string image_file_name(int64_t i);
 
+// How many PNGs the folder holds.
+int64_t count_images(const std::filesystem::path& folder);
+
 // Creates the folder and writes its record, or finds the same record there from a run that was stopped.
 // InputError where the folder holds images that have another record or none.
 void claim_image_folder(const std::filesystem::path& folder, const std::string& record);

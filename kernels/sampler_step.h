@@ -63,6 +63,7 @@ struct SamplerStepShape {
   int steps = 1;     // rows of the table
   int memories = 0;  // 0 .. kSamplerMemories
   SamplerOutput output = SamplerOutput::kMean;
+  int copies = 1;              // of network_input and t, one behind the other: see kernels/guidance.h
   double start_deviation = 1;  // of the noise that sampling starts from
   uint64_t seed = 0;
 
@@ -73,15 +74,15 @@ struct SamplerStepShape {
 };
 
 // Draws x ~ N(0, start_deviation^2) for images *first_image .. *first_image + n - 1. An image's noise depends
-// on the seed and the image's number alone, not on the batch. Sets t (N) to the first row's timestep. T is
+// on the seed and the image's number alone, not on the batch. Sets t to the first row's timestep. T is
 // the network's type.
 template <typename T, typename M = T>
 struct SamplerStartArgs {
   const SamplerRow<M>* table;  // (steps)
   const int64_t* first_image;
   M* x;              // (N,H,W,C): the sampler's state
-  T* network_input;  // (N,H,W,C): x in the network's element type
-  M* t;              // (N)
+  T* network_input;  // (copies,N,H,W,C): x in the network's element type
+  M* t;              // (copies,N)
 };
 
 // The step of row *index. Sets t to the next row's timestep (the last row leaves it) and network_input to x.
@@ -97,12 +98,12 @@ struct SamplerStepArgs {
   M* x;
   M* memory;           // (memories,N,H,W,C); null where there are none
   const M* threshold;  // (N), or null; if given, x0 is clipped to +- threshold[n] and divided by it instead
-  T* network_input;
-  M* t;
+  T* network_input;    // (copies,N,H,W,C)
+  M* t;                // (copies,N)
 };
 
 inline Cost cost(const SamplerStepShape& s, int element_bytes) {
-  const double passes = 4 + 2 * s.memories + (s.output == SamplerOutput::kMean ? 0 : 1);
+  const double passes = 3 + s.copies + 2 * s.memories + (s.output == SamplerOutput::kMean ? 0 : 1);
   return {40.0 * double(s.elements()), passes * element_bytes * double(s.elements())};
 }
 

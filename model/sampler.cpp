@@ -34,11 +34,14 @@ SamplingProgram Sampler::make_program(const GenerationOptions& options) const {
       options.network.out_channels != 2 * options.network.in_channels)
     throw_input("variance type learned_range wants a network of {} output channels, but this one has {}",
                 2 * options.network.in_channels, options.network.out_channels);
+  const bool takes_rows = options.network.class_embedding == ClassEmbedding::kTable;
+  DDPM_CHECK(takes_rows || (options.conditioning.rows.empty() && options.conditioning.guidance_scale == 1));
   SamplingOptions sampling{.network = options.network,
                            .batch = options.batch,
                            .steps = steps(),
                            .memories = table_.memories,
                            .start_deviation = table_.start_deviation,
+                           .guidance_scale = conditioning_.guidance_scale,
                            .seed = options.seed};
   if (options.sampler.thresholding)
     sampling.thresholding = {.ratio = options.sampler.dynamic_thresholding_ratio,
@@ -49,12 +52,28 @@ SamplingProgram Sampler::make_program(const GenerationOptions& options) const {
 Sampler::Sampler(const GenerationOptions& options, std::span<const float> parameters,
                  const ExecutorFactory& make_executor)
     : table_(sampler_table(NoiseSchedule(options.schedule), options.sampler)),
+      conditioning_(options.conditioning),
       program_(make_program(options)),
       executor_(make_executor(std::move(program_.program))),
       image_elements_(static_cast<size_t>(options.network.image_size) * options.network.image_size *
                       options.network.in_channels) {
   executor_->write_parameters(parameters);
   executor_->write(program_.table, flat_rows<float>(table_));
+}
+
+void Sampler::write_conditions(int64_t first) {
+  const std::vector<ConditionRow>& rows = conditioning_.rows;
+  if (rows.empty()) return;
+  const Shape& shape = executor_->program().shape(program_.labels);
+  const int64_t asked = shape.at(0), batch = conditioning_.guidance_scale == 1 ? asked : asked / 2;
+  std::vector<float> labels;
+  for (int64_t n = 0; n < asked; ++n) {
+    const ConditionRow& row =
+        n < batch ? rows[static_cast<size_t>(first + n) % rows.size()] : conditioning_.none;
+    DDPM_CHECK(static_cast<int64_t>(row.size()) == shape.at(1));
+    labels.insert(labels.end(), row.begin(), row.end());
+  }
+  executor_->write(program_.labels, labels);
 }
 
 // The rest of the batch keeps the noise that was drawn.
@@ -64,7 +83,10 @@ void Sampler::start_from(std::span<const float> initial_noise) {
   std::transform(initial_noise.begin(), initial_noise.end(), x.begin(),
                  [deviation](float z) { return deviation * z; });
   executor_->write(program_.x, x);
-  executor_->write(program_.network_input, x);
+  std::vector<float> input = executor_->read(program_.network_input);
+  for (size_t copy = 0; copy < input.size(); copy += x.size())
+    std::copy(x.begin(), x.end(), input.begin() + static_cast<std::ptrdiff_t>(copy));
+  executor_->write(program_.network_input, input);
 }
 
 std::vector<float> Sampler::generate(int64_t first, int count, const Progress& progress,
@@ -80,6 +102,7 @@ std::vector<float> Sampler::generate(int64_t first, int count, const Progress& p
 
   executor_->write_index(program_.index, 0);
   executor_->write_index(program_.first_image, first);
+  write_conditions(first);
   executor_->run(Phase::kStart);
   if (!initial_noise.empty()) {
     DDPM_CHECK(initial_noise.size() == wanted.size());

@@ -1,4 +1,4 @@
-// Images from a trained network. Depends on model/{sampling_program,sampler_schedule}.h,
+// Images from a trained network. Depends on model/{condition,sampling_program,sampler_schedule}.h,
 // runtime/cpu_executor.h, data/image.h.
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/image.h"
+#include "model/condition.h"
 #include "model/noise_schedule.h"
 #include "model/sampler_schedule.h"
 #include "model/sampling_program.h"
@@ -16,10 +17,18 @@
 
 namespace ddpm {
 
+// What a network with a table of embeddings is told (model/condition.h), and how closely it is to follow.
+struct Conditioning {
+  std::vector<ConditionRow> rows{};  // image i is drawn with row i mod size; none: zeros
+  double guidance_scale = 1;         // kernels/guidance.h; 1: not guided
+  ConditionRow none{};               // the row of no condition, where the scale is not 1
+};
+
 struct GenerationOptions {
   UnetConfig network;
   NoiseScheduleOptions schedule;
   SamplerOptions sampler;
+  Conditioning conditioning;
   int batch = 16;
   uint64_t seed = 0;
 };
@@ -62,10 +71,12 @@ class Sampler {
                               std::span<const float> initial_noise = {});
 
  private:
+  void write_conditions(int64_t first);
   void start_from(std::span<const float> initial_noise);
   SamplingProgram make_program(const GenerationOptions& options) const;
 
   SamplerTable table_;
+  Conditioning conditioning_;
   SamplingProgram program_;  // its buffers; the program itself is the executor's
   std::unique_ptr<Executor> executor_;
   size_t image_elements_;

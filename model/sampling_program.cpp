@@ -23,8 +23,25 @@ SamplerStepShape step_shape(const SamplingOptions& options) {
           .steps = options.steps,
           .memories = options.memories,
           .output = output_of(network),
+          .copies = options.copies(),
           .start_deviation = options.start_deviation,
           .seed = options.seed};
+}
+
+// Appends the guidance where it is wanted; the buffer that holds one answer for each image.
+BufferId add_guidance(Program& program, const SamplingOptions& options, BufferId answers) {
+  if (options.copies() == 1) return answers;
+  const UnetConfig& network = options.network;
+  const int size = network.image_size;
+  Guidance guidance{.shape = {.n = options.batch,
+                              .pixels = int64_t{size} * size,
+                              .channels = network.in_channels,
+                              .answer_channels = network.out_channels,
+                              .scale = options.guidance_scale},
+                    .answers = answers,
+                    .y = program.add_buffer("guided", {options.batch, size, size, network.out_channels})};
+  program.add("guidance", Phase::kForward, guidance);
+  return guidance.y;
 }
 
 // Appends the thresholding of x_0 where it is wanted; the buffer of thresholds or none.
@@ -45,6 +62,7 @@ SamplingProgram sampling_program(const SamplingOptions& options) {
   const UnetConfig& network = options.network;
   SamplingProgram made;
   Program& program = made.program;
+  const int asked = options.copies() * options.batch;
   const Shape image{options.batch, network.image_size, network.image_size, network.in_channels};
 
   made.table = program.add_buffer("table", {options.steps, kSamplerColumns}, Role::kInput, Element::kMaster);
@@ -52,8 +70,9 @@ SamplingProgram sampling_program(const SamplingOptions& options) {
   made.first_image = program.add_buffer("first_image", {1}, Role::kState, Element::kIndex);
   made.x = program.add_buffer("x", image, Role::kState, Element::kMaster);
   const BufferId network_input = made.network_input =
-      program.add_buffer("network_input", image, Role::kState);
-  const BufferId t = program.add_buffer("t", {options.batch}, Role::kState, Element::kMaster);
+      program.add_buffer("network_input", {asked, image[1], image[2], image[3]}, Role::kState);
+  const BufferId t = program.add_buffer("t", {asked}, Role::kState, Element::kMaster);
+  made.labels = add_labels(program, network, asked);
   const SamplerStepShape shape = step_shape(options);
   program.add("sampler_start", Phase::kStart,
               SamplerStart{.shape = shape,
@@ -62,7 +81,9 @@ SamplingProgram sampling_program(const SamplingOptions& options) {
                            .x = made.x,
                            .network_input = network_input,
                            .t = t});
-  const BufferId output = build_unet(program, network, {.batch = options.batch, .x = network_input, .t = t});
+  const BufferId answers =
+      build_unet(program, network, {.batch = asked, .x = network_input, .t = t, .labels = made.labels});
+  const BufferId output = add_guidance(program, options, answers);
   const BufferId threshold = add_threshold(program, options.thresholding,
                                            {.shape = {.step = shape},
                                             .output = output,

@@ -20,6 +20,11 @@ constexpr EnumName<Prediction> kPredictions[] = {{Prediction::kEpsilon, "epsilon
                                                  {Prediction::kVelocity, "v_prediction"}};
 constexpr EnumName<LossReduction> kReductions[] = {{LossReduction::kMean, "mean"},
                                                    {LossReduction::kSum, "sum"}};
+constexpr EnumName<LossWeighting> kWeightings[] = {{LossWeighting::kNone, "none"},
+                                                   {LossWeighting::kMinSnr, "min_snr"}};
+constexpr EnumName<ConditionKind> kConditions[] = {{ConditionKind::kNone, "none"},
+                                                   {ConditionKind::kClasses, "classes"},
+                                                   {ConditionKind::kAttributes, "attributes"}};
 constexpr EnumName<TimestepDraw> kDraws[] = {{TimestepDraw::kUniform, "uniform"},
                                              {TimestepDraw::kAntithetic, "antithetic"}};
 constexpr EnumName<TimeEmbeddingOrder> kOrders[] = {{TimeEmbeddingOrder::kSinCos, "sin_cos"},
@@ -131,6 +136,7 @@ constexpr Kind kind_of() {
   if constexpr (std::is_same_v<Value, std::vector<int>> || std::is_same_v<Value, std::vector<bool>> ||
                 std::is_same_v<Value, std::vector<double>>)
     return Kind::kList;
+  if constexpr (std::is_same_v<Value, std::vector<std::string>>) return Kind::kTextList;
   return Kind::kText;
 }
 
@@ -240,10 +246,26 @@ std::vector<ConfigOption> diffusion_options() {
              "signal left at the last timestep"),
       choice("diffusion", "prediction", kPredictions, MEMBER(prediction), "what the network predicts"),
       choice("diffusion", "loss_reduction", kReductions, MEMBER(loss_reduction), "over an image's elements"),
+      choice("diffusion", "loss_weighting", kWeightings, MEMBER(loss_weighting), "of the timesteps"),
+      option("diffusion", "min_snr_gamma", MEMBER(min_snr_gamma),
+             "most that a timestep's SNR counts; min_snr alone"),
       choice("diffusion", "timestep_draw", kDraws, MEMBER(timestep_draw), "of a batch"),
       option("diffusion", "horizontal_flip", MEMBER(horizontal_flip),
              "mirror each image with probability 1/2"),
       option("diffusion", "dropout", MEMBER(dropout), "probability in the residual blocks"),
+  };
+}
+
+std::vector<ConfigOption> condition_options() {
+  return {
+      choice("condition", "condition", kConditions, MEMBER(condition.kind),
+             "what the network is told of an image"),
+      option("condition", "label_names", MEMBER(condition.label_names),
+             "those of the data set, which sets them"),
+      option("condition", "condition_dropout", MEMBER(condition.dropout),
+             "probability that an image's labels are hidden; guidance needs some"),
+      option("condition", "attribute_dropout", MEMBER(condition.attribute_dropout),
+             "up to what share of an image's attributes are hidden"),
   };
 }
 
@@ -287,6 +309,12 @@ std::vector<ConfigOption> output_options() {
       option("output", "dynamic_thresholding_ratio", MEMBER(sampler.dynamic_thresholding_ratio),
              "thresholding: this quantile"),
       option("output", "sample_max_value", MEMBER(sampler.sample_max_value), "thresholding: at most this"),
+      option("output", "sample_condition", MEMBER(sample_condition),
+             "\"cat;dog\" or \"Smiling=1;Smiling=0,Bald=1\": the images take them in turn; empty: every "
+             "class, or "
+             "the first images' attributes"),
+      option("output", "sample_guidance", MEMBER(sample_guidance),
+             "scale of classifier-free guidance; 1: none"),
   };
 }
 
@@ -337,7 +365,7 @@ void try_setting(const ConfigOption& option, const Setting& setting, const std::
   }
 }
 
-std::string quoted(const std::string& text) {
+std::string in_quotes(const std::string& text) {
   std::string result = "\"";
   for (const char c : text) {
     const bool control = (c >= 0 && c < ' ') || c == 0x7f;
@@ -351,12 +379,22 @@ std::string quoted(const std::string& text) {
   return result + '"';
 }
 
+std::string quoted_list(const std::string& text) {
+  std::istringstream stream(text);
+  std::string list;
+  for (std::string part; std::getline(stream, part, ',');)
+    list += (list.empty() ? "" : ", ") + in_quotes(part);
+  return "[" + list + "]";
+}
+
 std::string toml_value(const ConfigOption& option, const std::string& text) {
   switch (option.kind) {
     case Kind::kText:
-      return quoted(text);
+      return in_quotes(text);
     case Kind::kList:
       return "[" + text + "]";
+    case Kind::kTextList:
+      return quoted_list(text);
     default:
       return text;
   }
@@ -367,6 +405,41 @@ void at_least(const char* key, Number value, Number least) {
   if (!(value >= least)) throw_input("{} = {}: it must be at least {}", key, value, least);
 }
 
+// The table of embeddings that the condition needs, once the labels are known.
+void size_class_embedding(TrainConfig& config) {
+  const ConditionOptions& condition = config.condition;
+  if (condition.kind == ConditionKind::kNone || condition.label_names.empty()) return;
+  UnetConfig& network = config.network;
+  const int rows = labels_shape(condition).columns();
+  if (network.class_embedding == ClassEmbedding::kNone) {
+    network.class_embedding = ClassEmbedding::kTable;
+    network.num_class_embeds = rows;
+  }
+  if (network.class_embedding != ClassEmbedding::kTable || network.num_class_embeds != rows)
+    throw_input(
+        "class_embedding = {}, num_class_embeds = {}: the condition on {} {} needs a table of {} rows: see "
+        "model/condition.h",
+        enum_name(kClassEmbeddings, network.class_embedding), network.num_class_embeds,
+        condition.label_names.size(), enum_name(kConditions, condition.kind), rows);
+}
+
+void check_samples_conditions(const TrainConfig& config) {
+  if (!(config.sample_guidance >= 0))
+    throw_input("sample_guidance = {}: it must be at least 0", config.sample_guidance);
+  const bool is_conditional = config.condition.kind != ConditionKind::kNone;
+  if (!is_conditional && !config.sample_condition.empty())
+    throw_input("sample_condition = '{}': the network has no condition: set condition",
+                config.sample_condition);
+  if (!is_conditional && config.sample_guidance != 1)
+    throw_input("sample_guidance = {}: there is nothing to guide to without a condition: set condition",
+                config.sample_guidance);
+  if (config.sample_guidance != 1 && config.condition.dropout == 0)
+    throw_input(
+        "sample_guidance = {}: with condition_dropout = 0 the network never learns the answer without a "
+        "condition, from which guidance leads away",
+        config.sample_guidance);
+}
+
 void in_unit_interval(const char* key, double value) {
   if (!(value >= 0 && value < 1)) throw_input("{} = {}: it must be in [0, 1)", key, value);
 }
@@ -375,8 +448,8 @@ void in_unit_interval(const char* key, double value) {
 
 std::vector<ConfigOption> train_options() {
   std::vector<ConfigOption> all;
-  for (auto options :
-       {run_options(), network_options(), diffusion_options(), optimiser_options(), output_options()})
+  for (auto options : {run_options(), network_options(), diffusion_options(), condition_options(),
+                       optimiser_options(), output_options()})
     all.insert(all.end(), options.begin(), options.end());
   return all;
 }
@@ -396,8 +469,8 @@ std::vector<Setting> read_settings(const std::filesystem::path& path) {
     const toml::table* table = node.as_table();
     if (table == nullptr)
       throw_input(
-          "{}: '{}' stands outside of a table: put it under [run], [network], [diffusion], [optimiser] or "
-          "[output]",
+          "{}: '{}' stands outside of a table: put it under [run], [network], [diffusion], [condition], "
+          "[optimiser] or [output]",
           place, group.str());
     if (std::none_of(options.begin(), options.end(),
                      [name = group.str()](const auto& option) { return option.group == name; }))
@@ -428,7 +501,14 @@ TrainConfig make_train_config(const std::vector<Setting>& settings) {
   }
   config.network.out_channels = config.network.in_channels;
   config.sampler.prediction = config.prediction;
+  size_class_embedding(config);
   validate(config);
+  return config;
+}
+
+TrainConfig with_labels(TrainConfig config, const Labels& labels) {
+  config.condition = with_names_of(config.condition, labels, config.data);
+  size_class_embedding(config);
   return config;
 }
 
@@ -458,6 +538,8 @@ void validate(const TrainConfig& config) {
   at_least("batch", config.batch, 1);
   at_least("timesteps", config.schedule.timesteps, 1);
   in_unit_interval("dropout", config.dropout);
+  if (!(config.min_snr_gamma > 0))
+    throw_input("min_snr_gamma = {}: it must be greater than 0", config.min_snr_gamma);
   if (!(config.optimiser.learning_rate > 0))
     throw_input("learning_rate = {}: it must be greater than 0", config.optimiser.learning_rate);
   at_least<int64_t>("warmup_steps", config.optimiser.warmup_steps, 0);
@@ -472,6 +554,8 @@ void validate(const TrainConfig& config) {
   at_least("keep_checkpoints", config.keep_checkpoints, 1);
   at_least<int64_t>("sample_every", config.sample_every, 0);
   at_least("sample_count", config.sample_count, 1);
+  validate(config.condition);
+  check_samples_conditions(config);
   if (config.network.time_embedding_type == TimeEmbeddingType::kFourier)
     throw_input(
         "time_embedding_type = fourier: such a network takes noise levels, for which there is neither "

@@ -1,5 +1,6 @@
 // Everything a training run is configured by: one table of options serves the TOML file, the command line,
-// --print-config and the checkpoint. Depends on model/{presets,noise_schedule,sampler_schedule}.h,
+// --print-config and the checkpoint. Depends on
+// model/{condition,presets,noise_schedule,sampler_schedule}.h,
 // runtime/device.h.
 #pragma once
 
@@ -10,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/condition.h"
 #include "model/noise_schedule.h"
 #include "model/presets.h"
 #include "model/sampler_schedule.h"
@@ -36,9 +38,13 @@ struct TrainConfig {
   NoiseScheduleOptions schedule;
   Prediction prediction = Prediction::kEpsilon;
   LossReduction loss_reduction = LossReduction::kMean;
+  LossWeighting loss_weighting = LossWeighting::kNone;
+  double min_snr_gamma = 5;  // Hang et al. 2023
   TimestepDraw timestep_draw = TimestepDraw::kUniform;
   bool horizontal_flip = true;
   double dropout = 0;
+
+  ConditionOptions condition;  // decides the network's class embedding
 
   AdamEmaShape optimiser;
 
@@ -49,11 +55,13 @@ struct TrainConfig {
   int64_t sample_every = 1000;  // 0: no sample grids
   int sample_count = 36;
   SamplerOptions sampler;
+  std::string sample_condition;  // conditions separated by semicolons, which the images take in turn
+  double sample_guidance = 1;
 };
 
 // One option. Text is what a flag takes; lists are separated by commas.
 struct ConfigOption {
-  enum class Kind : uint8_t { kText, kNumber, kBoolean, kList };
+  enum class Kind : uint8_t { kText, kNumber, kBoolean, kList, kTextList };
   std::string group;  // the TOML table and the heading in --help
   std::string key;    // "learning_rate"; the flag is --learning-rate
   std::string help;
@@ -76,6 +84,10 @@ std::vector<Setting> read_settings(const std::filesystem::path& toml);
 // Starts from the preset that the settings name (the last one that does), then applies them in order. The
 // network takes the preset's image size. Validated.
 TrainConfig make_train_config(const std::vector<Setting>& settings);
+
+// The configuration on a data set with these labels: their names, and with them the size of the network's
+// table of embeddings. InputError where the condition or the network wants others.
+TrainConfig with_labels(TrainConfig config, const Labels& labels);
 
 // All options and their values: as settings, and as a TOML file with each option's help above it.
 std::vector<Setting> to_settings(const TrainConfig& config);

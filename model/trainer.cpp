@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 #include <utility>
 
 #include "model/noise_schedule.h"
@@ -31,7 +32,11 @@ TrainingOptions program_options(const TrainConfig& config, const Dataset& datase
           .prediction = config.prediction,
           .draw = config.timestep_draw,
           .reduction = config.loss_reduction,
+          .weighting = config.loss_weighting,
           .horizontal_flip = config.horizontal_flip,
+          .labels = config.condition.kind == ConditionKind::kNone
+                        ? std::nullopt
+                        : std::optional(labels_shape(config.condition)),
           .dropout = config.dropout,
           .seed = config.seed,
           .optimiser = config.optimiser};
@@ -39,6 +44,22 @@ TrainingOptions program_options(const TrainConfig& config, const Dataset& datase
 
 // How far the host stays ahead of a GPU: enough that the GPU never waits for the next step.
 constexpr size_t kStepsAhead = 8;
+
+// What the images of the grids are drawn with.
+Conditioning grid_conditioning(const TrainConfig& config, const Labels& labels) {
+  const ConditionOptions& condition = config.condition;
+  if (condition.kind == ConditionKind::kNone) return {};
+  Conditioning conditioning{.guidance_scale = config.sample_guidance, .none = no_condition(condition)};
+  std::istringstream stream(config.sample_condition);
+  for (std::string text; std::getline(stream, text, ';');)
+    conditioning.rows.push_back(parse_condition(condition, text));
+  if (!conditioning.rows.empty()) return conditioning;
+  if (condition.kind == ConditionKind::kClasses) conditioning.rows = every_class(condition);
+  const int64_t images = std::min<int64_t>(config.sample_count, labels.count());
+  for (int64_t i = 0; i < images && condition.kind == ConditionKind::kAttributes; ++i)
+    conditioning.rows.push_back(condition_of_image(condition, labels, i));
+  return conditioning;
+}
 
 std::vector<float> to_float(const std::vector<double>& values) { return {values.begin(), values.end()}; }
 
@@ -54,14 +75,20 @@ void TrainingMetrics::join(const TrainingMetrics& later) {
 }
 
 Trainer::Trainer(const TrainConfig& config, const Dataset& dataset, ExecutorFactory make_executor)
-    : config_(config),
+    : config_(with_labels(config, dataset.labels())),
       dataset_(dataset),
       make_executor_(std::move(make_executor)),
-      buffers_(training_program(program_options(config, dataset))),
+      grid_conditioning_(grid_conditioning(config_, dataset.labels())),
+      buffers_(training_program(program_options(config_, dataset))),
       executor_(make_executor_(std::move(buffers_.program))) {
   const NoiseSchedule schedule(config.schedule);
   executor_->write(buffers_.signal, to_float(schedule.signal()));
   executor_->write(buffers_.noise, to_float(schedule.noise_level()));
+  if (buffers_.loss_weight != kNoBuffer)
+    executor_->write(buffers_.loss_weight, to_float(loss_weights(config.loss_weighting, config.min_snr_gamma,
+                                                                 schedule, config.prediction)));
+  if (buffers_.labels != kNoBuffer)
+    executor_->write(buffers_.labels, label_table(config_.condition, dataset.labels()));
   executor_->bind_bytes(buffers_.dataset,
                         {dataset.pixels(), static_cast<size_t>(dataset.count()) * dataset.image_bytes()});
   executor_->keep_records({buffers_.image_loss, buffers_.t, buffers_.gradient_norm, buffers_.learning_rate});
@@ -137,6 +164,7 @@ std::vector<Image> Trainer::sample(const std::function<bool()>& goes_on) {
         std::make_unique<Sampler>(GenerationOptions{.network = config_.network,
                                                     .schedule = config_.schedule,
                                                     .sampler = config_.sampler,
+                                                    .conditioning = grid_conditioning_,
                                                     .batch = std::min(config_.batch, config_.sample_count),
                                                     .seed = config_.seed},
                                   weights, make_executor_);

@@ -49,8 +49,8 @@ class Trainer {
   Trainer(const TrainConfig& config, const Dataset& dataset,
           ExecutorFactory make_executor = make_cpu_executor);
 
-  int64_t step() const { return step_; }  // optimiser steps done
-  const TrainConfig& config() const { return config_; }
+  int64_t step() const { return step_; }                 // optimiser steps done
+  const TrainConfig& config() const { return config_; }  // with the names of the data set's labels
   const Executor& executor() const { return *executor_; }
 
   // Weights of the seed, step 0.
@@ -80,6 +80,7 @@ class Trainer {
   TrainConfig config_;
   const Dataset& dataset_;
   ExecutorFactory make_executor_;
+  Conditioning grid_conditioning_;
   TrainingProgram buffers_;  // the program itself is the executor's
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Sampler> sampler_;  // made at the first call of sample()

@@ -1,8 +1,27 @@
 #include "model/training_program.h"
 
 #include "runtime/differentiate.h"
+#include "support/error.h"
 
 namespace ddpm {
+
+namespace {
+
+// Appends the gathering of the batch's labels; the rows that the network takes.
+BufferId add_label_rows(Program& program, const TrainingOptions& options, const TrainingProgram& made) {
+  if (made.labels == kNoBuffer) return kNoBuffer;
+  GatherLabels gather{.shape = *options.labels, .labels = made.labels, .step = made.step, .y = kNoBuffer};
+  gather.shape.n = options.batch;
+  gather.shape.dataset_count = options.dataset_count;
+  gather.shape.seed = options.seed;
+  DDPM_CHECK(options.network.class_embedding == ClassEmbedding::kTable &&
+             options.network.num_class_embeds == gather.shape.columns());
+  gather.y = program.add_buffer("label_rows", {options.batch, gather.shape.columns()});
+  program.add("gather_labels", Phase::kForward, gather);
+  return gather.y;
+}
+
+}  // namespace
 
 TrainingProgram training_program(const TrainingOptions& options) {
   const UnetConfig& network = options.network;
@@ -15,6 +34,13 @@ TrainingProgram training_program(const TrainingOptions& options) {
                                     Role::kInput, Element::kByte);
   made.signal = program.add_buffer("signal", {options.timesteps}, Role::kInput, Element::kMaster);
   made.noise = program.add_buffer("noise", {options.timesteps}, Role::kInput, Element::kMaster);
+  made.loss_weight =
+      options.weighting == LossWeighting::kNone
+          ? kNoBuffer
+          : program.add_buffer("loss_weight", {options.timesteps}, Role::kInput, Element::kMaster);
+  made.labels = options.labels ? program.add_buffer("labels", {options.dataset_count, options.labels->fields},
+                                                    Role::kInput, Element::kMaster)
+                               : kNoBuffer;
   made.step = program.add_buffer("step", {1}, Role::kState, Element::kIndex);
   made.t = program.add_buffer("t", {options.batch}, Role::kState, Element::kMaster);
 
@@ -38,10 +64,12 @@ TrainingProgram training_program(const TrainingOptions& options) {
                       .step = made.step,
                       .x_t = x_t,
                       .t = made.t});
+  const BufferId label_rows = add_label_rows(program, options, made);
   const BufferId prediction = build_unet(program, network,
                                          {.batch = options.batch,
                                           .x = x_t,
                                           .t = made.t,
+                                          .labels = label_rows,
                                           .dropout = options.dropout,
                                           .step = made.step,
                                           .seed = options.seed});
@@ -53,6 +81,7 @@ TrainingProgram training_program(const TrainingOptions& options) {
                    .dataset = made.dataset,
                    .signal = made.signal,
                    .noise = made.noise,
+                   .weight = made.loss_weight,
                    .t = made.t,
                    .step = made.step,
                    .dprediction = dprediction,

@@ -1,10 +1,14 @@
-// One training step as a Program: diffuse, network, loss, backward pass, optimiser. Depends on model/unet.h.
+// One training step as a Program: diffuse, network, loss, backward pass, optimiser. Depends on
+// model/{unet,loss_weighting}.h.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "kernels/adam_ema.h"
 #include "kernels/diffusion.h"
+#include "kernels/labels.h"
+#include "model/loss_weighting.h"
 #include "model/unet.h"
 #include "runtime/program.h"
 
@@ -18,7 +22,9 @@ struct TrainingOptions {
   Prediction prediction = Prediction::kEpsilon;
   TimestepDraw draw = TimestepDraw::kUniform;
   LossReduction reduction = LossReduction::kMean;
+  LossWeighting weighting = LossWeighting::kNone;
   bool horizontal_flip = true;
+  std::optional<LabelsShape> labels{};  // of a conditional network; n, dataset_count and seed are filled in
   double dropout = 0;
   uint64_t seed = 0;
   AdamEmaShape optimiser{};  // count is filled in
@@ -27,11 +33,13 @@ struct TrainingOptions {
 // The program and the buffers that its user writes before the first step or reads after one.
 struct TrainingProgram {
   Program program;
-  BufferId dataset;                       // bytes (dataset_count, H, W, C): to be bound
-  BufferId signal, noise;                 // (T): sqrt(alpha_bar_t), sqrt(1 - alpha_bar_t)
-  BufferId step;                          // counter: optimiser steps done
-  BufferId t;                             // (N): the step's timesteps
-  BufferId image_loss;                    // (N)
+  BufferId dataset;        // bytes (dataset_count, H, W, C): to be bound
+  BufferId signal, noise;  // (T): sqrt(alpha_bar_t), sqrt(1 - alpha_bar_t)
+  BufferId loss_weight;    // (T), see model/loss_weighting.h; kNoBuffer with LossWeighting::kNone
+  BufferId labels;         // (dataset_count, fields), see kernels/labels.h; kNoBuffer without a condition
+  BufferId step;           // counter: optimiser steps done
+  BufferId t;              // (N): the step's timesteps
+  BufferId image_loss;     // (N)
   BufferId gradient_norm, learning_rate;  // (1)
   BufferId m, v, ema;                     // (parameter_elements): laid out like the parameters
 };

@@ -217,6 +217,9 @@ struct CpuExecutor<T>::Implementation {
                                      .t = real(op.t),
                                      .index = nullptr});
   }
+  void run(const GatherLabels& op) {
+    reference::gather_labels<T>(op.shape, {real(op.labels), index(op.step), real(op.y)});
+  }
   void run(const Loss& op) {
     reference::loss<T>(op.shape, {.prediction = real(op.prediction),
                                   .dataset = byte(op.dataset),
@@ -252,6 +255,7 @@ struct CpuExecutor<T>::Implementation {
                                            .network_input = real(op.network_input),
                                            .t = real(op.t)});
   }
+  void run(const Guidance& op) { reference::guidance<T>(op.shape, {real(op.answers), real(op.y)}); }
   void run(const DynamicThreshold& op) {
     reference::dynamic_threshold<T>(op.shape, {.output = real(op.output),
                                                .table = sampler_rows(op.table),

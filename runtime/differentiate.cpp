@@ -215,6 +215,7 @@ class Differentiator {
   void backward(const TimeEmbedding&) {}
   void backward(const OneHot&) {}
   void backward(const Diffuse&) {}
+  void backward(const GatherLabels&) {}
   void backward(const Loss&) {}
 
   // The rest never stands in a forward pass.

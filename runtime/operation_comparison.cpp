@@ -99,6 +99,7 @@ struct GrowthOf {
   Growth operator()(const OneHot&) const { return kExact; }
 
   Growth operator()(const Diffuse&) const { return output == "t" ? kExact : Growth{.terms = kFewTerms}; }
+  Growth operator()(const GatherLabels&) const { return kExact; }
   Growth operator()(const Loss& op) const {
     if (output == "dprediction") return {.terms = kFewTerms};
     return sum(double(op.shape.image_elements()) + kFewTerms, 0);
@@ -109,6 +110,10 @@ struct GrowthOf {
   Growth operator()(const AdvanceCounter&) const { return kExact; }
 
   Growth operator()(const SamplerStart&) const { return sampler(1); }
+  // Two answers that are alike, and their difference times the scale.
+  Growth operator()(const Guidance& op) const {
+    return {.terms = 3, .amplification = 1 + 2 * op.shape.scale};
+  }
   // At the first steps the estimate of x0 is a small difference divided by sqrt(alpha_bar), about 1/150.
   Growth operator()(const DynamicThreshold&) const { return sampler(16); }
   Growth operator()(const SamplerStep&) const { return sampler(16); }

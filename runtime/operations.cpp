@@ -35,11 +35,13 @@ struct CostOf {
   Cost operator()(const Rescale& op) const { return cost(op.shape, element_bytes); }
   Cost operator()(const OneHot& op) const { return cost(op.shape, element_bytes); }
   Cost operator()(const Diffuse& op) const { return cost_of_diffuse(op.shape, element_bytes); }
+  Cost operator()(const GatherLabels& op) const { return cost(op.shape, element_bytes); }
   Cost operator()(const Loss& op) const { return cost_of_loss(op.shape, element_bytes); }
   Cost operator()(const ZeroGradients&) const { return {}; }
   Cost operator()(const AdamEma& op) const { return cost(op.shape, sizeof(float)); }
   Cost operator()(const AdvanceCounter&) const { return {}; }
   Cost operator()(const SamplerStart&) const { return {}; }
+  Cost operator()(const Guidance& op) const { return cost(op.shape, element_bytes); }
   Cost operator()(const DynamicThreshold& op) const { return cost(op.shape, element_bytes); }
   Cost operator()(const SamplerStep& op) const { return cost(op.shape, element_bytes); }
 };
@@ -129,6 +131,9 @@ Operands Diffuse::operands() const {
   return {read("dataset", dataset), read("signal", signal), read("noise", noise),
           read("step", step),       write("x_t", x_t),      write("t", t)};
 }
+Operands GatherLabels::operands() const {
+  return {read("labels", labels), read("step", step), write("y", y)};
+}
 Operands Loss::operands() const {
   return {read("prediction", prediction),
           read("dataset", dataset),
@@ -153,6 +158,7 @@ Operands SamplerStart::operands() const {
   return {read("table", table), read("first_image", first_image), write("x", x),
           write("network_input", network_input), write("t", t)};
 }
+Operands Guidance::operands() const { return {read("answers", answers), write("y", y)}; }
 Operands DynamicThreshold::operands() const {
   return {read("output", output), read("table", table), read("index", index), read("x", x),
           write("threshold", threshold)};

@@ -12,6 +12,8 @@
 #include "kernels/diffusion.h"
 #include "kernels/dynamic_threshold.h"
 #include "kernels/group_norm.h"
+#include "kernels/guidance.h"
+#include "kernels/labels.h"
 #include "kernels/linear.h"
 #include "kernels/resample.h"
 #include "kernels/sampler_step.h"
@@ -174,6 +176,12 @@ struct Diffuse {
   static constexpr const char* kKind = "diffuse";
   Operands operands() const;
 };
+struct GatherLabels {
+  LabelsShape shape;
+  BufferId labels, step, y;
+  static constexpr const char* kKind = "gather_labels";
+  Operands operands() const;
+};
 struct Loss {
   DiffusionShape shape;
   BufferId prediction, dataset, signal, noise, weight = kNoBuffer, t, step;
@@ -208,6 +216,12 @@ struct SamplerStart {
   static constexpr const char* kKind = "sampler_start";
   Operands operands() const;
 };
+struct Guidance {
+  GuidanceShape shape;
+  BufferId answers, y;
+  static constexpr const char* kKind = "guidance";
+  Operands operands() const;
+};
 struct DynamicThreshold {
   DynamicThresholdShape shape;
   BufferId output, table, index, x, threshold;
@@ -228,8 +242,8 @@ using AnyOperation =
     std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeight, UpsampleConv2d, UpsampleConv2dBackwardData,
                  UpsampleConv2dBackwardWeight, GroupNorm, GroupNormBackward, Attention, AttentionBackward,
                  Linear, LinearBackward, TimeEmbedding, Add, UpsampleNearest, SumPool, Rescale, OneHot,
-                 Diffuse, Loss, ZeroGradients, AdamEma, AdvanceCounter, SamplerStart, DynamicThreshold,
-                 SamplerStep>;
+                 Diffuse, GatherLabels, Loss, ZeroGradients, AdamEma, AdvanceCounter, SamplerStart, Guidance,
+                 DynamicThreshold, SamplerStep>;
 
 // The buffers that the operation works on, without absent ones.
 Operands operands(const AnyOperation& operation);

@@ -18,6 +18,8 @@
 #include "kernels/diffusion.h"
 #include "kernels/dynamic_threshold.h"
 #include "kernels/group_norm.h"
+#include "kernels/guidance.h"
+#include "kernels/labels.h"
 #include "kernels/resample.h"
 #include "kernels/sampler_step.h"
 #include "kernels/softmax.h"
@@ -51,11 +53,19 @@ size_t loss_scratch_bytes(const DiffusionShape& shape);
 template <typename T>
 void loss(const DiffusionShape& shape, const LossArgs<T, float>& args, void* scratch, StreamView stream);
 
+// labels.cu
+template <typename T>
+void gather_labels(const LabelsShape& shape, const GatherLabelsArgs<T, float>& args, StreamView stream);
+
 // sampler_step.cu. Any size of image.
 template <typename T>
 void sampler_start(const SamplerStepShape& shape, const SamplerStartArgs<T, float>& args, StreamView stream);
 template <typename T>
 void sampler_step(const SamplerStepShape& shape, const SamplerStepArgs<T, float>& args, StreamView stream);
+
+// guidance.cu. Any size of image.
+template <typename T>
+void guidance(const GuidanceShape& shape, const GuidanceArgs<T>& args, StreamView stream);
 
 // dynamic_threshold.cu. Any size of image.
 template <typename T>

@@ -42,16 +42,35 @@ __device__ __forceinline__ void store(T* to, const Place& place, int elements, f
     if (place.first + k < elements) store_columns<kWidth>(to + place.at + k, subarray<kWidth>(from, k));
 }
 
+// What the network is asked about next: as many copies of the batch as it is to see.
+struct Copies {
+  int count;
+  int n;           // images of the batch
+  int64_t stride;  // elements of the batch
+};
+
+template <int kWidth, typename T>
+__device__ __forceinline__ void store_copies(const Copies& copies, T* to, const Place& place, int elements,
+                                             float (&from)[kElements]) {
+  for (int copy = 0; copy < copies.count; ++copy)
+    store<kWidth>(to + copy * copies.stride, place, elements, from);
+}
+
+__device__ __forceinline__ void store_timestep(const Copies& copies, float* t, const Place& place,
+                                               float timestep) {
+  for (int copy = 0; copy < copies.count; ++copy) t[copy * copies.n + place.image] = timestep;
+}
+
 // Maths: x[n,e] = deviation z[n,e], and the same to network_input; t[n] = the first row's timestep.
 // Threads: (vectors of an image, image), four elements each. Shared: none. Traffic: both arrays written once.
 // Preconditions: kWidth divides the image's elements.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kThreads)
-    start_kernel(int elements, float deviation, uint64_t seed, const SamplerRow<float>* __restrict__ table,
-                 const int64_t* __restrict__ first_image, float* __restrict__ x,
-                 T* __restrict__ network_input, float* __restrict__ t) {
+    start_kernel(int elements, Copies copies, float deviation, uint64_t seed,
+                 const SamplerRow<float>* __restrict__ table, const int64_t* __restrict__ first_image,
+                 float* __restrict__ x, T* __restrict__ network_input, float* __restrict__ t) {
   const Place place(elements);
-  if (place.first == 0) t[place.image] = table->timestep;
+  if (place.first == 0) store_timestep(copies, t, place, table->timestep);
   if (place.first >= elements) return;
   const RandomKey key = random_key(seed, RandomStream::kInitialNoise);
   F32x4 z = normal4(key, static_cast<uint64_t>(*first_image + place.image),
@@ -59,7 +78,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
   for (int k = 0; k < kElements; ++k) z.v[k] *= deviation;
   store<kWidth>(x, place, elements, z.v);
-  store<kWidth>(network_input, place, elements, z.v);
+  store_copies<kWidth>(copies, network_input, place, elements, z.v);
 }
 
 // What the results of a step are combined from.
@@ -111,6 +130,7 @@ struct Step {
   int steps;
   int memories;
   int64_t memory_stride;  // elements of the batch
+  Copies copies;
   SamplerOutput output;
   uint64_t seed;
 };
@@ -149,7 +169,7 @@ __global__ void __launch_bounds__(kThreads)
   const Place place(step.elements);
   const int64_t at = *index;
   const SamplerRow<float>& row = table[at];
-  if (place.first == 0 && at + 1 < step.steps) t[place.image] = table[at + 1].timestep;
+  if (place.first == 0 && at + 1 < step.steps) store_timestep(step.copies, t, place, table[at + 1].timestep);
   if (place.first >= step.elements) return;
 
   Terms terms;
@@ -184,7 +204,11 @@ __global__ void __launch_bounds__(kThreads)
     for (int k = 0; k < kElements; ++k) next[k] += row.noise * deviation[k] * z[k];
   }
   store<kWidth>(x, place, step.elements, next);
-  store<kWidth>(network_input, place, step.elements, next);
+  store_copies<kWidth>(step.copies, network_input, place, step.elements, next);
+}
+
+Copies copies_of(const SamplerStepShape& shape) {
+  return {.count = shape.copies, .n = shape.n, .stride = shape.elements()};
 }
 
 LaunchConfig blocks_over_images(const SamplerStepShape& shape, StreamView stream) {
@@ -200,8 +224,8 @@ template <typename T>
 void sampler_start(const SamplerStepShape& shape, const SamplerStartArgs<T, float>& args, StreamView stream) {
   with_width<kElements>(shape.image_elements(), [&](auto width) {
     launch(start_kernel<width(), T>, blocks_over_images(shape, stream), shape.image_elements(),
-           shape.start_deviation, shape.seed, args.table, args.first_image, args.x, args.network_input,
-           args.t);
+           copies_of(shape), shape.start_deviation, shape.seed, args.table, args.first_image, args.x,
+           args.network_input, args.t);
   });
 }
 
@@ -213,6 +237,7 @@ void sampler_step(const SamplerStepShape& shape, const SamplerStepArgs<T, float>
                   .steps = shape.steps,
                   .memories = shape.memories,
                   .memory_stride = shape.elements(),
+                  .copies = copies_of(shape),
                   .output = shape.output,
                   .seed = shape.seed};
   with_width<kElements>(shape.image_elements(), [&](auto width) {

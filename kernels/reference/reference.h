@@ -12,6 +12,8 @@
 #include "kernels/diffusion.h"
 #include "kernels/dynamic_threshold.h"
 #include "kernels/group_norm.h"
+#include "kernels/guidance.h"
+#include "kernels/labels.h"
 #include "kernels/linear.h"
 #include "kernels/resample.h"
 #include "kernels/sampler_step.h"
@@ -71,8 +73,13 @@ template <typename T>
 void loss(const DiffusionShape& shape, const LossArgs<T>& args);
 
 template <typename T>
+void gather_labels(const LabelsShape& shape, const GatherLabelsArgs<T>& args);
+
+template <typename T>
 void adam_ema(const AdamEmaShape& shape, const AdamEmaArgs<T>& args);
 
+template <typename T>
+void guidance(const GuidanceShape& shape, const GuidanceArgs<T>& args);
 template <typename T>
 void dynamic_threshold(const DynamicThresholdShape& shape, const DynamicThresholdArgs<T>& args);
 template <typename T>

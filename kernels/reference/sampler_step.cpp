@@ -94,7 +94,8 @@ struct Step {
         if (reads_memory[i]) values[3 + i] = args.memory[i * shape.elements() + at];
       for (const Result<T>& result : results) result.to[at] = dot(result.weights, values);
       if (row.noise != 0) args.x[at] += row.noise * learned_deviation(output_at) * z[e];
-      args.network_input[at] = args.x[at];
+      for (int copy = 0; copy < shape.copies; ++copy)
+        args.network_input[copy * shape.elements() + at] = args.x[at];
     }
   }
 };
@@ -109,8 +110,10 @@ void sampler_start(const SamplerStepShape& shape, const SamplerStartArgs<T>& arg
     T* x = args.x + n * elements;
     fill_normal(key, uint64_t(*args.first_image + n), elements, x);
     for (int64_t e = 0; e < elements; ++e) x[e] *= T(shape.start_deviation);
-    std::copy_n(x, elements, args.network_input + n * elements);
-    args.t[n] = args.table[0].timestep;
+    for (int copy = 0; copy < shape.copies; ++copy) {
+      std::copy_n(x, elements, args.network_input + copy * shape.elements() + n * elements);
+      args.t[copy * shape.n + n] = args.table[0].timestep;
+    }
   });
 }
 
@@ -119,7 +122,9 @@ void sampler_step(const SamplerStepShape& shape, const SamplerStepArgs<T>& args)
   const Step<T> step(shape, args);
   parallel_for(shape.n, [&](int64_t n) {
     step.image(n);
-    if (*args.index + 1 < shape.steps) args.t[n] = args.table[*args.index + 1].timestep;
+    if (*args.index + 1 == shape.steps) return;
+    for (int copy = 0; copy < shape.copies; ++copy)
+      args.t[copy * shape.n + n] = args.table[*args.index + 1].timestep;
   });
 }
 

@@ -2,15 +2,10 @@
 #include <cuda_runtime_api.h>
 
 #include "kernels/device/cuda_check.h"
+#include "runtime/cuda/cuda_products.h"
 #include "runtime/gpu/backend.h"
 #include "runtime/gpu/gpu_executor.h"
 #include "support/error.h"
-
-#if __has_include("runtime/cuda/cuda_products.h")
-#include "runtime/cuda/cuda_products.h"
-#else
-#include "runtime/cuda/cuda_products_stub.h"
-#endif
 
 namespace ddpm {
 namespace {

@@ -150,6 +150,9 @@ class Launcher {
                       .index = nullptr},
                      scratch_, stream_);
   }
+  void operator()(const GatherLabels& op) const {
+    cuda::gather_labels<T>(op.shape, {master(op.labels), index(op.step), real(op.y)}, stream_);
+  }
   void operator()(const Loss& op) const {
     cuda::loss<T>(op.shape,
                   {.prediction = real(op.prediction),
@@ -187,6 +190,9 @@ class Launcher {
                             .network_input = real(op.network_input),
                             .t = master(op.t)},
                            stream_);
+  }
+  void operator()(const Guidance& op) const {
+    cuda::guidance<T>(op.shape, {real(op.answers), real(op.y)}, stream_);
   }
   void operator()(const DynamicThreshold& op) const {
     cuda::dynamic_threshold<T>(op.shape,

@@ -120,6 +120,56 @@ TEST_F(SampleTest, AFolderHoldsImagesOfOneKind) {
   EXPECT_THAT(fewer.err, HasSubstr("holds 3 images")) << "an evaluator would take them all";
 }
 
+class ConditionalSampleTest : public SampleTest {
+ protected:
+  void SetUp() override {
+    SmallRun::SetUp();
+    const ProgramResult trained = run_program(
+        "ddpm_train",
+        training("run", {"--steps", "3", "--condition", "attributes", "--initialisation", "pytorch"}));
+    ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  }
+};
+
+TEST_F(ConditionalSampleTest, AttributesAndGuidanceChangeTheImages) {
+  const auto draw = [&](const std::string& name, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"--count", "2", "--png-dir", path(name)};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const ProgramResult result = sample(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return std::pair(read_file(path(name) + "/000000.png"), read_file(path(name) + "/000001.png"));
+  };
+  const auto open = draw("open", {}), smiling = draw("smiling", {"--attr", "Smiling=1,Eyeglasses=0"}),
+             serious = draw("serious", {"--attr", "Smiling=0"});
+  EXPECT_NE(smiling.first, open.first);
+  EXPECT_NE(smiling.first, serious.first);
+  const auto turns =
+      draw("turns", {"--attr", "Smiling=1,Eyeglasses=0", "--attr", "Smiling=0", "--batch", "1"});
+  EXPECT_EQ(turns.first, smiling.first);
+  EXPECT_EQ(turns.second, serious.second);
+  const auto guided = draw("guided", {"--attr", "Smiling=0", "--guidance", "3"});
+  EXPECT_NE(guided.first, serious.first);
+  EXPECT_EQ(draw("alone", {"--attr", "Smiling=0", "--guidance", "3", "--batch", "1"}), guided);
+  // A folder holds images of one condition and one scale.
+  EXPECT_EQ(sample({"--count", "2", "--png-dir", path("guided"), "--attr", "Smiling=0"}).exit_code, 2);
+}
+
+TEST_F(ConditionalSampleTest, BadConditionsAreOneSentenceAndExitCodeTwo) {
+  const auto refused = [&](const std::vector<std::string>& more, const char* says) {
+    std::vector<std::string> arguments = {"--grid", path("grid.png")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const ProgramResult result = sample(arguments);
+    EXPECT_EQ(result.exit_code, 2) << result.err;
+    EXPECT_THAT(result.err, AllOf(::testing::StartsWith("ddpm_sample: "), HasSubstr(says)));
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  };
+  refused({"--attr", "Smilling=1"}, "there is no attribute 'Smilling': choose among Bald, Bangs");
+  refused({"--attr", "Smiling"}, "Smiling=1 or Smiling=0");
+  refused({"--class", "cat"}, "use --attr");
+  refused({"--attr", "Smiling=1", "--guidance", "-2"}, "--guidance -2");
+  refused({"--guidance", "much"}, "guidance");
+}
+
 TEST_F(SampleTest, BadInputIsOneSentenceAndExitCodeTwo) {
   const auto refused = [](const ProgramResult& result, const char* says) {
     EXPECT_EQ(result.exit_code, 2) << result.err;
@@ -131,8 +181,12 @@ TEST_F(SampleTest, BadInputIsOneSentenceAndExitCodeTwo) {
   refused(sample({"--grid", grid, "--count", "0"}), "--count 0");
   refused(sample({"--grid", grid, "--sampler", "magic"}), "magic");
   refused(sample({"--grid", grid, "--steps", "5000"}), "steps");
+  refused(sample({"--grid", grid, "--attr", "Smiling=1"}), "no condition");
+  refused(sample({"--grid", grid, "--class", "3"}), "no condition");
+  refused(sample({"--grid", grid, "--guidance", "3"}), "no condition");
+  refused(sample({"--grid", grid, "--threshold-max", "2"}), "--threshold-ratio");
   refused(sample({"--grid", grid, "--spacing", "odd"}), "odd");
-  refused(sample({"--grid", grid, "--weights", "both"}), "--weights both");
+  refused(sample({"--grid", grid, "--weights", "both"}), "'both'");
   refused(sample({"--grid", "/proc/no/grid.png"}), "/proc/no");
   refused(run_program("ddpm_sample", {"--checkpoint", path("none"), "--grid", grid}), "none");
   EXPECT_FALSE(std::filesystem::exists(grid));

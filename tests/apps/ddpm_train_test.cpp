@@ -40,6 +40,27 @@ TEST_F(TrainTest, TwentyStepsAreTenAndResumeAndTenByBytes) {
   expect_same_checkpoint(path("straight"), path("halves"), 20);
 }
 
+TEST_F(TrainTest, AConditionalRunResumesByBytesToo) {
+  const std::vector<std::string> condition = {
+      "--condition",      "attributes", "--condition-dropout", "0.3", "--attribute-dropout", "0.8",
+      "--loss-weighting", "min_snr",    "--sample-every",      "4",   "--sample-count",      "4",
+      "--sample-steps",   "2",          "--sample-guidance",   "2"};
+  const auto train = [&](const char* run, const char* steps) {
+    std::vector<std::string> arguments = training(run, {"--steps", steps});
+    arguments.insert(arguments.end(), condition.begin(), condition.end());
+    return run_program("ddpm_train", arguments);
+  };
+  const ProgramResult straight = train("straight", "12");
+  ASSERT_EQ(straight.exit_code, 0) << straight.err;
+  ASSERT_EQ(train("halves", "6").exit_code, 0);
+  const ProgramResult resumed =
+      run_program("ddpm_train", {"--out", path("halves"), "--resume", "--steps", "12"});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  expect_same_checkpoint(path("straight"), path("halves"), 12);
+  EXPECT_THAT(read_file(checkpoint_folder(path("straight"), 12) + "/state.json"), HasSubstr("Eyeglasses"));
+  EXPECT_TRUE(std::filesystem::exists(path("straight") + "/samples/step-00000012.png"));
+}
+
 TEST_F(TrainTest, AnotherSeedGivesOtherWeights) {
   ASSERT_EQ(run_program("ddpm_train", training("a", {"--steps", "2"})).exit_code, 0);
   ASSERT_EQ(run_program("ddpm_train", training("b", {"--steps", "2", "--seed", "8"})).exit_code, 0);
@@ -151,6 +172,7 @@ TEST_P(BadTraining, IsOneSentenceAndExitCodeTwo) {
   write_file_atomically(path("broken.toml"), "[run\n");
   write_file_atomically(path("not.npy"), "hello");
   write_file_atomically(path("short.npy"), read_file(data()).substr(0, 500));
+  write_file_atomically(path("plain.npy"), read_file(data()));  // no labels, no card
   std::vector<std::string> arguments = training("run", {"--steps", "1"});
   for (std::string word : GetParam().arguments) {
     if (word.starts_with("@")) word = path(word.substr(1));
@@ -181,6 +203,16 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"groups", {"--norm-num-groups", "3"}, "norm_num_groups"},
         BadInput{"attention", {"--attention", "true"}, "attention"},
         BadInput{"out_unwritable", {"--out", "/proc/no/such"}, "/proc/no"},
+        BadInput{"labels_missing",
+                 {"--data", "@plain.npy", "--condition", "attributes"},
+                 "plain.npy has no labels"},
+        BadInput{"labels_of_another_kind", {"--condition", "classes"}, "labels of the kind attributes"},
+        BadInput{"sample_condition",
+                 {"--condition", "attributes", "--sample-condition", "Smilling=1"},
+                 "there is no attribute 'Smilling': choose among Bald, Bangs"},
+        BadInput{"guidance_without_dropout",
+                 {"--condition", "attributes", "--condition-dropout", "0", "--sample-guidance", "2"},
+                 "condition_dropout = 0"},
         BadInput{"device", {"--device", "tpu"}, "device"}),
     [](const auto& tested) { return std::string(tested.param.what); });
 

@@ -76,6 +76,58 @@ TEST_P(EachSampler, CanBeUsedAgain) {
   EXPECT_EQ(sampler.generate(0, 2), first);
 }
 
+// ---- guidance ----
+
+// Of two classes and no condition.
+GenerationOptions conditional_generation(SamplerMethod method, int batch, double scale) {
+  GenerationOptions options = generation(method, batch);
+  options.network.class_embedding = ClassEmbedding::kTable;
+  options.network.num_class_embeds = 3;
+  options.conditioning = {.rows = {{1, 0, 0}, {0, 1, 0}}, .guidance_scale = scale, .none = {0, 0, 1}};
+  return options;
+}
+
+TEST_P(EachSampler, GuidedImageDoesNotDependOnTheBatch) {
+  const auto guided = [](int batch) { return conditional_generation(GetParam(), batch, 3); };
+  const std::vector<float> together = generate(guided(4), 0, 4);
+  for (int64_t image = 0; image < 4; ++image) {
+    const auto begin = together.begin() + image * int64_t(kElements);
+    EXPECT_EQ(generate(guided(1), image, 1), std::vector<float>(begin, begin + int64_t(kElements)))
+        << "image " << image;
+  }
+}
+
+// u + 0 (c - u) is u to the last bit, so nothing but guidance's order of the answers can tell the two apart.
+TEST_P(EachSampler, ScaleZeroIsSamplingWithoutTheCondition) {
+  for (const Prediction prediction : {Prediction::kEpsilon, Prediction::kVelocity}) {
+    GenerationOptions guided = conditional_generation(GetParam(), 2, 0);
+    guided.sampler.prediction = prediction;
+    GenerationOptions unconditional = conditional_generation(GetParam(), 2, 1);
+    unconditional.sampler.prediction = prediction;
+    const std::vector<float> told = generate(unconditional, 0, 2);
+    unconditional.conditioning.rows = {unconditional.conditioning.none};
+    const std::vector<float> untold = generate(unconditional, 0, 2);
+    EXPECT_EQ(generate(guided, 0, 2), untold);
+    EXPECT_NE(told, untold) << "the condition matters";
+  }
+}
+
+TEST(Sampler, GuidanceGoesWithDynamicThresholdingAndGivenNoise) {
+  GenerationOptions options = conditional_generation(SamplerMethod::kDdim, 2, 5);
+  const std::vector<float> clipped = generate(options, 0, 2);
+  options.sampler.thresholding = true;
+  options.sampler.sample_max_value = 3;
+  EXPECT_NE(generate(options, 0, 2), clipped);
+  Sampler sampler(options, weights(options));
+  std::vector<float> noise;
+  const std::vector<float> drawn = sampler.generate(0, 2, [&](int step, std::span<const float> x) {
+    if (step == 0) noise.assign(x.begin(), x.end());
+    return true;
+  });
+  EXPECT_EQ(sampler.generate(0, 2, {}, noise), drawn)
+      << "both copies of the batch begin with the given noise";
+}
+
 TEST(Sampler, ClippedSamplesLieInTheirRange) {
   for (const SamplerMethod method : {SamplerMethod::kDdpm, SamplerMethod::kDdim, SamplerMethod::kDpmpp})
     for (const float value : generate(generation(method, 2), 0, 2))

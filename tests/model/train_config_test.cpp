@@ -76,9 +76,15 @@ std::map<std::string, std::string> other_values() {
           {"terminal_snr", "zero"},
           {"prediction", "v_prediction"},
           {"loss_reduction", "sum"},
+          {"loss_weighting", "min_snr"},
+          {"min_snr_gamma", "2.5"},
           {"timestep_draw", "antithetic"},
           {"horizontal_flip", "false"},
           {"dropout", "0.15"},
+          {"condition", "classes"},
+          {"label_names", "cat,\"dog\" \\"},
+          {"condition_dropout", "0.25"},
+          {"attribute_dropout", "0.5"},
           {"learning_rate", "3.0000000000000004e-07"},
           {"warmup_steps", "42"},
           {"beta1", "0.5"},
@@ -105,7 +111,9 @@ std::map<std::string, std::string> other_values() {
           {"clip_sample_range", "2.5"},
           {"thresholding", "true"},
           {"dynamic_thresholding_ratio", "0.9"},
-          {"sample_max_value", "1.5"}};
+          {"sample_max_value", "1.5"},
+          {"sample_condition", "cat;0"},
+          {"sample_guidance", "2.5"}};
 }
 
 // Sets options as they come, whether or not they fit each other.
@@ -260,6 +268,14 @@ INSTANTIATE_TEST_SUITE_P(
         BadOption{"dropout", "-0.1", "dropout = -0.1"}, BadOption{"learning_rate", "0", "learning_rate = 0"},
         BadOption{"learning_rate", "inf", "learning_rate = 'inf'"},
         BadOption{"learning_rate", "1e999", "learning_rate = '1e999'"},
+        BadOption{"condition", "class", "none, classes, attributes"},
+        BadOption{"condition_dropout", "1", "condition_dropout = 1"},
+        BadOption{"attribute_dropout", "-1", "attribute_dropout = -1"},
+        BadOption{"sample_condition", "cat", "set condition"},
+        BadOption{"sample_guidance", "2", "set condition"},
+        BadOption{"sample_guidance", "-1", "sample_guidance = -1"},
+        BadOption{"min_snr_gamma", "0", "min_snr_gamma = 0"},
+        BadOption{"loss_weighting", "snr", "none, min_snr"},
         BadOption{"warmup_steps", "-1", "warmup_steps = -1"}, BadOption{"beta1", "1", "beta1 = 1"},
         BadOption{"beta2", "-0.5", "beta2 = -0.5"}, BadOption{"adam_eps", "-1", "adam_eps = -1"},
         BadOption{"weight_decay", "-1", "weight_decay = -1"}, BadOption{"clip_norm", "-1", "clip_norm = -1"},

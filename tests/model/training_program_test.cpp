@@ -128,6 +128,30 @@ TEST(TrainingProgram, SumLossIsTheMeanLossTimesTheElements) {
       << "two roundings to float";
 }
 
+// The gradient of a weighted loss is the weighted gradient, so both trainers' losses are the same errors.
+TEST(TrainingProgram, MinSnrWeighsEachImagesLossByItsTimestep) {
+  const Dataset dataset = small_dataset();
+  TrainConfig config = small_config();
+  Trainer plain(config, dataset);
+  config.loss_weighting = LossWeighting::kMinSnr;
+  Trainer weighted(config, dataset);
+  const auto losses_of_first_step = [](Trainer& trainer) {
+    TrainingMetrics metrics;
+    trainer.initialise();
+    trainer.train_step(metrics);
+    return trainer.executor().read(trainer.executor().program().find("image_loss"));
+  };
+  const std::vector<float> alike = losses_of_first_step(plain), by_time = losses_of_first_step(weighted);
+  const auto weights = loss_weights(config.loss_weighting, config.min_snr_gamma,
+                                    NoiseSchedule(config.schedule), config.prediction);
+  const std::vector<float> t = t_of(weighted);
+  EXPECT_EQ(t, t_of(plain));
+  for (size_t i = 0; i < t.size(); ++i)
+    EXPECT_NEAR(by_time[i] / alike[i], weights[static_cast<size_t>(t[i])], 1e-6)
+        << "three roundings to float";
+  EXPECT_NE(parameters(plain), parameters(weighted));
+}
+
 TEST(TrainingProgram, LearningRateWarmsUpAndCounterCounts) {
   const Dataset dataset = small_dataset();
   Trainer trainer(small_config(), dataset);

@@ -15,10 +15,17 @@ template <typename T>
 class SamplerStep : public testing::Test {};
 TYPED_TEST_SUITE(SamplerStep, StorageTypes);
 
-// Images of whole vectors and not; more than a block.
+// Images of whole vectors and not; more than a block; the network asked twice.
 const std::vector<SamplerStepShape> kShapes = {{.n = 2, .h = 4, .w = 4, .c = 3},
-                                               {.n = 3, .h = 3, .w = 5, .c = 3, .seed = 4},
+                                               {.n = 3, .h = 3, .w = 5, .c = 3, .copies = 2, .seed = 4},
                                                {.n = 2, .h = 16, .w = 13, .c = 3, .seed = 77}};
+
+// `values` as often as the network sees them.
+std::vector<double> repeated(const std::vector<double>& values, int copies) {
+  std::vector<double> all;
+  for (int copy = 0; copy < copies; ++copy) all.insert(all.end(), values.begin(), values.end());
+  return all;
+}
 
 SamplerRow<double> widened_row(const SamplerRow<float>& row) {
   SamplerRow<double> wide{};
@@ -38,16 +45,16 @@ TYPED_TEST(SamplerStep, StartDrawsTheReferencesNoise) {
     const Results results = same_in_every_order([&](StreamView stream) {
       const Guarded<SamplerRow<float>> rows(table, stream);
       const Guarded<int64_t> first(std::vector<int64_t>{kFirstImage}, stream);
-      const Guarded<float> x(s.elements(), stream), t(s.n, stream);
-      const Guarded<T> input(s.elements(), stream);
+      const Guarded<float> x(s.elements(), stream), t(s.copies * s.n, stream);
+      const Guarded<T> input(s.copies * s.elements(), stream);
       cuda::sampler_start<T>(s, {rows.data(), first.data(), x.data(), input.data(), t.data()}, stream);
       return Results{widened(x.values(stream)), widened(input.values(stream)), widened(t.values(stream))};
     });
-    std::vector<double> x(s.elements()), input(s.elements()), t(s.n);
+    std::vector<double> x(s.elements()), input(s.copies * s.elements()), t(s.copies * s.n);
     const SamplerRow<double> row = widened_row(table[0]);
     reference::sampler_start<double>(s, {&row, &kFirstImage, x.data(), input.data(), t.data()});
     EXPECT_EQ(results[0], x);
-    EXPECT_EQ(results[1], widened(rounded<T>(x)));
+    EXPECT_EQ(results[1], repeated(widened(rounded<T>(x)), s.copies));
     EXPECT_EQ(results[2], t);
   }
 }
@@ -69,8 +76,8 @@ Results run(const Case& c, const std::vector<T>& output) {
     const Guarded<int64_t> index(std::vector<int64_t>{c.index}, stream);
     const Guarded<int64_t> first(std::vector<int64_t>{kFirstImage}, stream);
     const Guarded<float> x(c.x, stream), memory(c.memory, stream), threshold(c.threshold, stream);
-    const Guarded<float> t(std::vector<float>(c.shape.n, -1.0F), stream);
-    const Guarded<T> answer(output, stream), input(c.shape.elements(), stream);
+    const Guarded<float> t(std::vector<float>(c.shape.copies * c.shape.n, -1.0F), stream);
+    const Guarded<T> answer(output, stream), input(c.shape.copies * c.shape.elements(), stream);
     cuda::sampler_step<T>(c.shape,
                           {answer.data(), rows.data(), index.data(), first.data(), x.data(),
                            c.memory.empty() ? nullptr : memory.data(),
@@ -85,8 +92,8 @@ template <typename T>
 Results expected(const Case& c, const std::vector<T>& output) {
   std::vector<SamplerRow<double>> table;
   for (const SamplerRow<float>& row : c.table) table.push_back(widened_row(row));
-  Results results = {widened(c.x), std::vector<double>(c.x.size()), widened(c.memory),
-                     std::vector<double>(c.shape.n, -1.0)};
+  Results results = {widened(c.x), std::vector<double>(c.shape.copies * c.x.size()), widened(c.memory),
+                     std::vector<double>(c.shape.copies * c.shape.n, -1.0)};
   const auto threshold = widened(c.threshold);
   reference::sampler_step<double>(
       c.shape, {widened(output).data(), table.data(), &c.index, &kFirstImage, results[0].data(),
@@ -106,7 +113,7 @@ void expect_reference(const char* what, const Case& c) {
     return [&wanted, result](size_t i) { return (5 * 4 + 8 * (std::abs(wanted[result][i]) + 4)) * 0x1p-24; };
   };
   expect_within(what, actual[0], wanted[0], bound_for(0));
-  EXPECT_EQ(actual[1], widened(rounded<T>(actual[0]))) << "the network gets x";
+  EXPECT_EQ(actual[1], repeated(widened(rounded<T>(actual[0])), s.copies)) << "the network gets x";
   if (!c.memory.empty()) expect_within("memory", actual[2], wanted[2], bound_for(2));
   EXPECT_EQ(actual[3], wanted[3]);
 }

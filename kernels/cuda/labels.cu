@@ -1,0 +1,81 @@
+// The labels of a batch as rows of ones and zeros.
+#include <cstdint>
+
+#include "kernels/cuda/arguments.h"
+#include "kernels/cuda/kernels.h"
+#include "kernels/device/launch.h"
+#include "kernels/permutation.h"
+#include "kernels/random.h"
+
+namespace ddpm::cuda {
+namespace {
+
+constexpr int kWarpSize = 32;
+constexpr int kThreads = 128;
+
+// What the kernel needs of a shape.
+struct Rows {
+  int n;
+  int fields;
+  int values;
+  int columns;
+  float dropout;
+  float field_dropout;
+  uint64_t seed;
+  uint64_t dataset_count;
+};
+
+// Maths: kernels/labels.h.
+// Threads: a warp a row; each lane every 32nd column. The permutation, thousands of instructions, is the same
+// for all lanes of a warp, so it costs them no more than it would cost one. Shared: none. Traffic: a row and
+// its labels once.
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
+    gather_labels_kernel(Rows rows, const float* __restrict__ labels, const int64_t* __restrict__ step,
+                         T* __restrict__ y) {
+  const int row = (static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x)) / kWarpSize;
+  if (row >= rows.n) return;
+  const uint64_t position =
+      static_cast<uint64_t>(*step) * static_cast<uint64_t>(rows.n) + static_cast<uint64_t>(row);
+  const auto image = static_cast<int64_t>(shuffled_image(rows.seed, position, rows.dataset_count));
+  const RandomKey key = random_key(rows.seed, RandomStream::kConditionDrop);
+  const U32x4 of_image = random_bits4(key, position, 0);
+  const bool all_hidden = bernoulli(of_image[0], rows.dropout);
+  const float share = exact::multiply(rows.field_dropout, uniform_open(of_image[1]));
+
+  const int64_t first = static_cast<int64_t>(row) * rows.columns;
+  for (int column = static_cast<int>(threadIdx.x) % kWarpSize; column < rows.columns; column += kWarpSize) {
+    const int field = column / rows.values;
+    bool is_one = all_hidden;  // of the column behind those of all fields
+    if (field < rows.fields) {
+      const bool is_label =
+          labels[image * rows.fields + field] == static_cast<float>(column - field * rows.values);
+      is_one = is_label && !all_hidden &&
+               !bernoulli(random_bits(key, position, 4 + static_cast<uint64_t>(field)), share);
+    }
+    y[first + column] = from_float<T>(is_one ? 1.0f : 0.0f);
+  }
+}
+
+}  // namespace
+
+template <typename T>
+void gather_labels(const LabelsShape& shape, const GatherLabelsArgs<T, float>& args, StreamView stream) {
+  require_in_range("gather_labels", "the columns of a row", shape.columns(), 1, 1 << 30);
+  const Rows rows{.n = shape.n,
+                  .fields = shape.fields,
+                  .values = shape.values,
+                  .columns = shape.columns(),
+                  .dropout = static_cast<float>(shape.dropout),
+                  .field_dropout = static_cast<float>(shape.field_dropout),
+                  .seed = shape.seed,
+                  .dataset_count = static_cast<uint64_t>(shape.dataset_count)};
+  launch(gather_labels_kernel<T>,
+         {.grid = ceil_div(int64_t{shape.n} * kWarpSize, kThreads), .block = kThreads, .stream = stream},
+         rows, args.labels, args.step, args.y);
+}
+
+template void gather_labels(const LabelsShape&, const GatherLabelsArgs<float, float>&, StreamView);
+template void gather_labels(const LabelsShape&, const GatherLabelsArgs<BFloat16, float>&, StreamView);
+
+}  // namespace ddpm::cuda

@@ -1,0 +1,54 @@
+// The labels of a batch as rows of ones and zeros, as kernels/labels.h says. Parallel over images.
+#include "kernels/labels.h"
+
+#include <algorithm>
+
+#include "kernels/permutation.h"
+#include "kernels/reference/reference.h"
+#include "support/parallel.h"
+
+namespace ddpm::reference {
+namespace {
+
+// What is hidden of one image's labels.
+class HiddenLabels {
+ public:
+  HiddenLabels(const LabelsShape& shape, uint64_t position)
+      : key_(random_key(shape.seed, RandomStream::kConditionDrop)), position_(position) {
+    all_ = bernoulli(random_bits(key_, position, 0), float(shape.dropout));
+    share_ = float(shape.field_dropout) * uniform_open(random_bits(key_, position, 1));
+  }
+  bool all() const { return all_; }
+  // Elements 2 and 3 are nobody's: a field's word begins where the random generator's next block does.
+  bool field(int f) const { return all_ || bernoulli(random_bits(key_, position_, 4 + uint64_t(f)), share_); }
+
+ private:
+  RandomKey key_;
+  uint64_t position_;
+  bool all_;
+  float share_;
+};
+
+}  // namespace
+
+template <typename T>
+void gather_labels(const LabelsShape& shape, const GatherLabelsArgs<T>& args) {
+  parallel_for(shape.n, [&](int64_t n) {
+    const uint64_t position = uint64_t(*args.step) * uint64_t(shape.n) + uint64_t(n);
+    const auto image = int64_t(shuffled_image(shape.seed, position, uint64_t(shape.dataset_count)));
+    const HiddenLabels hidden(shape, position);
+    T* row = args.y + n * shape.columns();
+    std::fill_n(row, shape.columns(), T{0});
+    if (hidden.all() && shape.null == NullCondition::kLastColumn) row[shape.columns() - 1] = 1;
+    for (int f = 0; f < shape.fields; ++f) {
+      if (hidden.field(f)) continue;
+      for (int v = 0; v < shape.values; ++v)
+        if (args.labels[image * shape.fields + f] == T(v)) row[f * shape.values + v] = 1;
+    }
+  });
+}
+
+template void gather_labels(const LabelsShape&, const GatherLabelsArgs<float>&);
+template void gather_labels(const LabelsShape&, const GatherLabelsArgs<double>&);
+
+}  // namespace ddpm::reference
