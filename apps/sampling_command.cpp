@@ -68,9 +68,13 @@ void add_sampler_options(CLI::App& app, SamplingCommand& c) {
     app.add_option(name, value, help)->capture_default_str()->group("Sampler");
   };
   add("--sampler", c.sampler, sampler_method_names());
-  add("--steps", c.steps, "Network evaluations an image");
+  add("--steps", c.steps, "Steps an image: an evaluation of the network each, two for heun");
   add("--eta", c.eta, "ddim: 0 deterministic .. 1 ancestral");
   add("--spacing", c.spacing, "leading, trailing, linspace or quadratic (default: the model's)");
+  add("--sigmas", c.sigmas,
+      "Noise levels of all but ddpm and ddim: timesteps, karras or exponential (default: timesteps)");
+  add("--final-sigma", c.final_sigma, "The last of them: zero or sigma_min (default: zero)");
+  add("--order", c.order, "dpmpp_2m: 1 to 3, dpmpp_2m_sde: 1 or 2, unipc: 1 to 3 (default: 2)");
   add("--variance", c.variance, "ddpm: fixed_small or fixed_large (default: the model's)");
   add("--clip-range", c.clip_range, "Clip the estimate of the clean image to +- this (default: the model's)");
   app.add_flag("--no-clip", c.no_clip, "Do not clip it")->group("Sampler");
@@ -164,7 +168,10 @@ GenerationOptions generation_options(const SamplingCommand& c, const TrainConfig
   sampler.prediction = config.prediction;
   if (!c.spacing.empty()) sampler.timestep_spacing = parse_timestep_spacing(c.spacing);
   if (!c.variance.empty()) sampler.variance_type = parse_variance_type(c.variance);
-  if (c.no_clip) sampler.clip_sample = false;
+  if (!c.sigmas.empty()) sampler.sigma_spacing = parse_sigma_spacing(c.sigmas);
+  if (!c.final_sigma.empty()) sampler.final_sigma = parse_final_sigma(c.final_sigma);
+  if (c.order) sampler.solver_order = *c.order;
+  if (c.no_clip) sampler.clip_sample = sampler.thresholding = false;
   if (c.clip_range) sampler.clip_sample_range = *c.clip_range;
   if (c.threshold_ratio) {
     sampler.thresholding = true;

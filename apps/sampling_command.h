@@ -27,8 +27,9 @@ struct SamplingCommand {
   std::vector<std::string> classes, attributes;  // see model/condition.h; the images take them in turn
   double guidance = 1;
 
-  std::string sampler = "ddim", spacing, variance;
+  std::string sampler = "ddim", spacing, sigmas, final_sigma, variance;
   int steps = 50;
+  std::optional<int> order;
   double eta = 0;
   std::optional<double> clip_range, threshold_ratio, threshold_max;
   bool no_clip = false;

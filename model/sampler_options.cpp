@@ -30,6 +30,8 @@ constexpr EnumName<SigmaSpacing> kSigmaSpacings[] = {
     {SigmaSpacing::kKarras, "karras"},
     {SigmaSpacing::kExponential, "exponential"},
 };
+constexpr EnumName<FinalSigma> kFinalSigmas[] = {{FinalSigma::kZero, "zero"},
+                                                 {FinalSigma::kSmallest, "sigma_min"}};
 // In diffusers the _log forms take a detour through the logarithm to the same deviation.
 constexpr EnumName<VarianceType> kVarianceTypes[] = {
     {VarianceType::kFixedSmall, "fixed_small"},     {VarianceType::kFixedLarge, "fixed_large"},
@@ -107,6 +109,7 @@ std::string_view sigma_spacing_name(SigmaSpacing spacing) { return enum_name(kSi
 SigmaSpacing parse_sigma_spacing(std::string_view name) {
   return parse_enum(kSigmaSpacings, "sigma spacing", name);
 }
+FinalSigma parse_final_sigma(std::string_view name) { return parse_enum(kFinalSigmas, "final sigma", name); }
 std::string_view variance_type_name(VarianceType variance) { return enum_name(kVarianceTypes, variance); }
 VarianceType parse_variance_type(std::string_view name) {
   return parse_enum(kVarianceTypes, "variance type", name);
@@ -116,11 +119,6 @@ std::string sampler_method_names() {
   std::string names;
   for (const auto& entry : kSamplerMethods) names += (names.empty() ? "" : ", ") + std::string(entry.name);
   return names;
-}
-
-TimestepSpacing default_timestep_spacing(SamplerMethod method) {
-  return is_one_of(method, {SamplerMethod::kDdpm, SamplerMethod::kDdim}) ? TimestepSpacing::kLeading
-                                                                         : TimestepSpacing::kLinspace;
 }
 
 void validate(const SamplerOptions& options) {

@@ -118,14 +118,12 @@ std::string_view timestep_spacing_name(TimestepSpacing spacing);
 TimestepSpacing parse_timestep_spacing(std::string_view name);
 std::string_view sigma_spacing_name(SigmaSpacing spacing);
 SigmaSpacing parse_sigma_spacing(std::string_view name);
+FinalSigma parse_final_sigma(std::string_view name);
 std::string_view variance_type_name(VarianceType variance);
 VarianceType parse_variance_type(std::string_view name);
 
 // All names, separated by commas: for help.
 std::string sampler_method_names();
-
-// The spacing that diffusers gives the method's scheduler.
-TimestepSpacing default_timestep_spacing(SamplerMethod method);
 
 // InputError where the options contradict each other.
 void validate(const SamplerOptions& options);

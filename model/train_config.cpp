@@ -142,11 +142,11 @@ constexpr Kind kind_of() {
 
 // An option whose value `access` finds in a configuration.
 template <typename Access>
-ConfigOption option(const char* group, const char* key, const Access& access, const char* help) {
+ConfigOption option(const char* group, const char* key, const Access& access, std::string help) {
   using Value = std::decay_t<decltype(access(std::declval<TrainConfig&>()))>;
   return {group,
           key,
-          help,
+          std::move(help),
           kind_of<Value>(),
           [access](const TrainConfig& config) { return format(access(config)); },
           [access, name = std::string(key)](TrainConfig& config, const std::string& text) {
@@ -293,8 +293,9 @@ std::vector<ConfigOption> output_options() {
       option("output", "keep_checkpoints", MEMBER(keep_checkpoints), "how many of the last ones stay"),
       option("output", "sample_every", MEMBER(sample_every), "steps between sample grids; 0: none"),
       option("output", "sample_count", MEMBER(sample_count), "images in a grid"),
-      option("output", "sampler", MEMBER(sampler.method), "of the grids: ddpm, ddim, dpmpp_2m"),
-      option("output", "sample_steps", MEMBER(sampler.steps), "network evaluations an image"),
+      option("output", "sampler", MEMBER(sampler.method), "of the grids: " + sampler_method_names()),
+      option("output", "sample_steps", MEMBER(sampler.steps),
+             "steps an image: an evaluation of the network each, two for heun"),
       option("output", "sample_eta", MEMBER(sampler.eta), "ddim: 0 deterministic .. 1 ancestral"),
       option("output", "timestep_spacing", MEMBER(sampler.timestep_spacing),
              "leading, trailing, linspace, quadratic"),

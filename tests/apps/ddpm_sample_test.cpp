@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
+#include <vector>
 
 #include "data/npy.h"
 #include "data/png.h"
@@ -190,6 +192,36 @@ TEST_F(SampleTest, BadInputIsOneSentenceAndExitCodeTwo) {
   refused(sample({"--grid", "/proc/no/grid.png"}), "/proc/no");
   refused(run_program("ddpm_sample", {"--checkpoint", path("none"), "--grid", grid}), "none");
   EXPECT_FALSE(std::filesystem::exists(grid));
+}
+
+TEST_F(SampleTest, EverySamplerAndItsOptionsAreReached) {
+  const auto drawn = [&](const std::vector<std::string>& options) {
+    const std::string file = path("drawn.npy");
+    std::vector<std::string> arguments{"--count", "1", "--float-npy", file};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    const ProgramResult result = sample(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return read_npy<float>(file).values;
+  };
+  const std::vector<std::string> samplers = {"ddpm",  "ddim",  "dpmpp_2m",        "dpmpp_2m_sde",
+                                             "unipc", "euler", "euler_ancestral", "heun"};
+  std::set<std::vector<float>> images;
+  for (const std::string& sampler : samplers) images.insert(drawn({"--sampler", sampler}));
+  // DDIM is Euler's method in sigma, but from other noise levels: no two of these are the same.
+  EXPECT_EQ(images.size(), samplers.size());
+  const std::vector<float> plain = drawn({"--sampler", "dpmpp_2m"});
+  EXPECT_NE(drawn({"--sampler", "dpmpp_2m", "--sigmas", "karras"}), plain);
+  EXPECT_NE(drawn({"--sampler", "dpmpp_2m", "--order", "1"}), plain);
+  EXPECT_NE(drawn({"--sampler", "dpmpp_2m", "--final-sigma", "sigma_min"}), plain);
+  EXPECT_NE(drawn({"--sampler", "dpmpp_2m", "--threshold-ratio", "0.5"}), plain);
+  const auto refused = [&](const char* sampler, const char* option, const char* value, const char* says) {
+    const ProgramResult result = sample({"--grid", path("g.png"), "--sampler", sampler, option, value});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.err, HasSubstr(says));
+  };
+  refused("unipc", "--order", "4", "order");
+  refused("euler", "--sigmas", "cubic", "cubic");
+  refused("ddim", "--sigmas", "karras", "ddim");
 }
 
 }  // namespace

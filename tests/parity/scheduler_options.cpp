@@ -83,8 +83,8 @@ SamplerOptions sampler_options(const std::string& class_name, const nlohmann::js
   options.prediction = prediction_of(config);
   options.steps = timesteps.value("num_inference_steps", 0);
   options.timesteps = timesteps.value("timesteps", std::vector<int>());
-  options.timestep_spacing = parse_timestep_spacing(config.value(
-      "timestep_spacing", std::string(timestep_spacing_name(default_timestep_spacing(options.method)))));
+  options.timestep_spacing =
+      parse_timestep_spacing(config.value("timestep_spacing", is_ancestral ? "leading" : "linspace"));
   options.steps_offset = config.value("steps_offset", 0);
   options.variance_type = parse_variance_type(config.value("variance_type", "fixed_small"));
   options.set_alpha_to_one = config.value("set_alpha_to_one", true);
