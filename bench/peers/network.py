@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+import diffusers.models.upsampling
 import torch
 from diffusers import UNet2DModel
 
@@ -12,9 +13,12 @@ NETWORKS = pathlib.Path(__file__).parent / "networks"
 
 
 def set_up_libraries() -> None:
-    """cuDNN tries every algorithm it has, without a limit on their number."""
+    """cuDNN tries every algorithm it has, without a limit on their number; torch.compile sees the whole network."""
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.benchmark_limit = 0
+    # The upsampling layer asks for PyTorch's version in each forward pass. Tracing how `packaging` parses it breaks
+    # the graph, or fails (packaging 26 with torch 2.8); the answer is known.
+    diffusers.models.upsampling.is_torch_version = lambda operation, version: False
 
 
 def make_network(name: str, variant: Variant, device: torch.device) -> UNet2DModel:
