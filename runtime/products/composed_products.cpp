@@ -22,7 +22,7 @@ class ProgramSurvey {
   explicit ProgramSurvey(const ComposedProductsOptions& options) : options_(options) {}
 
   void visit(const Operation& operation) {
-    std::visit([this](const auto& op) { note(op); }, operation.operation);
+    std::visit([this](const auto& op) { this->note(op); }, operation.operation);
     survey_.next_layer();
   }
   const ProductProblems& problems() const { return survey_.problems(); }

@@ -1,0 +1,95 @@
+"""Trains or samples with PyTorch in one way, and writes how fast: one process, one variant.
+
+OUT/metrics.jsonl gets a line for each window of steps, as ddpm_train writes it; OUT/summary.json what there is to
+say at the end. side_by_side.py runs it; on its own:
+    python peer.py train --network tiny-32 --variant eager --batch 16 --device cpu --out /tmp/peer
+"""
+
+import argparse
+import json
+import pathlib
+import time
+
+import numpy
+import torch
+
+from network import NETWORKS, set_up_libraries
+from variants import VARIANTS
+
+
+def synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def load_images(path: str | None, size: int) -> numpy.ndarray:
+    """(count, H, W, 3) uint8; without a path grey noise, for what it shows does not matter for time."""
+    if path:
+        return numpy.load(path)
+    return numpy.random.default_rng(0).integers(0, 256, (1024, size, size, 3), dtype=numpy.uint8)
+
+
+def run_windows(step, images_per_step: float, options: argparse.Namespace, device: torch.device) -> list[float]:
+    """Images a second of each window. The first holds what is compiled and chosen lazily."""
+    speeds = []
+    with open(options.out / "metrics.jsonl", "w") as log:
+        for window in range(1, options.windows + 1):
+            begin = time.perf_counter()
+            for _ in range(options.window_steps):
+                step()
+            synchronize(device)
+            speed = images_per_step * options.window_steps / (time.perf_counter() - begin)
+            speeds.append(speed)
+            line = {"step": window * options.window_steps, "images_per_second": speed}
+            print(json.dumps(line), file=log, flush=True)
+    return speeds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mode", choices=["train", "sample"])
+    parser.add_argument("--network", required=True, choices=sorted(p.stem for p in NETWORKS.glob("*.json")))
+    parser.add_argument("--variant", required=True, choices=list(VARIANTS))
+    parser.add_argument("--batch", type=int, required=True)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--data", help="NAME.npy, uint8 (count, H, W, 3)")
+    parser.add_argument("--windows", type=int, default=6)
+    parser.add_argument("--window-steps", type=int, default=50)
+    parser.add_argument("--sampling-steps", type=int, default=50, help="network evaluations an image")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    device, variant = torch.device(options.device), VARIANTS[options.variant]
+    if device.type != "cuda" and (variant.graph or variant.compile_mode == "max-autotune"):
+        parser.error(f"{variant.name} needs a GPU: CUDA graphs are part of it")
+    set_up_libraries()
+    if options.mode == "train":
+        from training import Training
+        size = json.loads((NETWORKS / f"{options.network}.json").read_text())["sample_size"]
+        step = Training(options.network, variant, options.batch, load_images(options.data, size), device)
+        speeds = run_windows(step, options.batch, options, device)
+        if not torch.isfinite(step.loss):
+            raise SystemExit(f"the loss is {step.loss.item()}: this run measured nothing")
+    else:
+        from sampling import Sampling
+        step = Sampling(options.network, variant, options.batch, options.sampling_steps, device)
+        speeds = run_windows(step, options.batch / options.sampling_steps, options, device)
+        if not torch.isfinite(step.x).all():
+            raise SystemExit("the images are not finite: this run measured nothing")
+
+    summary = {
+        "parameters": sum(p.numel() for p in step.network.parameters()),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "windows": len(speeds),
+    }
+    if device.type == "cuda":
+        summary["cudnn"] = torch.backends.cudnn.version()
+        summary["peak_allocated_bytes"] = torch.cuda.max_memory_allocated(device)
+        summary["peak_reserved_bytes"] = torch.cuda.max_memory_reserved(device)
+    (options.out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,278 @@
+"""Ours and PyTorch one after the other, in turns, on one machine; writes every figure and prints the ratios.
+
+    python side_by_side.py --bin ../../build/gpu/bin --data ../../celeba64.npy --networks ddim-celeba-64 --batches 64 128
+    python side_by_side.py --bin ../../build/release/bin --device cpu --smoke      # only that it runs
+
+Both sides are programs that write a line of images a second for each window of steps; the first window, in which
+things are compiled, chosen and captured, counts for the start-up only. Start-up: from the program's start to the end
+of the first window, less what a window takes later. Memory: the most that the GPU had in use while the program ran,
+less what it had before.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from variants import VARIANTS
+
+HERE = pathlib.Path(__file__).resolve().parent
+OURS = "ours"
+
+
+@dataclasses.dataclass
+class Run:
+    """One program's run: what it is of, and what was measured."""
+
+    side: str  # ours, or the name of a variant
+    mode: str
+    network: str
+    batch: int
+    round: int
+    images_per_second: list[float] = dataclasses.field(default_factory=list)  # by window
+    startup_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    summary: dict = dataclasses.field(default_factory=dict)
+    error: str | None = None
+
+    def median(self) -> float | None:
+        return statistics.median(self.images_per_second) if self.images_per_second else None
+
+
+def query_gpu(field: str) -> str | None:
+    if shutil.which("nvidia-smi") is None:
+        return None
+    answer = subprocess.run(["nvidia-smi", "--id=0", f"--query-gpu={field}", "--format=csv,noheader,nounits"],
+                            capture_output=True, text=True)
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+class MemoryWatch:
+    """The GPU's memory in use, asked for five times a second while a program runs."""
+
+    def __enter__(self):
+        self._before = self._used()
+        self._most, self._done = self._before, threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._done.set()
+        self._thread.join()
+
+    @property
+    def peak_bytes(self) -> int | None:
+        return None if self._before is None else (self._most - self._before) << 20
+
+    @staticmethod
+    def _used() -> int | None:
+        text = query_gpu("memory.used")
+        return int(text) if text else None
+
+    def _watch(self) -> None:
+        while self._before is not None and not self._done.wait(0.2):
+            self._most = max(self._most, self._used() or 0)
+
+
+def read_windows(path: pathlib.Path) -> list[float]:
+    if not path.exists():
+        return []
+    return [json.loads(line)["images_per_second"] for line in path.read_text().splitlines() if line.endswith("}")]
+
+
+def execute(command: list[str], windows_file: pathlib.Path, run: Run, window_images: float, timeout: float) -> str:
+    """Runs the program and fills in what was measured; returns what it printed."""
+    begin = time.monotonic()
+    first_window = None
+    with MemoryWatch() as memory, tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        while process.poll() is None and time.monotonic() - begin < timeout:
+            if first_window is None and read_windows(windows_file):
+                first_window = time.monotonic() - begin
+            time.sleep(0.02)
+        if process.poll() is None:
+            process.kill()
+            run.error = f"not done after {timeout:.0f} s"
+        process.wait()
+        output.seek(0)
+        printed = output.read()
+    if process.returncode != 0 and run.error is None:
+        run.error = printed[-2000:]
+    run.peak_memory_bytes = memory.peak_bytes
+    run.images_per_second = read_windows(windows_file)[1:]
+    if first_window is not None and run.images_per_second:
+        run.startup_seconds = first_window - window_images / run.median()
+    return printed
+
+
+def run_peer(run: Run, options: argparse.Namespace, folder: pathlib.Path) -> None:
+    command = [sys.executable, str(HERE / "peer.py"), run.mode, "--network", run.network, "--variant", run.side,
+               "--batch", str(run.batch), "--out", str(folder), "--device", options.device,
+               "--windows", str(options.windows), "--window-steps", str(options.window_steps),
+               "--sampling-steps", str(options.sampling_steps)]
+    if run.mode == "train":
+        command += ["--data", options.data]
+    images = run.batch * options.window_steps / (options.sampling_steps if run.mode == "sample" else 1)
+    execute(command, folder / "metrics.jsonl", run, images, options.timeout)
+    if (folder / "summary.json").exists():
+        run.summary = json.loads((folder / "summary.json").read_text())
+
+
+def our_training(run: Run, options: argparse.Namespace, out: pathlib.Path, steps: int, log_every: int) -> list[str]:
+    return [str(options.bin / "ddpm_train"), "--preset", run.network, "--data", options.data, "--out", str(out),
+            "--batch", str(run.batch), "--steps", str(steps), "--log-every", str(log_every),
+            "--device", options.device, "--sample-every", "0", "--checkpoint-every", str(10**9),
+            *options.our_options]
+
+
+def run_ours(run: Run, options: argparse.Namespace, folder: pathlib.Path) -> None:
+    out = folder / "run"
+    if run.mode == "train":
+        command = our_training(run, options, out, options.windows * options.window_steps, options.window_steps)
+        execute(command, out / "metrics.jsonl", run, run.batch * options.window_steps, options.timeout)
+        return
+    # A network that has learned nothing costs as much.
+    trained = subprocess.run(our_training(run, options, out, 1, 1), capture_output=True, text=True)
+    if trained.returncode != 0:
+        run.error = trained.stderr[-2000:]
+        return
+    batches = max(1, options.windows * options.window_steps // options.sampling_steps)
+    command = [str(options.bin / "ddpm_sample"), "--checkpoint", str(out), "--count", str(batches * run.batch),
+               "--batch", str(run.batch), "--sampler", "ddim", "--steps", str(options.sampling_steps),
+               "--device", options.device, "--npz", str(folder / "images.npz"), *options.our_options]
+    begin = time.monotonic()
+    printed = execute(command, folder / "no-windows", run, 0, options.timeout)
+    seconds = time.monotonic() - begin
+    if found := re.search(r"\(([\d.]+) images/s\)", printed):
+        speed = float(found.group(1))
+        run.images_per_second = [speed]
+        run.startup_seconds = seconds - batches * run.batch / speed if speed > 0 else None
+
+
+def measure(runs: list[Run], options: argparse.Namespace) -> None:
+    for run in runs:
+        with tempfile.TemporaryDirectory() as folder:
+            (run_ours if run.side == OURS else run_peer)(run, options, pathlib.Path(folder))
+        speed = f"{run.median():10.1f} images/s" if run.median() else f"failed: {run.error}"
+        print(f"{run.mode:6} {run.network:18} batch {run.batch:4} round {run.round} {run.side:20} {speed}", flush=True)
+
+
+def smallest(values) -> float | None:
+    return min((value for value in values if value is not None), default=None)
+
+
+def ratios(runs: list[Run]) -> list[dict]:
+    """Ours over the best competing variant, by mode, network and batch; medians over all rounds' windows."""
+    table = []
+    for key, group in itertools.groupby(sorted(runs, key=lambda r: (r.mode, r.network, r.batch)),
+                                        key=lambda r: (r.mode, r.network, r.batch)):
+        group = list(group)
+        speeds, memory, startup = {}, {}, {}
+        for side in {run.side for run in group}:
+            mine = [run for run in group if run.side == side]
+            windows = [speed for run in mine for speed in run.images_per_second]
+            if windows:
+                speeds[side] = statistics.median(windows)
+                memory[side] = smallest(run.peak_memory_bytes for run in mine)
+                startup[side] = smallest(run.startup_seconds for run in mine)
+        row = dict(zip(("mode", "network", "batch"), key)) | {"images_per_second": speeds, "peak_memory_bytes": memory,
+                                                              "startup_seconds": startup}
+        competing = {side: speed for side, speed in speeds.items() if side != OURS and VARIANTS[side].best}
+        if OURS in speeds and competing:
+            best = max(competing, key=competing.get)
+            row |= {"best_peer": best, "speed_ratio": speeds[OURS] / speeds[best]}
+            if memory[OURS] and memory[best]:
+                row["memory_ratio"] = memory[OURS] / memory[best]
+        table.append(row)
+    return table
+
+
+def print_ratios(table: list[dict]) -> None:
+    for row in table:
+        print(f"\n{row['mode']} {row['network']} batch {row['batch']}")
+        for side, speed in sorted(row["images_per_second"].items(), key=lambda item: -item[1]):
+            memory, startup = row["peak_memory_bytes"][side], row["startup_seconds"][side]
+            steps = 1000 * row["batch"] / speed
+            print(f"  {side:20} {speed:10.1f} images/s  {steps:9.2f} ms a batch"
+                  + (f"  {memory / 2**30:6.2f} GiB" if memory else "")
+                  + (f"  start-up {startup:6.1f} s" if startup is not None else ""))
+        if "speed_ratio" in row:
+            memory = f", memory {row['memory_ratio']:.2f}" if "memory_ratio" in row else ""
+            print(f"  ours / {row['best_peer']}: speed {row['speed_ratio']:.2f}{memory}")
+
+
+def machine() -> dict:
+    commit = subprocess.run(["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"],
+                            capture_output=True, text=True).stdout.strip()
+    return {"gpu": query_gpu("name"), "driver": query_gpu("driver_version"), "commit": commit or "unknown"}
+
+
+def smoke_data(folder: str) -> str:
+    """Noise of the smoke network's size."""
+    import numpy
+    path = pathlib.Path(folder) / "noise.npy"
+    numpy.save(path, numpy.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), dtype=numpy.uint8))
+    return str(path)
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", type=pathlib.Path, required=True, help="folder of ddpm_train and ddpm_sample")
+    parser.add_argument("--data", help="NAME.npy of the networks' size, from ddpm_data")
+    parser.add_argument("--networks", nargs="+", default=["ddpm-cifar10-32"])
+    parser.add_argument("--batches", nargs="+", type=int, default=[128])
+    parser.add_argument("--modes", nargs="+", choices=["train", "sample"], default=["train", "sample"])
+    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--windows", type=int, default=6)
+    parser.add_argument("--window-steps", type=int, default=50)
+    parser.add_argument("--sampling-steps", type=int, default=50)
+    parser.add_argument("--timeout", type=float, default=1800, help="seconds for one program")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--our-options", nargs="*", default=[], help="further options of ours: --our-options=--precision=bf16")
+    parser.add_argument("--results", type=pathlib.Path, help="JSON file (default: in bench/results)")
+    parser.add_argument("--smoke", action="store_true", help="a tiny network for moments: measures nothing")
+    options = parser.parse_args()
+    if options.smoke:
+        options.networks, options.batches, options.variants = ["tiny-32"], [4], ["eager-fp32", "eager"]
+        options.rounds, options.windows, options.window_steps, options.sampling_steps = 1, 3, 2, 2
+    elif not options.data:
+        parser.error("--data is needed: both sides train on it")
+    return options
+
+
+def main() -> None:
+    options = parse_options()
+    with tempfile.TemporaryDirectory() as folder:
+        if options.smoke and not options.data:
+            options.data = smoke_data(folder)
+        # In turns, so that a drifting clock or a warm GPU favours nobody.
+        runs = [Run(side, mode, network, batch, turn)
+                for mode, network, batch in itertools.product(options.modes, options.networks, options.batches)
+                for turn in range(options.rounds) for side in [OURS, *options.variants]]
+        measure(runs, options)
+    table = ratios(runs)
+    print_ratios(table)
+    about = machine()
+    name = re.sub("[^a-z0-9]+", "-", (about["gpu"] or "cpu").lower())
+    results = options.results or HERE.parent / "results" / f"{name}-{about['commit']}" / "peers.json"
+    if options.smoke and not options.results:
+        return
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text(json.dumps({"machine": about, "ratios": table, "runs": [dataclasses.asdict(r) for r in runs]},
+                                  indent=1) + "\n")
+    print(f"\n{results}")
+
+
+if __name__ == "__main__":
+    main()

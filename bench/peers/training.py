@@ -1,0 +1,64 @@
+"""One training step as an expert would set it up: everything on the GPU, nothing read back in the loop."""
+
+import numpy
+import torch
+import torch.nn.functional as F
+
+from network import capture, make_network
+from variants import Variant
+
+TIMESTEPS = 1000
+EMA_DECAY = 0.9999
+
+
+class Training:
+    """Calling it does one step: draw images, times and noise, loss, gradient, clipped AdamW step, moving average."""
+
+    def __init__(self, network: str, variant: Variant, batch: int, images: numpy.ndarray, device: torch.device):
+        self.device, self.batch, self.variant = device, batch, variant
+        # (count, H, W, C) in memory, seen as (count, C, H, W): natively channels_last.
+        self.images = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
+        if not variant.channels_last:
+            self.images = self.images.contiguous()
+        betas = torch.linspace(1e-4, 0.02, TIMESTEPS, dtype=torch.float64)
+        alpha_bar = torch.cumprod(1 - betas, 0)
+        self.signal = alpha_bar.sqrt().float().to(device).view(-1, 1, 1, 1)
+        self.noise_level = (1 - alpha_bar).sqrt().float().to(device).view(-1, 1, 1, 1)
+
+        self.network = make_network(network, variant, device).train()
+        self.parameters = [p for p in self.network.parameters() if p.requires_grad]
+        self.average = [p.detach().clone() for p in self.parameters]
+        self.optimiser = torch.optim.AdamW(self.parameters, lr=2e-4, weight_decay=0, fused=True,
+                                           capturable=device.type == "cuda")
+        self.loss = torch.zeros((), device=device)  # read when it is wanted, not in the loop
+        self._loss_of = self._loss
+        if variant.compile_mode:
+            self._loss_of = torch.compile(self._loss, mode=variant.compile_mode)
+        self._run = capture(self._step, device) if variant.graph else self._step
+
+    def __call__(self) -> None:
+        self._run()
+
+    def _loss(self, images, flip, t, noise):
+        x = images.float() * (2 / 255) - 1
+        x = torch.where(flip, x.flip(3), x)
+        x_t = self.signal[t] * x + self.noise_level[t] * noise
+        # A cache of cast weights must not outlive the captured step.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.variant.precision == "bf16",
+                            cache_enabled=not self.variant.graph):
+            prediction = self.network(x_t, t, return_dict=False)[0]
+        return F.mse_loss(prediction.float(), noise)
+
+    def _step(self) -> None:
+        index = torch.randint(self.images.shape[0], (self.batch,), device=self.device)
+        images = self.images[index]
+        flip = torch.rand(self.batch, 1, 1, 1, device=self.device) < 0.5
+        t = torch.randint(TIMESTEPS, (self.batch,), device=self.device)
+        noise = torch.randn_like(images, dtype=torch.float32)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self._loss_of(images, flip, t, noise)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0, foreach=True)
+        self.optimiser.step()
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - EMA_DECAY)
+        self.loss.copy_(loss.detach())
