@@ -32,7 +32,7 @@ ExecutorChoice choose_cpu(ComputePrecision precision, const std::string& why) {
 ExecutorChoice choose_executor(Device device, ComputePrecision precision) {
   if (device == Device::kCpu) return choose_cpu(precision, "");
   if (const std::string why = why_no_gpu(); !why.empty()) {
-    if (device == Device::kCuda) throw_input("device cuda: {}; take device cpu", why);
+    if (device == Device::kCuda) throw_input("--device cuda: {}; use --device cpu", why);
     return choose_cpu(precision, why);
   }
   const ComputePrecision chosen = precision == ComputePrecision::kAuto ? ComputePrecision::kBf16 : precision;
