@@ -320,8 +320,9 @@ int run(int argc, char** argv) {
     write_apng(command.animation, pictures.animation());
     written(command.animation);
   }
-  fmt::print(stderr, "{} images, {} steps each, in {} ({:.2f} images/s)", drawn, sampler.steps(),
-             format_duration(seconds), static_cast<double>(drawn) / std::max(seconds, 1e-9));
+  fmt::print(stderr, "{} images, {} steps each, on {} in {} ({:.2f} images/s)", drawn, sampler.steps(),
+             executors.description, format_duration(seconds),
+             static_cast<double>(drawn) / std::max(seconds, 1e-9));
   fmt::print(stderr, "{}\n",
              drawn < command.count ? fmt::format("; {} were there already", command.count - drawn) : "");
   return 0;
