@@ -31,8 +31,8 @@ std::string record_of(const SamplingCommand& command, std::span<const float> par
   return record.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-void report(int64_t wanted, int64_t drawn, int steps, double seconds) {
-  fmt::print(stderr, "{} images, {} steps each, in {} ({:.2f} images/s)", drawn, steps,
+void report(int64_t wanted, int64_t drawn, int steps, const std::string& device, double seconds) {
+  fmt::print(stderr, "{} images, {} steps each, on {} in {} ({:.2f} images/s)", drawn, steps, device,
              format_duration(seconds), static_cast<double>(drawn) / std::max(seconds, 1e-9));
   if (drawn < wanted) fmt::print(stderr, "; {} were there already", wanted - drawn);
   fmt::print(stderr, "\n");
@@ -58,7 +58,7 @@ int run(int argc, char** argv) {
        .existing = drawer.must_draw() ? ExistingImages::kAreDrawnAgain : ExistingImages::kAreKept},
       [&](int64_t first, int count) { return drawer.draw(first, count); });
   const double seconds = write_outputs(command, network, record, stream, drawer);
-  report(command.count, stream.drawn(), drawer.steps(), seconds);
+  report(command.count, stream.drawn(), drawer.steps(), executors.description, seconds);
   return 0;
 }
 

@@ -164,7 +164,7 @@ class TrainingRun {
     bar.clear();
     if (trainer_.step() != saved_step_) save();
     finish(trainer_.step() - first, std::chrono::duration<double>(Clock::now() - begin).count());
-    if (profile) print_operation_profile(trainer_.executor());
+    if (profile) print_operation_profile(trainer_.executor(), executors_.peak);
     return 0;
   }
 

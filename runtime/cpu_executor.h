@@ -27,6 +27,7 @@ class CpuExecutor final : public Executor {
 
   const Program& program() const override;
   const MemoryPlan& memory_plan() const override;
+  Precision precision() const override { return {.real = sizeof(T), .master = sizeof(T)}; }
   void run(std::span<const Phase> phases) override;
   using Executor::run;
   void run_operation(size_t index) override;

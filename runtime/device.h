@@ -23,4 +23,10 @@ enum class ComputePrecision : uint8_t {
 std::string_view precision_name(ComputePrecision precision);
 ComputePrecision parse_precision(std::string_view name);
 
+// What a device can do at the most, by its data sheet's formula; 0: not known.
+struct DevicePeak {
+  double flops_per_second = 0;  // of matrix products in the precision that is computed in
+  double bytes_per_second = 0;  // of its memory
+};
+
 }  // namespace ddpm

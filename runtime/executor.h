@@ -29,6 +29,8 @@ class Executor {
 
   virtual const Program& program() const = 0;
   virtual const MemoryPlan& memory_plan() const = 0;
+  // What its elements take.
+  virtual Precision precision() const = 0;
 
   // Runs the operations of these phases, phase by phase, as one step. It may return before they are done;
   // whatever reads values waits for them.

@@ -13,10 +13,12 @@ namespace {
 #ifdef DDPM_HAVE_CUDA_BACKEND
 std::string why_no_gpu() { return gpu_problem(); }
 std::string name_of_gpu() { return gpu_name(); }
+DevicePeak peak_of_gpu(ComputePrecision precision) { return gpu_peak(precision); }
 ExecutorFactory executors_of_gpu(ComputePrecision precision) { return gpu_executors(precision); }
 #else
 std::string why_no_gpu() { return "this program was built without CUDA"; }
 std::string name_of_gpu() { return {}; }
+DevicePeak peak_of_gpu(ComputePrecision) { return {}; }
 ExecutorFactory executors_of_gpu(ComputePrecision) { throw LogicError("there is no GPU backend"); }
 #endif
 
@@ -32,13 +34,14 @@ ExecutorChoice choose_cpu(ComputePrecision precision, const std::string& why) {
 ExecutorChoice choose_executor(Device device, ComputePrecision precision) {
   if (device == Device::kCpu) return choose_cpu(precision, "");
   if (const std::string why = why_no_gpu(); !why.empty()) {
-    if (device == Device::kCuda) throw_input("device cuda: {}; take device cpu", why);
+    if (device == Device::kCuda) throw_input("--device cuda: {}; use --device cpu", why);
     return choose_cpu(precision, why);
   }
   const ComputePrecision chosen = precision == ComputePrecision::kAuto ? ComputePrecision::kBf16 : precision;
   return {.device = Device::kCuda,
           .precision = chosen,
-          .description = fmt::format("{}, {}", name_of_gpu(), precision_name(chosen))};
+          .description = fmt::format("{}, {}", name_of_gpu(), precision_name(chosen)),
+          .peak = peak_of_gpu(chosen)};
 }
 
 ExecutorFactory make_executors(const ExecutorChoice& choice) {

@@ -16,6 +16,7 @@ struct ExecutorChoice {
   // For the app's one line: "NVIDIA H100 80GB HBM3, bf16", or "cpu, fp32 (no GPU: ...)" where kAuto fell
   // back.
   std::string description;
+  DevicePeak peak{};  // of a GPU
 };
 
 // What this machine and this build have of what was asked for. kCuda where there is no GPU is an InputError

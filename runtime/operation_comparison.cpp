@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -13,7 +14,7 @@
 namespace ddpm {
 namespace {
 
-// The parts of error_bound's formula.
+// The parts of OutputError's formula.
 struct Growth {
   double terms = 1;
   double roundings = 1;
@@ -139,16 +140,78 @@ Operands all_operands(const Program& program, const AnyOperation& operation) {
   return all;
 }
 
-double relative_error(std::span<const float> actual, std::span<const float> expected) {
-  double error = 0, largest = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    const double difference = std::abs(double(actual[i]) - double(expected[i]));
-    // Equal infinities differ by NaN.
-    if (std::isnan(difference) && actual[i] != expected[i]) return std::numeric_limits<double>::quiet_NaN();
-    error = std::max(error, difference);
-    largest = std::max(largest, std::abs(double(expected[i])));
+using Values = std::vector<float>;
+
+double largest(std::span<const float> values) {
+  double found = 0;
+  for (const float value : values) found = std::max(found, std::abs(double(value)));
+  return found;
+}
+
+// Of a matrix with that many columns.
+double largest_column_sum(std::span<const float> values, size_t columns) {
+  std::vector<double> sums(columns);
+  for (size_t i = 0; i < values.size(); ++i) sums[i % columns] += std::abs(double(values[i]));
+  return *std::max_element(sums.begin(), sums.end());
+}
+
+// OutputError's magnitude, where it is known; 0: the result's.
+class MagnitudeOf {
+ public:
+  // `values` are the operation's inputs, by buffer.
+  MagnitudeOf(std::string_view output, const std::map<BufferId, Values>& values)
+      : output_(output), values_(values) {}
+
+  double operator()(const Conv2dBackwardWeight& op) const { return of_bias(op.dy, op.shape.k); }
+  double operator()(const UpsampleConv2dBackwardWeight& op) const { return of_bias(op.dy, op.shape.k); }
+  double operator()(const LinearBackward& op) const { return of_bias(op.dy, op.shape.out); }
+
+  // The gradient of x is dy gamma (1 + film) rstd, less its mean and its part along the normalised x, which
+  // is all of it where a group has few elements; the gradients of shift and bias are its sums.
+  double operator()(const GroupNormBackward& op) const {
+    const GroupNormShape& s = op.forward.shape;
+    const std::span<const float> dy = values_.at(op.dy);
+    const auto channels = static_cast<size_t>(s.channels());
+    const double film = op.forward.film == kNoBuffer ? 1 : 1 + largest(values_.at(op.forward.film));
+    const double slope = film / (1 - s.dropout) * 1.1;  // of SiLU too
+    if (output_ == "dgamma" || output_ == "dbeta")
+      return largest_column_sum(dy, channels) * slope * kLargestNormalised;
+    const double factor =
+        slope * largest(values_.at(op.forward.gamma)) * largest(values_.at(op.forward.rstd));
+    if (output_ == "dx0" || output_ == "dx1") return largest(dy) * factor;
+    if (output_ == "dbias") return largest_column_sum(dy, channels) * factor;
+    double sum = 0;
+    const size_t image = channels * static_cast<size_t>(s.pixels);
+    for (size_t n = 0; n < static_cast<size_t>(s.n); ++n)
+      sum = std::max(sum, largest_column_sum(dy.subspan(n * image, image), channels));
+    return output_ == "dfilm" ? sum * slope * kLargestNormalised : sum * factor;
   }
-  return error == 0 ? 0 : error / largest;
+
+  template <typename Op>
+  double operator()(const Op&) const {
+    return 0;
+  }
+
+ private:
+  static constexpr double kLargestNormalised = 4;  // standard deviations, but for a few elements
+
+  double of_bias(BufferId dy, int channels) const {
+    return output_ == "dbias" ? largest_column_sum(values_.at(dy), static_cast<size_t>(channels)) : 0;
+  }
+
+  std::string_view output_;
+  const std::map<BufferId, Values>& values_;
+};
+
+double largest_difference(std::span<const float> actual, std::span<const float> expected) {
+  double found = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (actual[i] == expected[i]) continue;  // infinities too
+    const double difference = std::abs(double(actual[i]) - double(expected[i]));
+    if (std::isnan(difference)) return std::numeric_limits<double>::quiet_NaN();
+    found = std::max(found, difference);
+  }
+  return found;
 }
 
 class Comparison {
@@ -185,23 +248,23 @@ class Comparison {
   // matrix that operations fill column by column, the first of them leaves the others as they were: zero on
   // both.
   void share_inputs(const Operands& all) {
-    std::vector<std::pair<BufferId, std::vector<float>>> inputs, outputs;
+    std::vector<BufferId> outputs;
     for (const Operand& operand : all) {
       const BufferId id = operand.buffer;
       if (element(id) == Element::kByte) continue;  // bound to both
       if (element(id) == Element::kIndex) {
         device_.write_index(id, reference_.read_index(id));
       } else if (holds_values(operand)) {
-        inputs.emplace_back(id, reference_.read(id));
+        inputs_[id] = reference_.read(id);
       } else {
-        outputs.emplace_back(id, std::vector<float>(elements(id)));
+        outputs.push_back(id);
       }
     }
-    for (const auto& [id, zeros] : outputs) share(id, zeros);
-    for (const auto& [id, values] : inputs) share(id, values);
+    for (const BufferId id : outputs) share(id, Values(elements(id)));
+    for (const auto& [id, values] : inputs_) share(id, values);
   }
 
-  void share(BufferId id, const std::vector<float>& values) {
+  void share(BufferId id, const Values& values) {
     device_.write(id, values);
     reference_.write(id, device_.read(id));
   }
@@ -216,8 +279,16 @@ class Comparison {
           static_cast<double>(device_.read_index(operand.buffer) != reference_.read_index(operand.buffer));
       return found;
     }
-    found.error = relative_error(device_.read(operand.buffer), reference_.read(operand.buffer));
-    found.bound = error_bound(operation().operation, found.output, model_);
+    const Values expected = reference_.read(operand.buffer);
+    const double result = largest(expected), unit = result > 0 ? result : 1;
+    const double magnitude =
+        std::max(result, std::visit(MagnitudeOf(found.output, inputs_), operation().operation));
+    const Growth growth = std::visit(GrowthOf{found.output}, operation().operation);
+    found.error = largest_difference(device_.read(operand.buffer), expected) / unit;
+    found.bound =
+        (growth.roundings * model_.storage_roundoff * result +
+         8 * std::sqrt(growth.terms) * growth.amplification * model_.arithmetic_roundoff * magnitude) /
+        unit;
     return found;
   }
 
@@ -225,6 +296,7 @@ class Comparison {
   Executor& reference_;
   Executor& device_;
   const ErrorModel& model_;
+  std::map<BufferId, Values> inputs_;
 };
 
 }  // namespace
@@ -237,12 +309,6 @@ ErrorModel error_model(ComputePrecision precision) {
 }
 
 double OutputError::part_of_bound() const { return error == 0 ? 0 : error / bound; }
-
-double error_bound(const AnyOperation& operation, const std::string& output, const ErrorModel& model) {
-  const Growth growth = std::visit(GrowthOf{output}, operation);
-  return growth.roundings * model.storage_roundoff +
-         8 * std::sqrt(growth.terms) * growth.amplification * model.arithmetic_roundoff;
-}
 
 std::vector<OutputError> compare_operation(size_t operation, Executor& reference, Executor& device,
                                            const ErrorModel& model) {

@@ -22,27 +22,26 @@ struct ErrorModel {
 // Of kFp32 or kBf16.
 ErrorModel error_model(ComputePrecision precision);
 
-// One output of one operation.
+// One output of one operation. Its bound is, for each element,
+//   roundings * storage_roundoff * result + 8 sqrt(terms) * amplification * arithmetic_roundoff * magnitude,
+// where a sum of `terms` errs by about sqrt(terms) units (Higham & Mary 2019, "A new approach to
+// probabilistic rounding error analysis") and the largest of very many such errors by some times as much;
+// `roundings` counts how often a value is stored on its way, `amplification` is what the operation's own
+// steepness makes of an error, `result` is the output's largest element and `magnitude` the largest sum of
+// its terms' absolute values, where that is known to be much more: the gradient of a bias before a
+// normalisation cancels to almost nothing.
 struct OutputError {
   size_t operation = 0;  // index in the program
   std::string name;      // the operation's
   std::string kind;
   std::string output;  // the operand: "y", "dweight"
   double error = 0;    // largest |actual - expected|, relative to the largest |expected|
-  double bound = 0;
+  double bound = 0;    // relative to the same
 
   // How much of the bound is taken; NaN where a value is.
   double part_of_bound() const;
   bool is_within_bound() const { return part_of_bound() <= 1; }
 };
-
-// What the output of an operation may err by, relative to its largest element:
-//   roundings * storage_roundoff + 8 sqrt(terms) * amplification * arithmetic_roundoff,
-// where a sum of `terms` errs by about sqrt(terms) units (Higham & Mary 2019, "A new approach to
-// probabilistic rounding error analysis") and the largest of very many such errors by some times as much;
-// `roundings` counts how often a value is stored on its way, and `amplification` is what the operation's own
-// cancellation or its steepness makes of an error.
-double error_bound(const AnyOperation& operation, const std::string& output, const ErrorModel& model);
 
 // Runs the operation on both. Its inputs are the reference's values as the device stores them: what is
 // rounded on the way to the device is written back to the reference.

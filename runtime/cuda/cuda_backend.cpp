@@ -4,6 +4,7 @@
 #include "kernels/device/cuda_check.h"
 #include "runtime/cuda/cuda_products.h"
 #include "runtime/gpu/backend.h"
+#include "runtime/gpu/device_peak.h"
 #include "runtime/gpu/gpu_executor.h"
 #include "support/error.h"
 
@@ -25,6 +26,12 @@ cudaDeviceProp properties() {
   return found;
 }
 
+int attribute(cudaDeviceAttr name) {
+  int value = 0;
+  DDPM_CUDA_CHECK(cudaDeviceGetAttribute(&value, name, 0));
+  return value;
+}
+
 }  // namespace
 
 std::string gpu_problem() {
@@ -43,6 +50,17 @@ std::string gpu_problem() {
 }
 
 std::string gpu_name() { return properties().name; }
+
+DevicePeak gpu_peak(ComputePrecision precision) {
+  constexpr double kKilohertz = 1e3;
+  return device_peak({.compute_capability = attribute(cudaDevAttrComputeCapabilityMajor) * 10 +
+                                            attribute(cudaDevAttrComputeCapabilityMinor),
+                      .multiprocessors = attribute(cudaDevAttrMultiProcessorCount),
+                      .clock = attribute(cudaDevAttrClockRate) * kKilohertz,
+                      .memory_clock = attribute(cudaDevAttrMemoryClockRate) * kKilohertz,
+                      .memory_bits = attribute(cudaDevAttrGlobalMemoryBusWidth)},
+                     precision);
+}
 
 ExecutorFactory gpu_executors(ComputePrecision precision) {
   DDPM_CHECK(precision != ComputePrecision::kAuto);

@@ -16,6 +16,9 @@ std::string gpu_problem();
 // "NVIDIA H100 80GB HBM3". There must be one.
 std::string gpu_name();
 
+// Of that GPU.
+DevicePeak gpu_peak(ComputePrecision precision);
+
 // `precision` is kFp32 or kBf16.
 ExecutorFactory gpu_executors(ComputePrecision precision);
 

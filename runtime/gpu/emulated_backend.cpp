@@ -18,6 +18,8 @@ std::string gpu_problem() { return {}; }
 
 std::string gpu_name() { return "emulated GPU"; }
 
+DevicePeak gpu_peak(ComputePrecision) { return {}; }
+
 ExecutorFactory gpu_executors(ComputePrecision precision) {
   DDPM_CHECK(precision != ComputePrecision::kAuto);
   return precision == ComputePrecision::kBf16 ? make_executor<BFloat16> : make_executor<float>;

@@ -33,6 +33,7 @@ class GpuExecutor final : public Executor {
 
   const Program& program() const override;
   const MemoryPlan& memory_plan() const override;
+  Precision precision() const override { return {.real = sizeof(T), .master = sizeof(float)}; }
   void run(std::span<const Phase> phases) override;
   using Executor::run;
   void run_operation(size_t index) override;
