@@ -11,6 +11,9 @@ namespace {
 // becomes 1e-10), so that each block begins as the identity.
 constexpr double kAlmostZero = 1e-10;
 
+// The deviation that Peebles & Xie 2023 (DiT) give their label embeddings.
+constexpr double kSmallEmbedding = 0.02;
+
 }  // namespace
 
 Feature UnetLayers::conv(const std::string& name, Feature x, int out, const ConvOptions& options) {
@@ -224,10 +227,13 @@ BufferId UnetLayers::filter(const std::string& name, int in, int out, bool almos
                    {weight(name + ".weight", {out, in, 3, 3}, almost_zero)});
 }
 
-// PyTorch's nn.Embedding starts from N(0, 1).
+// PyTorch's nn.Embedding starts from N(0, 1). A sum of dozens of such rows, the attributes of an image, would
+// drown the time that it joins; rows that begin small are seen as soon as they are learned.
 BufferId UnetLayers::table(const std::string& name, int rows, int columns) {
-  return parameter(name, {columns, rows},
-                   {{name, {rows, columns}, {InitialValue::Kind::kNormal, 1.0}, TensorLayout::kTransposed}});
+  const double deviation = config_.initialisation == Initialisation::kHo ? kSmallEmbedding : 1.0;
+  return parameter(
+      name, {columns, rows},
+      {{name, {rows, columns}, {InitialValue::Kind::kNormal, deviation}, TensorLayout::kTransposed}});
 }
 
 }  // namespace ddpm

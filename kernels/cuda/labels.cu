@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kThreads)
       const bool is_label =
           labels[image * rows.fields + field] == static_cast<float>(column - field * rows.values);
       is_one = is_label && !all_hidden &&
-               !bernoulli(random_bits(key, position, 4 + static_cast<uint64_t>(field)), share);
+               !bernoulli(random_bits4(key, position, static_cast<uint32_t>(field) + 1)[0], share);
     }
     y[first + column] = from_float<T>(is_one ? 1.0f : 0.0f);
   }

@@ -10,17 +10,19 @@
 namespace ddpm::reference {
 namespace {
 
-// What is hidden of one image's labels.
+// What is hidden of one image's labels: block 0 of its random numbers is the image's, block f + 1 field f's.
 class HiddenLabels {
  public:
   HiddenLabels(const LabelsShape& shape, uint64_t position)
       : key_(random_key(shape.seed, RandomStream::kConditionDrop)), position_(position) {
-    all_ = bernoulli(random_bits(key_, position, 0), float(shape.dropout));
-    share_ = float(shape.field_dropout) * uniform_open(random_bits(key_, position, 1));
+    const U32x4 of_image = random_bits4(key_, position, 0);
+    all_ = bernoulli(of_image[0], float(shape.dropout));
+    share_ = float(shape.field_dropout) * uniform_open(of_image[1]);
   }
   bool all() const { return all_; }
-  // Elements 2 and 3 are nobody's: a field's word begins where the random generator's next block does.
-  bool field(int f) const { return all_ || bernoulli(random_bits(key_, position_, 4 + uint64_t(f)), share_); }
+  bool field(int f) const {
+    return all_ || bernoulli(random_bits4(key_, position_, uint32_t(f) + 1)[0], share_);
+  }
 
  private:
   RandomKey key_;
