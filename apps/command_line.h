@@ -1,5 +1,5 @@
 // CLI11 as the programs of this project use it. Include in one translation unit of a program: it compiles
-// slowly.
+// slowly. Depends on CLI11 alone.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -8,7 +8,7 @@
 #include "apps/command_line.h"
 #include "data/dataset.h"
 #include "data/png.h"
-#include "model/forward_process.h"
+#include "model/noising_pictures.h"
 #include "model/sampling_program.h"
 #include "model/train_config.h"
 #include "model/training_program.h"

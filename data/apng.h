@@ -1,5 +1,5 @@
 // Animated PNG (the APNG extension, in the PNG specification since its third edition, 2025).
-// Depends on data/png.h and support/.
+// Depends on data/image.h.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,4 @@
-// CelebA (Liu et al. 2015) as its authors publish it. Depends on data/image_source.h, data/image_files.h,
-// data/celeba_lists.h and support/.
+// CelebA (Liu et al. 2015) as its authors publish it. Depends on data/{image_source,split}.h.
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// CIFAR-10 (Krizhevsky 2009), the binary version. Depends on data/image_source.h and support/.
+// CIFAR-10 (Krizhevsky 2009), the binary version. Depends on data/{image_source,split}.h.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,5 @@
-// Image files by name, whether they lie in a folder or in a zip archive. Depends on data/image.h,
-// data/zip_reader.h, data/jpeg.h, data/png.h and support/.
+// Image files by name, whether they lie in a folder or in a zip archive. Depends on
+// data/{image_source,jpeg,zip_reader}.h.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // The order of an epoch: a keyed permutation of [0, n), computed one position at a time and stored nowhere.
-// Depends on kernels/random.h alone; the same bits on the CPU and on the GPU.
+// Depends on kernels/{host_device,random}.h; the same bits on the CPU and on the GPU.
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,7 @@
 // stored and nothing advances, so a run resumes bit for bit, an image does not depend on the batch it is
 // drawn in, and what one kernel drew another draws again. The CPU and the GPU give the same bits: all
 // arithmetic here is integer or a correctly rounded +, -, *, / or square root, which never fuse. Depends on
-// kernels/philox.h alone.
+// kernels/{host_device,philox}.h.
 #pragma once
 
 #include <cmath>

@@ -1,5 +1,5 @@
 // A network's parameters, or anything laid out like them, as named tensors of safetensors files.
-// Depends on model/parameters.h, runtime/safetensors.h.
+// Depends on runtime/{program,safetensors}.h.
 #pragma once
 
 #include <filesystem>

@@ -1,13 +1,13 @@
 // The configuration files of a diffusers pipeline, and what they mean here: UNet2DModel's config.json, the
 // scheduler's scheduler_config.json and model_index.json. Keys and the values that hold in their absence are
-// those of diffusers 0.35. Depends on model/{unet,noise_schedule,sampler_schedule}.h.
+// those of diffusers 0.35. Depends on model/{unet,noise_schedule,sampler_table}.h.
 #pragma once
 
 #include <string>
 #include <string_view>
 
 #include "model/noise_schedule.h"
-#include "model/sampler_schedule.h"
+#include "model/sampler_table.h"
 #include "model/unet.h"
 
 namespace ddpm {

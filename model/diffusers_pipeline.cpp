@@ -6,7 +6,7 @@
 #include <string>
 #include <system_error>
 
-#include "model/tensor_names.h"
+#include "model/old_tensor_names.h"
 #include "support/atomic_file.h"
 #include "support/error.h"
 

@@ -31,7 +31,7 @@ DiffusersUnet read_diffusers_unet(const std::filesystem::path& folder);
 DiffusersPipeline read_diffusers_pipeline(const std::filesystem::path& folder);
 
 // The weights as the arena of `program`, a network of `config`. Older names are understood
-// (model/tensor_names.h). InputError for a pickle file alone, with the way to convert it, and for tensors
+// (model/old_tensor_names.h). InputError for a pickle file alone, with the way to convert it, and for tensors
 // that do not fit, all of them.
 std::vector<float> read_diffusers_weights(const std::filesystem::path& folder, const UnetConfig& config,
                                           const Program& program);

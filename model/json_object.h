@@ -1,6 +1,6 @@
 // One JSON object whose keys are all accounted for: a value is asked for with what holds in its absence, and
 // what nobody asked for is refused. Internal to model/: it exposes the JSON library. Depends on
-// support/error.h.
+// support/enum_names.h.
 #pragma once
 
 #include <nlohmann/json.hpp>

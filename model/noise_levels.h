@@ -1,4 +1,5 @@
-// The noise levels at which a sampler asks the network. Depends on model/{noise_schedule,sampler_options}.h.
+// The noise levels at which a sampler asks the network: those of spaced timesteps, Karras's or exponential
+// ones, and EDM's preconditioning there. Depends on model/{noise_schedule,sampler_options}.h.
 #pragma once
 
 #include <cmath>

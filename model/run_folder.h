@@ -1,5 +1,5 @@
 // What a training run leaves behind besides its checkpoints: the configuration, the metrics, sample grids and
-// the loss curve. Depends on model/{trainer,tensorboard}.h, support/line_chart.h, data/grid.h.
+// the loss curve. Depends on model/{train_config,trainer,tensorboard}.h, data/image.h.
 //
 //   RUN/config.toml        every option as the run began
 //   RUN/metrics.jsonl      a line every log_every steps

@@ -1,4 +1,4 @@
-// Images from a trained network. Depends on model/{condition,sampling_program,sampler_schedule}.h,
+// Images from a trained network. Depends on model/{condition,sampling_program,sampler_table}.h,
 // runtime/cpu_executor.h, data/image.h.
 #pragma once
 
@@ -11,7 +11,7 @@
 #include "data/image.h"
 #include "model/condition.h"
 #include "model/noise_schedule.h"
-#include "model/sampler_schedule.h"
+#include "model/sampler_table.h"
 #include "model/sampling_program.h"
 #include "runtime/cpu_executor.h"
 

@@ -1,9 +1,10 @@
-// The samplers, by family: each makes its table. Called by model/sampler_schedule.cpp with options that
-// passed validate(). Depends on model/{linear_form,sampler_schedule}.h.
+// DDPM, DDIM, DPM-Solver++, UniPC, Euler and Heun, by family: each makes its table. Called by
+// model/sampler_table.cpp with options that passed validate(). Depends on
+// model/{linear_form,sampler_table}.h.
 #pragma once
 
 #include "model/linear_form.h"
-#include "model/sampler_schedule.h"
+#include "model/sampler_table.h"
 
 namespace ddpm {
 
@@ -14,7 +15,7 @@ SamplerRow<double> row_at(const NoiseLevel& level, const SamplerOptions& options
 void set_x(SamplerRow<double>& row, const LinearForm& form);
 void set_memory(SamplerRow<double>& row, int i, const LinearForm& form);
 
-// model/ancestral_samplers.cpp: DDPM and DDIM
+// model/ddpm_ddim_samplers.cpp: DDPM and DDIM
 SamplerTable ancestral_table(const NoiseSchedule& schedule, const SamplerOptions& options);
 
 // model/dpm_solver.cpp: DPM-Solver++ and its SDE form
@@ -23,7 +24,7 @@ SamplerTable dpm_solver_table(const std::vector<NoiseLevel>& levels, const Sampl
 // model/unipc.cpp
 SamplerTable unipc_table(const std::vector<NoiseLevel>& levels, const SamplerOptions& options);
 
-// model/edm_samplers.cpp: Euler, Euler ancestral and Heun
+// model/euler_heun_samplers.cpp: Euler, Euler ancestral and Heun
 SamplerTable euler_table(const std::vector<NoiseLevel>& levels, const SamplerOptions& options);
 SamplerTable heun_table(const std::vector<NoiseLevel>& levels, const SamplerOptions& options);
 

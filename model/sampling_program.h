@@ -1,4 +1,5 @@
-// One step of sampling as a Program: the network and the sampler's update. Depends on model/unet.h.
+// One step of sampling as a Program: the network and the sampler's update. Depends on model/unet.h,
+// runtime/program.h, kernels/sampler_step.h.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,7 @@ struct SamplingOptions {
 // times.
 struct SamplingProgram {
   Program program;
-  BufferId table;          // (steps, kSamplerColumns): model/sampler_schedule.h
+  BufferId table;          // (steps, kSamplerColumns): model/sampler_table.h
   BufferId index;          // counter: sampler steps done; to be reset to 0 before kStart
   BufferId first_image;    // the number of the batch's first image
   BufferId x;              // (N,H,W,C): the images on their way, after the last step the samples in [-1, 1]

@@ -1,7 +1,6 @@
 // Everything a training run is configured by: one table of options serves the TOML file, the command line,
 // --print-config and the checkpoint. Depends on
-// model/{condition,presets,noise_schedule,sampler_schedule}.h,
-// runtime/device.h.
+// model/{condition,presets,noise_schedule,sampler_table,training_program}.h, runtime/device.h.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +13,7 @@
 #include "model/condition.h"
 #include "model/noise_schedule.h"
 #include "model/presets.h"
-#include "model/sampler_schedule.h"
+#include "model/sampler_table.h"
 #include "model/training_program.h"
 #include "runtime/device.h"
 

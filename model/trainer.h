@@ -1,6 +1,7 @@
 // Training, step by step: owns the program, the executor and the data's place in it. What a run looks like on
-// disk is model/checkpoint.h, what it prints is the app's business. Depends on
-// model/{train_config,training_program}.h, runtime/cpu_executor.h, data/dataset.h.
+// disk is model/checkpoint.h, what it prints is the app's business. Resuming: apps/ddpm_train.cpp finds the
+// checkpoint, restore() loads it, model/run_folder.h cuts the metrics back. Depends on
+// model/{checkpoint,sampler,train_config,training_program}.h, runtime/cpu_executor.h, data/dataset.h.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
 // One training step as a Program: diffuse, network, loss, backward pass, optimiser. Depends on
-// model/{unet,loss_weighting}.h.
+// model/{unet,loss_weighting}.h, runtime/program.h, kernels/{adam_ema,diffusion,labels}.h.
 #pragma once
 
 #include <cstdint>

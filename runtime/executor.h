@@ -1,5 +1,5 @@
 // What runs a Program: the interface that training, sampling and the apps see, whatever the device.
-// Depends on runtime/program.h.
+// Depends on runtime/{memory_plan,program}.h.
 #pragma once
 
 #include <cstdint>

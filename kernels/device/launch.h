@@ -1,5 +1,5 @@
 // launch: how every kernel is started, on the GPU and in the emulator. For .cu files only. Depends on
-// kernels/device/launch_config.h and on the CUDA runtime or the emulator.
+// kernels/device/launch_config.h, and on cuda_check.h and the CUDA runtime, or on the emulator.
 #pragma once
 
 #include <tuple>

@@ -1,5 +1,5 @@
-// The shape of a kernel launch and its limits. Depends on kernels/device/stream.h; needs neither CUDA nor the
-// emulator.
+// The shape of a kernel launch and its limits. Depends on kernels/device/{call_site,stream}.h; needs neither
+// CUDA nor the emulator.
 #pragma once
 
 #include <concepts>

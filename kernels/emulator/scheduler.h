@@ -1,5 +1,7 @@
 // Runs the blocks of one launch: whose turn it is, who waits for whom, and what is reported when nobody can
-// go on. Depends on kernels/emulator/{built_ins,fiber,kernel_interface,shared_memory,stream_state}.h.
+// go on. __syncthreads is in scheduler.cpp, shuffles and votes with their checks in warp.cpp, every message
+// in report.cpp. Depends on kernels/emulator/{built_ins,fiber,kernel_interface,stream_state}.h,
+// kernels/device/launch_config.h.
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
-// The shared memory of the block that is running. Depends on kernels/emulator/sanitizers.h and mmap.
+// The shared memory of the block that is running: given out, poisoned with 0xFF before each block, fenced in.
+// Depends on kernels/emulator/sanitizers.h and mmap.
 #pragma once
 
 #include <cstddef>

@@ -7,7 +7,8 @@
 
 namespace ddpm::emulator {
 
-// 64 KB of memory above a page that nobody may touch, so that an overflow stops the program.
+// 64 KB of memory (256 KB under a sanitizer) above a page that nobody may touch, so that an overflow stops
+// the program.
 struct Stack {
   std::byte* bottom;
   size_t size;

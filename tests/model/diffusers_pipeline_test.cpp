@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "model/old_tensor_names.h"
 #include "model/parameters.h"
-#include "model/tensor_names.h"
 #include "model/trained_model.h"
 #include "support/atomic_file.h"
 #include "support/error.h"

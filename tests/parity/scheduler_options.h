@@ -1,4 +1,4 @@
-// A case of the scheduler fixtures in our terms. Tests only; depends on model/sampler_schedule.h.
+// A case of the scheduler fixtures in our terms. Tests only; depends on model/sampler_table.h.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

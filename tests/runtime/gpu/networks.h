@@ -9,7 +9,7 @@
 
 #include "kernels/device/bfloat16.h"
 #include "model/noise_schedule.h"
-#include "model/sampler_schedule.h"
+#include "model/sampler_table.h"
 #include "model/sampling_program.h"
 #include "runtime/executor.h"
 #include "tests/runtime/small_unet.h"

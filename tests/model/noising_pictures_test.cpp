@@ -1,5 +1,5 @@
 // The picture of the forward process.
-#include "model/forward_process.h"
+#include "model/noising_pictures.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,5 @@
-// Images on their way into noise, to look at. Depends on model/noise_schedule.h, data/image.h.
+// Pictures of images on their way into noise. The schedule itself is model/noise_schedule.h; training's own
+// noising is `diffuse`, kernels/diffusion.h. Depends on model/noise_schedule.h, data/image.h.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // Sampler tables against the papers' equations, and against what the equations must achieve on data whose
 // best network is known. Whole trajectories of diffusers' schedulers: tests/parity/scheduler_parity_test.cpp.
-#include "model/sampler_schedule.h"
+#include "model/sampler_table.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "model/sampler_schedule.h"
+#include "model/sampler_table.h"
 
 #include <cmath>
 #include <limits>

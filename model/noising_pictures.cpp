@@ -1,4 +1,4 @@
-#include "model/forward_process.h"
+#include "model/noising_pictures.h"
 
 #include "data/grid.h"
 #include "kernels/random.h"

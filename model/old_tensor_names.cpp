@@ -1,4 +1,4 @@
-#include "model/tensor_names.h"
+#include "model/old_tensor_names.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,3 +1,5 @@
+// DDPM (Ho et al. 2020, equation 7) and DDIM (Song et al. 2021, equation 12): from one timestep of the chain
+// to an earlier one, by the posterior's mean and a variance.
 #include <algorithm>
 #include <cmath>
 
