@@ -11,14 +11,14 @@
 #include "data/tensor_order.h"
 #include "model/trained_model.h"
 #include "model/unet.h"
-#include "runtime/device.h"
+#include "runtime/executors.h"
 
 namespace ddpm {
 namespace {
 
 struct CommandLine {
   std::filesystem::path checkpoint, input, timesteps, labels, output;
-  std::string weights = "ema", device = "auto";
+  std::string weights = "ema", device = "auto", precision = "auto";
 };
 
 void add_options(CLI::App& app, CommandLine& c) {
@@ -30,6 +30,9 @@ void add_options(CLI::App& app, CommandLine& c) {
       ->capture_default_str()
       ->group("Model");
   app.add_option("--device", c.device, "auto, cpu or cuda")->capture_default_str()->group("Model");
+  app.add_option("--precision", c.precision, "auto (bf16 on a GPU), fp32 or bf16")
+      ->capture_default_str()
+      ->group("Model");
   app.add_option("--input", c.input, "NAME.npy, float32 (N, C, H, W)")->required()->group("Arrays");
   app.add_option("--timesteps", c.timesteps, "NAME.npy, int64 (N,)")->required()->group("Arrays");
   app.add_option("--labels", c.labels,
@@ -61,8 +64,9 @@ int run(int argc, char** argv) {
   const auto timesteps = read_npy<int64_t>(command.timesteps);
   check_shape(command.timesteps, timesteps.shape, {batch});
 
-  const auto executor = make_executor(unet_program(network, static_cast<int>(batch)),
-                                      resolve_device(parse_device(command.device)));
+  const ExecutorChoice choice =
+      choose_executor(parse_device(command.device), parse_precision(command.precision));
+  const auto executor = make_executors(choice)(unet_program(network, static_cast<int>(batch)));
   const Program& program = executor->program();
   const WeightSource source = command.weights == "raw" ? WeightSource::kRaw : WeightSource::kEma;
   executor->write_parameters(read_weights(model, source, program));

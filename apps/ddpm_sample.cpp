@@ -25,6 +25,7 @@
 #include "data/tensor_order.h"
 #include "model/sampler.h"
 #include "model/trained_model.h"
+#include "runtime/executors.h"
 #include "support/atomic_file.h"
 #include "support/interrupt.h"
 #include "support/progress_bar.h"
@@ -36,7 +37,7 @@ constexpr const char* kOutputGroup = "Output (at least one)";
 
 struct CommandLine {
   std::filesystem::path checkpoint, initial_noise, float_npy;
-  std::string weights = "ema", device = "auto";
+  std::string weights = "ema", device = "auto", precision = "auto";
   int64_t count = 64, first = 0;
   int batch = 16;
   uint64_t seed = 0;
@@ -59,6 +60,9 @@ void add_options(CLI::App& app, CommandLine& c) {
       ->group("Model");
   app.add_option("--weights", c.weights, "ema (averaged) or raw")->capture_default_str()->group("Model");
   app.add_option("--device", c.device, "auto, cpu or cuda")->capture_default_str()->group("Model");
+  app.add_option("--precision", c.precision, "auto (bf16 on a GPU), fp32 or bf16")
+      ->capture_default_str()
+      ->group("Model");
 
   app.add_option("--count", c.count, "Number of images")->capture_default_str()->group("Images");
   app.add_option("--first", c.first, "Number of the first image: image i is a function of --seed and i")
@@ -144,8 +148,7 @@ GenerationOptions generation_options(const CommandLine& c, const TrainConfig& co
                             .schedule = config.schedule,
                             .sampler = config.sampler,
                             .batch = static_cast<int>(std::min<int64_t>(c.batch, c.count)),
-                            .seed = c.seed,
-                            .device = resolve_device(parse_device(c.device))};
+                            .seed = c.seed};
   options.sampler.method = parse_sampler_method(c.sampler);
   options.sampler.steps = c.steps;
   options.sampler.eta = c.eta;
@@ -170,19 +173,22 @@ std::vector<float> read_initial_noise(const CommandLine& c, const UnetConfig& ne
 
 // Everything that makes image i what it is: the weights, and all options but those on where, how many and how
 // fast.
-std::string record_of(const CLI::App& app, std::span<const float> parameters) {
+std::string record_of(const CLI::App& app, std::span<const float> parameters, ComputePrecision precision) {
   nlohmann::ordered_json record = {{"program", "ddpm_sample"},
                                    {"weights", content_hash(parameters.data(), parameters.size_bytes())}};
   for (const CLI::Option* option : app.get_options()) {
     const std::string name = option->get_name();
     const bool changes_no_image = name == "--help" || name == "--checkpoint" || name == "--device" ||
-                                  name == "--count" || name == "--first" || name == "--batch" ||
+                                  name == "--precision" || name == "--count" || name == "--first" ||
+                                  name == "--batch" ||
                                   (option->get_group() == kOutputGroup && name != "--rounding");
     if (changes_no_image) continue;
     const std::string text = option->count() > 0 ? fmt::format("{}", fmt::join(option->results(), ","))
                                                  : option->get_default_str();
     record["options"][name.substr(2)] = text;
   }
+  // What was computed in, not what was asked for; fp32 goes without saying.
+  if (precision != ComputePrecision::kFp32) record["options"]["precision"] = precision_name(precision);
   return record.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
@@ -220,7 +226,9 @@ int run(int argc, char** argv) {
   const TrainConfig& config = model.config;
   const GenerationOptions options = generation_options(command, config);
   const std::vector<float> parameters = read_weights(model, source, unet_program(config.network, 1));
-  Sampler sampler(options, parameters);
+  const ExecutorChoice executors =
+      choose_executor(parse_device(command.device), parse_precision(command.precision));
+  Sampler sampler(options, parameters, make_executors(executors));
   install_interrupt_handler();
 
   const int size = config.network.image_size, channels = config.network.in_channels;
@@ -234,7 +242,8 @@ int run(int argc, char** argv) {
        .channels = channels});
   const std::vector<float> initial_noise = read_initial_noise(command, config.network);
   const size_t image_elements = static_cast<size_t>(size) * size * channels;
-  if (!command.png_directory.empty()) claim_image_folder(command.png_directory, record_of(app, parameters));
+  if (!command.png_directory.empty())
+    claim_image_folder(command.png_directory, record_of(app, parameters, executors.precision));
   // What only the drawing itself shows cannot come from images that exist already.
   const bool must_draw = wants_process || !command.float_npy.empty();
   std::vector<float> values;  // of --float-npy
@@ -287,7 +296,7 @@ int run(int argc, char** argv) {
   bar->clear();
 
   if (!command.npz.empty()) {
-    write_file_atomically(record_path(command.npz), record_of(app, parameters));
+    write_file_atomically(record_path(command.npz), record_of(app, parameters, executors.precision));
     written(command.npz);
   }
   if (!command.png_directory.empty()) {

@@ -15,6 +15,7 @@
 #include "model/run_folder.h"
 #include "model/trained_model.h"
 #include "model/trainer.h"
+#include "runtime/executors.h"
 #include "support/interrupt.h"
 #include "support/progress_bar.h"
 
@@ -129,7 +130,8 @@ class TrainingRun {
   TrainingRun(const TrainConfig& config, const Start& start)
       : config_(config),
         dataset_(Dataset::open(config.data)),
-        trainer_(config, dataset_),
+        executors_(choose_executor(config.device, config.precision)),
+        trainer_(config, dataset_, make_executors(executors_)),
         folder_(config.out, config.tensorboard ? EventFiles::kTensorBoard : EventFiles::kNone) {
     if (!start.checkpoint.empty()) {
       trainer_.restore(start.checkpoint);
@@ -171,9 +173,8 @@ class TrainingRun {
   void describe() const {
     const Program& program = trainer_.executor().program();
     fmt::print(stderr, "{}: {:.1f} M parameters on {}; {} images of {}x{} ({}); run folder {}\n",
-               config_.preset, static_cast<double>(program.parameter_count()) / 1e6,
-               device_name(resolve_device(config_.device)), dataset_.count(), dataset_.height(),
-               dataset_.width(), dataset_.card().source, config_.out);
+               config_.preset, static_cast<double>(program.parameter_count()) / 1e6, executors_.description,
+               dataset_.count(), dataset_.height(), dataset_.width(), dataset_.card().source, config_.out);
   }
 
   void step(ProgressBar& bar) {
@@ -187,7 +188,7 @@ class TrainingRun {
           "smaller learning_rate, more warmup_steps or a smaller clip_norm",
           step, now.loss.mean(), now.gradient_norm.mean(), last_good_checkpoint()));
     }
-    recent_.add(now.loss.mean());
+    if (now.loss.count > 0) recent_.add(now.loss.mean());
     metrics_.join(now);
     ++metrics_steps_;
     bar.update(step, fmt::format("loss {:.4f}", recent_.mean()));
@@ -238,6 +239,7 @@ class TrainingRun {
 
   TrainConfig config_;
   Dataset dataset_;
+  ExecutorChoice executors_;
   Trainer trainer_;
   RunFolder folder_;
   RecentLoss recent_;

@@ -46,10 +46,11 @@ SamplingProgram Sampler::make_program(const GenerationOptions& options) const {
   return sampling_program(sampling);
 }
 
-Sampler::Sampler(const GenerationOptions& options, std::span<const float> parameters)
+Sampler::Sampler(const GenerationOptions& options, std::span<const float> parameters,
+                 const ExecutorFactory& make_executor)
     : table_(sampler_table(NoiseSchedule(options.schedule), options.sampler)),
       program_(make_program(options)),
-      executor_(make_executor(std::move(program_.program), options.device)),
+      executor_(make_executor(std::move(program_.program))),
       image_elements_(static_cast<size_t>(options.network.image_size) * options.network.image_size *
                       options.network.in_channels) {
   executor_->write_parameters(parameters);
@@ -86,8 +87,7 @@ std::vector<float> Sampler::generate(int64_t first, int count, const Progress& p
   }
   if (!goes_on(0)) return {};
   for (int step = 1; step <= steps(); ++step) {
-    executor_->run(Phase::kForward);
-    executor_->run(Phase::kUpdate);
+    executor_->run({Phase::kForward, Phase::kUpdate});
     if (!goes_on(step)) return {};
   }
   executor_->read(program_.x, x);

@@ -1,5 +1,5 @@
-// Images from a trained network. Depends on model/{sampling_program,sampler_schedule}.h, runtime/device.h,
-// data/image.h.
+// Images from a trained network. Depends on model/{sampling_program,sampler_schedule}.h,
+// runtime/cpu_executor.h, data/image.h.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 #include "model/noise_schedule.h"
 #include "model/sampler_schedule.h"
 #include "model/sampling_program.h"
-#include "runtime/device.h"
+#include "runtime/cpu_executor.h"
 
 namespace ddpm {
 
@@ -22,7 +22,6 @@ struct GenerationOptions {
   SamplerOptions sampler;
   int batch = 16;
   uint64_t seed = 0;
-  Device device = Device::kCpu;
 };
 
 // How values of [-1, 1] become 8 bits. Evaluation tools differ, and published numbers depend on it.
@@ -39,8 +38,10 @@ std::vector<Image> to_images(std::span<const float> values, int height, int widt
 // options alone: the same whatever the batch it is drawn in.
 class Sampler {
  public:
-  // `parameters` is the arena of a network of this configuration (model/parameters.h).
-  Sampler(const GenerationOptions& options, std::span<const float> parameters);
+  // `parameters` is the arena of a network of this configuration (model/parameters.h). The program runs on
+  // what `make_executor` makes.
+  Sampler(const GenerationOptions& options, std::span<const float> parameters,
+          const ExecutorFactory& make_executor = make_cpu_executor);
 
   // Other weights of the same network.
   void set_parameters(std::span<const float> parameters) { executor_->write_parameters(parameters); }

@@ -75,6 +75,9 @@ void parse(const std::string& key, const std::string& text, bool& value) {
   value = text == "true";
 }
 void parse(const std::string&, const std::string& text, Device& value) { value = parse_device(text); }
+void parse(const std::string&, const std::string& text, ComputePrecision& value) {
+  value = parse_precision(text);
+}
 void parse(const std::string&, const std::string& text, BetaSchedule& value) {
   value = parse_beta_schedule(text);
 }
@@ -97,6 +100,7 @@ std::string format(double value) {
   return fmt::format("{}", value);
 }  // shortest text that reads back the same
 std::string format(Device value) { return std::string(device_name(value)); }
+std::string format(ComputePrecision value) { return std::string(precision_name(value)); }
 std::string format(BetaSchedule value) { return std::string(beta_schedule_name(value)); }
 std::string format(SamplerMethod value) { return std::string(sampler_method_name(value)); }
 std::string format(TimestepSpacing value) { return std::string(timestep_spacing_name(value)); }
@@ -174,6 +178,7 @@ std::vector<ConfigOption> run_options() {
       option("run", "batch", MEMBER(batch), "images a step"),
       option("run", "seed", MEMBER(seed), "of everything random"),
       option("run", "device", MEMBER(device), "auto, cpu, cuda"),
+      option("run", "precision", MEMBER(precision), "auto (bf16 on a GPU), fp32, bf16"),
   };
 }
 

@@ -29,6 +29,7 @@ struct TrainConfig {
   int batch = 16;
   uint64_t seed = 0;
   Device device = Device::kAuto;
+  ComputePrecision precision = ComputePrecision::kAuto;
 
   UnetConfig network;
 

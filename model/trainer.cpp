@@ -37,6 +37,9 @@ TrainingOptions program_options(const TrainConfig& config, const Dataset& datase
           .optimiser = config.optimiser};
 }
 
+// How far the host stays ahead of a GPU: enough that the GPU never waits for the next step.
+constexpr size_t kStepsAhead = 8;
+
 std::vector<float> to_float(const std::vector<double>& values) { return {values.begin(), values.end()}; }
 
 }  // namespace
@@ -47,22 +50,22 @@ void TrainingMetrics::join(const TrainingMetrics& later) {
   loss.join(later.loss);
   for (size_t i = 0; i < loss_by_quarter.size(); ++i) loss_by_quarter[i].join(later.loss_by_quarter[i]);
   gradient_norm.join(later.gradient_norm);
-  learning_rate = later.learning_rate;
+  if (later.loss.count > 0) learning_rate = later.learning_rate;
 }
 
-Trainer::Trainer(const TrainConfig& config, const Dataset& dataset)
+Trainer::Trainer(const TrainConfig& config, const Dataset& dataset, ExecutorFactory make_executor)
     : config_(config),
       dataset_(dataset),
+      make_executor_(std::move(make_executor)),
       buffers_(training_program(program_options(config, dataset))),
-      executor_(make_executor(std::move(buffers_.program), resolve_device(config.device))) {
+      executor_(make_executor_(std::move(buffers_.program))) {
   const NoiseSchedule schedule(config.schedule);
   executor_->write(buffers_.signal, to_float(schedule.signal()));
   executor_->write(buffers_.noise, to_float(schedule.noise_level()));
   executor_->bind_bytes(buffers_.dataset,
                         {dataset.pixels(), static_cast<size_t>(dataset.count()) * dataset.image_bytes()});
+  executor_->keep_records({buffers_.image_loss, buffers_.t, buffers_.gradient_norm, buffers_.learning_rate});
 }
-
-int64_t Trainer::step() const { return executor_->read_index(buffers_.step); }
 
 void Trainer::initialise() { initialise(initial_parameters(executor_->program(), config_.seed)); }
 
@@ -73,6 +76,7 @@ void Trainer::initialise(std::span<const float> weights) {
   executor_->write(buffers_.m, zeros);
   executor_->write(buffers_.v, zeros);
   executor_->write_index(buffers_.step, 0);
+  step_ = 0;
 }
 
 void Trainer::restore(const std::filesystem::path& checkpoint) {
@@ -86,6 +90,7 @@ void Trainer::restore(const std::filesystem::path& checkpoint) {
         checkpoint.string(), state.dataset_count, state.dataset_hash, config_.data, dataset_.count(),
         dataset_.hash());
   restore_checkpoint(checkpoint, buffers_, *executor_);
+  step_ = executor_->read_index(buffers_.step);
 }
 
 void Trainer::save(const std::filesystem::path& run) const {
@@ -97,17 +102,31 @@ void Trainer::save(const std::filesystem::path& run) const {
                   buffers_, *executor_, config_.keep_checkpoints);
 }
 
-void Trainer::train_step(TrainingMetrics& metrics) {
-  for (const Phase phase : {Phase::kForward, Phase::kBackward, Phase::kUpdate}) executor_->run(phase);
+bool Trainer::is_reported(int64_t step) const {
+  const auto is_multiple = [step](int64_t every) { return every > 0 && step % every == 0; };
+  return step == config_.steps || is_multiple(config_.log_every) || is_multiple(config_.checkpoint_every) ||
+         is_multiple(config_.sample_every);
+}
 
-  const std::vector<float> loss = executor_->read(buffers_.image_loss), t = executor_->read(buffers_.t);
-  for (size_t i = 0; i < loss.size(); ++i) {
-    metrics.loss.add(loss[i]);
-    const auto quarter = static_cast<size_t>(4 * t[i] / static_cast<float>(config_.schedule.timesteps));
-    metrics.loss_by_quarter[std::min<size_t>(quarter, 3)].add(loss[i]);
+void Trainer::train_step(TrainingMetrics& metrics) {
+  executor_->run({Phase::kForward, Phase::kBackward, Phase::kUpdate});
+  ++step_;
+  join_records(is_reported(step_) ? 0 : kStepsAhead, metrics);
+}
+
+// A record is image_loss (N), t (N), gradient_norm, learning_rate.
+void Trainer::join_records(size_t pending, TrainingMetrics& metrics) {
+  const auto batch = static_cast<size_t>(config_.batch);
+  for (const std::vector<float>& record : executor_->take_records(pending)) {
+    for (size_t i = 0; i < batch; ++i) {
+      const float loss = record[i], t = record[batch + i];
+      metrics.loss.add(loss);
+      const auto quarter = static_cast<size_t>(4 * t / static_cast<float>(config_.schedule.timesteps));
+      metrics.loss_by_quarter[std::min<size_t>(quarter, 3)].add(loss);
+    }
+    metrics.gradient_norm.add(record[2 * batch]);
+    metrics.learning_rate = record[2 * batch + 1];
   }
-  metrics.gradient_norm.add(executor_->read(buffers_.gradient_norm)[0]);
-  metrics.learning_rate = executor_->read(buffers_.learning_rate)[0];
 }
 
 std::vector<Image> Trainer::sample(const std::function<bool()>& goes_on) {
@@ -119,9 +138,8 @@ std::vector<Image> Trainer::sample(const std::function<bool()>& goes_on) {
                                                     .schedule = config_.schedule,
                                                     .sampler = config_.sampler,
                                                     .batch = std::min(config_.batch, config_.sample_count),
-                                                    .seed = config_.seed,
-                                                    .device = resolve_device(config_.device)},
-                                  weights);
+                                                    .seed = config_.seed},
+                                  weights, make_executor_);
   sampler_->set_parameters(weights);
   std::vector<Image> images;
   const int size = config_.network.image_size, batch = std::min(config_.batch, config_.sample_count);

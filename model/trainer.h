@@ -1,6 +1,6 @@
 // Training, step by step: owns the program, the executor and the data's place in it. What a run looks like on
 // disk is model/checkpoint.h, what it prints is the app's business. Depends on
-// model/{train_config,training_program}.h, runtime/device.h, data/dataset.h.
+// model/{train_config,training_program}.h, runtime/cpu_executor.h, data/dataset.h.
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@
 #include "model/sampler.h"
 #include "model/train_config.h"
 #include "model/training_program.h"
-#include "runtime/device.h"
+#include "runtime/cpu_executor.h"
 
 namespace ddpm {
 
@@ -44,10 +44,12 @@ struct TrainingMetrics {
 class Trainer {
  public:
   // A data set that does not fit the network or the batch is an InputError. `dataset` must outlive the
-  // trainer.
-  Trainer(const TrainConfig& config, const Dataset& dataset);
+  // trainer. Programs run on what `make_executor` makes: the configuration's device is the app's to choose
+  // by.
+  Trainer(const TrainConfig& config, const Dataset& dataset,
+          ExecutorFactory make_executor = make_cpu_executor);
 
-  int64_t step() const;  // optimiser steps done
+  int64_t step() const { return step_; }  // optimiser steps done
   const TrainConfig& config() const { return config_; }
   const Executor& executor() const { return *executor_; }
 
@@ -59,7 +61,9 @@ class Trainer {
   void restore(const std::filesystem::path& checkpoint);
   void save(const std::filesystem::path& run) const;
 
-  // One optimiser step; what it was like joins `metrics`.
+  // One optimiser step. What it was like joins `metrics`: at once on the CPU, and on a GPU some steps later,
+  // so that nothing waits for it; but none is missing after a step at which something is logged, saved or
+  // sampled.
   void train_step(TrainingMetrics& metrics);
 
   // Images 0 .. sample_count - 1 drawn with the averaged weights as they are now. Empty where `goes_on` said
@@ -70,11 +74,16 @@ class Trainer {
   void measure_operations() { executor_->measure_operations(); }
 
  private:
+  bool is_reported(int64_t step) const;
+  void join_records(size_t pending, TrainingMetrics& metrics);
+
   TrainConfig config_;
   const Dataset& dataset_;
+  ExecutorFactory make_executor_;
   TrainingProgram buffers_;  // the program itself is the executor's
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Sampler> sampler_;  // made at the first call of sample()
+  int64_t step_ = 0;                  // what the executor's counter holds once its work is done
 };
 
 }  // namespace ddpm

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <iterator>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -290,6 +291,8 @@ struct CpuExecutor<T>::Implementation {
   std::vector<std::unique_ptr<AlignedBytes>> persistent;
   std::vector<std::byte*> addresses;  // by BufferId
   std::vector<OperationTime> times;   // by operation
+  std::vector<BufferId> recorded;
+  std::vector<std::vector<float>> records;
 };
 
 template <typename T>
@@ -308,9 +311,33 @@ const MemoryPlan& CpuExecutor<T>::memory_plan() const {
 }
 
 template <typename T>
-void CpuExecutor<T>::run(Phase phase) {
-  for (size_t position = 0; position < program().operations().size(); ++position)
-    if (program().operations()[position].phase == phase) implementation_->run_operation(position);
+void CpuExecutor<T>::run(std::span<const Phase> phases) {
+  for (const Phase phase : phases)
+    for (size_t position = 0; position < program().operations().size(); ++position)
+      if (program().operations()[position].phase == phase) implementation_->run_operation(position);
+  if (implementation_->recorded.empty()) return;
+  std::vector<float>& record = implementation_->records.emplace_back();
+  for (const BufferId buffer : implementation_->recorded) {
+    const std::span<const T> source = values(buffer);
+    std::transform(source.begin(), source.end(), std::back_inserter(record),
+                   [](T value) { return static_cast<float>(value); });
+  }
+}
+template <typename T>
+void CpuExecutor<T>::run_operation(size_t index) {
+  DDPM_CHECK(index < program().operations().size());
+  implementation_->run_operation(index);
+}
+
+template <typename T>
+void CpuExecutor<T>::keep_records(std::vector<BufferId> buffers) {
+  for (const BufferId buffer : buffers) DDPM_CHECK(program().buffer(buffer).role != Role::kActivation);
+  implementation_->recorded = std::move(buffers);
+  implementation_->records.clear();
+}
+template <typename T>
+std::vector<std::vector<float>> CpuExecutor<T>::take_records(size_t) {
+  return std::exchange(implementation_->records, {});
 }
 
 template <typename T>
@@ -376,6 +403,10 @@ void CpuExecutor<T>::measure_operations() {
 template <typename T>
 std::vector<OperationTime> CpuExecutor<T>::operation_times() const {
   return implementation_->times;
+}
+
+std::unique_ptr<Executor> make_cpu_executor(Program program) {
+  return std::make_unique<CpuExecutor<float>>(std::move(program));
 }
 
 template class CpuExecutor<float>;

@@ -27,7 +27,9 @@ class CpuExecutor final : public Executor {
 
   const Program& program() const override;
   const MemoryPlan& memory_plan() const override;
-  void run(Phase phase) override;
+  void run(std::span<const Phase> phases) override;
+  using Executor::run;
+  void run_operation(size_t index) override;
   void write(BufferId buffer, std::span<const float> values) override;
   void read(BufferId buffer, std::span<float> values) const override;
   using Executor::read;
@@ -35,6 +37,8 @@ class CpuExecutor final : public Executor {
   int64_t read_index(BufferId buffer) const override;
   void write_parameters(std::span<const float> values) override;
   void read_parameters(std::span<float> values) const override;
+  void keep_records(std::vector<BufferId> buffers) override;
+  std::vector<std::vector<float>> take_records(size_t pending) override;
   void bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) override;
   void measure_operations() override;
   std::vector<OperationTime> operation_times() const override;
@@ -51,6 +55,9 @@ class CpuExecutor final : public Executor {
   struct Implementation;
   std::unique_ptr<Implementation> implementation_;
 };
+
+// The executor in float, as an ExecutorFactory.
+std::unique_ptr<Executor> make_cpu_executor(Program program);
 
 extern template class CpuExecutor<float>;
 extern template class CpuExecutor<double>;

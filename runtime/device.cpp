@@ -1,8 +1,5 @@
 #include "runtime/device.h"
 
-#include <utility>
-
-#include "runtime/cpu_executor.h"
 #include "support/enum_names.h"
 
 namespace ddpm {
@@ -10,21 +7,17 @@ namespace {
 
 constexpr EnumName<Device> kDeviceNames[] = {
     {Device::kAuto, "auto"}, {Device::kCpu, "cpu"}, {Device::kCuda, "cuda"}};
+constexpr EnumName<ComputePrecision> kPrecisionNames[] = {
+    {ComputePrecision::kAuto, "auto"}, {ComputePrecision::kFp32, "fp32"}, {ComputePrecision::kBf16, "bf16"}};
 
 }  // namespace
 
 std::string_view device_name(Device device) { return enum_name(kDeviceNames, device); }
 Device parse_device(std::string_view name) { return parse_enum(kDeviceNames, "device", name); }
 
-Device resolve_device(Device device) {
-  if (device == Device::kCuda)
-    throw_input("--device cuda: this build has no CUDA executor yet; use --device cpu");
-  return Device::kCpu;
-}
-
-std::unique_ptr<Executor> make_executor(Program program, Device device) {
-  DDPM_CHECK(device == Device::kCpu);
-  return std::make_unique<CpuExecutor<float>>(std::move(program));
+std::string_view precision_name(ComputePrecision precision) { return enum_name(kPrecisionNames, precision); }
+ComputePrecision parse_precision(std::string_view name) {
+  return parse_enum(kPrecisionNames, "precision", name);
 }
 
 }  // namespace ddpm

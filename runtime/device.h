@@ -1,11 +1,9 @@
-// Which executor runs a program. Depends on runtime/executor.h.
+// Where a program runs and in which precision, as users choose it. Who then runs it is runtime/executors.h.
+// Depends on the standard library.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string_view>
-
-#include "runtime/executor.h"
 
 namespace ddpm {
 
@@ -14,11 +12,15 @@ enum class Device : uint8_t { kAuto, kCpu, kCuda };
 std::string_view device_name(Device device);
 Device parse_device(std::string_view name);
 
-// kAuto becomes what this machine and this build have. kCuda where there is none is an InputError that says
-// why.
-Device resolve_device(Device device);
+// The type of activations and of the weights computed with; sums, master weights and optimiser states are
+// float either way.
+enum class ComputePrecision : uint8_t {
+  kAuto,  // bf16 on a GPU, fp32 on the CPU
+  kFp32,
+  kBf16,  // GPU only
+};
 
-// `device` must be resolved.
-std::unique_ptr<Executor> make_executor(Program program, Device device);
+std::string_view precision_name(ComputePrecision precision);
+ComputePrecision parse_precision(std::string_view name);
 
 }  // namespace ddpm

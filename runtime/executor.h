@@ -3,6 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -27,8 +30,14 @@ class Executor {
   virtual const Program& program() const = 0;
   virtual const MemoryPlan& memory_plan() const = 0;
 
-  // Runs the operations of one phase, in order.
-  virtual void run(Phase phase) = 0;
+  // Runs the operations of these phases, phase by phase, as one step. It may return before they are done;
+  // whatever reads values waits for them.
+  virtual void run(std::span<const Phase> phases) = 0;
+  void run(Phase phase) { run(std::span(&phase, 1)); }
+  void run(std::initializer_list<Phase> phases) { run(std::span(phases.begin(), phases.size())); }
+
+  // Runs the operation of this index alone: what compares executors looks at values before memory is reused.
+  virtual void run_operation(size_t index) = 0;
 
   virtual void write(BufferId buffer, std::span<const float> values) = 0;
   virtual void read(BufferId buffer, std::span<float> values) const = 0;
@@ -38,6 +47,14 @@ class Executor {
   // The arena of all parameters (Program::parameter_elements): what states of that size are laid out like.
   virtual void write_parameters(std::span<const float> values) = 0;
   virtual void read_parameters(std::span<float> values) const = 0;
+
+  // From now on each run() ends with a record: the values of these buffers (master, no activations), one
+  // after another.
+  virtual void keep_records(std::vector<BufferId> buffers) = 0;
+  // Hands out the records that are complete, oldest first, each once. Waits until at most `pending` runs are
+  // under way, so that a caller who asks after each run stays that many steps ahead of the device at the
+  // most.
+  virtual std::vector<std::vector<float>> take_records(size_t pending) = 0;
 
   // Uses `bytes` as the buffer (role kInput, bytes) from now on; the memory must outlive the executor.
   virtual void bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) = 0;
@@ -52,5 +69,8 @@ class Executor {
     return values;
   }
 };
+
+// Makes the executor of a program: which device runs it, and in which precision, is chosen once.
+using ExecutorFactory = std::function<std::unique_ptr<Executor>(Program)>;
 
 }  // namespace ddpm

@@ -1,3 +1,4 @@
+// Graphs on the CUDA runtime; kernels/emulator/graph.cpp is the twin without a GPU.
 #include "kernels/device/graph.h"
 
 #include <utility>

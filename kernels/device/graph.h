@@ -1,27 +1,33 @@
-// Whole-step CUDA graphs: capturing a stream's work and running it again. Depends on the CUDA runtime; there
-// is no emulated twin (the emulator launches at once).
+// Whole-step CUDA graphs: capturing a stream's work and running it again. Depends on kernels/device/stream.h;
+// names CUDA's opaque types without its headers. Implemented twice: kernels/device/graph.cpp, and
+// kernels/emulator/graph.cpp, which keeps launches, copies and fills with their arguments as they are then.
 #pragma once
-
-#include <cuda_runtime_api.h>
 
 #include "kernels/device/stream.h"
 
+// cudaGraph_t and cudaGraphExec_t are pointers to these.
+struct CUgraph_st;
+struct CUgraphExec_st;
+
 namespace ddpm {
+
+using GraphHandle = CUgraph_st*;
+using ExecutableGraphHandle = CUgraphExec_st*;
 
 // A captured graph; made by GraphCapture::finish.
 class Graph {
  public:
-  explicit Graph(cudaGraph_t graph) : graph_(graph) {}
+  explicit Graph(GraphHandle graph) : graph_(graph) {}
   ~Graph();
   Graph(Graph&& other) noexcept : graph_(other.graph_) { other.graph_ = nullptr; }
   Graph& operator=(Graph&&) = delete;
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
-  cudaGraph_t get() const { return graph_; }
+  GraphHandle get() const { return graph_; }
 
  private:
-  cudaGraph_t graph_;
+  GraphHandle graph_;
 };
 
 // While it lives, work given to `stream` is recorded instead of run. If the recording throws, the destructor
@@ -53,6 +59,7 @@ class ExecutableGraph {
   ExecutableGraph(const ExecutableGraph&) = delete;
   ExecutableGraph& operator=(const ExecutableGraph&) = delete;
 
+  bool is_empty() const { return executable_ == nullptr; }
   // Makes this graph do what `graph` does. A graph of the same shape only has its parameters replaced, which
   // takes microseconds; any other is instantiated anew.
   void update(const Graph& graph);
@@ -62,7 +69,7 @@ class ExecutableGraph {
  private:
   void reset() noexcept;
 
-  cudaGraphExec_t executable_ = nullptr;
+  ExecutableGraphHandle executable_ = nullptr;
 };
 
 }  // namespace ddpm

@@ -25,9 +25,12 @@ void launch(void (*kernel)(Parameters...), const LaunchConfig& config, Arguments
   static_assert((std::is_trivially_copyable_v<Parameters> && ...), "kernel parameters are copied as bytes");
   check_launch_limits(config);
 #ifdef DDPM_EMULATOR
-  const std::tuple<Parameters...> values(static_cast<Parameters>(arguments)...);
-  const auto body = [kernel, &values] { std::apply(kernel, values); };
-  emulator::run(config, emulator::KernelBody(body));
+  emulator::submit(
+      config.stream,
+      [kernel, config, values = std::tuple<Parameters...>(static_cast<Parameters>(arguments)...)] {
+        const auto body = [&] { std::apply(kernel, values); };
+        emulator::run(config, emulator::KernelBody(body));
+      });
 #else
   if (config.shared_bytes > kDefaultSharedBytes)
     DDPM_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,

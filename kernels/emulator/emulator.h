@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "kernels/device/stream.h"
 #include "support/error_types.h"
@@ -24,7 +25,12 @@ struct Options {
 // is needed. A stream is used by one host thread at a time.
 Stream make_stream(const Options& options);
 
-// A kernel broke one of CUDA's rules: what() says which, where in the source, and by which threads.
+// Work in stream order: done before the call returns, or, while the stream's work is captured in a graph,
+// each time that graph runs.
+void submit(StreamView stream, std::function<void()> work);
+
+// A kernel or its caller broke one of CUDA's rules: what() says which, where in the source, and by which
+// threads.
 class EmulatorError : public Error {
  public:
   using Error::Error;

@@ -1,12 +1,13 @@
 // What emulated kernels call: the functions behind CUDA's intrinsics and the device layer. Values travel as
 // 64-bit integers in registers, so that no memory is touched which a sanitizer could take for the kernel's.
-// Depends on kernels/device/launch_config.h.
+// Depends on kernels/device/launch_config.h, kernels/emulator/emulator.h.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "kernels/device/launch_config.h"
+#include "kernels/emulator/emulator.h"
 
 namespace ddpm::emulator {
 

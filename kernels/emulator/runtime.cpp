@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "kernels/device/memory.h"
 #include "kernels/device/stream.h"
@@ -24,11 +25,23 @@ StreamHandle make_state(const emulator::Options& options) {
 
 Stream emulator::make_stream(const Options& options) { return Stream(make_state(options)); }
 
+void emulator::submit(StreamView stream, std::function<void()> work) {
+  StreamState& state = state_of(stream);
+  if (state.capture == nullptr) {
+    work();
+  } else {
+    state.capture->push_back(std::move(work));
+  }
+}
+
 Stream::Stream() : handle_(make_state({})) {}
 
 Stream::~Stream() { delete reinterpret_cast<emulator::StreamState*>(handle_); }
 
-void StreamView::synchronize() const {}
+void StreamView::synchronize() const {
+  if (emulator::state_of(*this).capture != nullptr)
+    throw emulator::EmulatorError("a stream is synchronised while its work is captured");
+}
 
 void StreamView::wait(const Event&) const {}
 
@@ -62,12 +75,12 @@ void* allocate_pinned(size_t bytes) { return allocate_device(bytes); }
 
 void free_pinned(void* pointer) noexcept { free_device(pointer); }
 
-void copy_async(void* to, const void* from, size_t bytes, StreamView) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
+void copy_async(void* to, const void* from, size_t bytes, StreamView stream) {
+  if (bytes > 0) emulator::submit(stream, [=] { std::memcpy(to, from, bytes); });
 }
 
-void fill_async(void* to, int byte, size_t bytes, StreamView) {
-  if (bytes > 0) std::memset(to, byte, bytes);
+void fill_async(void* to, int byte, size_t bytes, StreamView stream) {
+  if (bytes > 0) emulator::submit(stream, [=] { std::memset(to, byte, bytes); });
 }
 
 }  // namespace detail

@@ -1,16 +1,24 @@
 // What an emulated stream owns. Depends on kernels/emulator/{emulator,shared_memory}.h.
 #pragma once
 
+#include <functional>
+#include <memory>
+#include <vector>
+
 #include "kernels/emulator/emulator.h"
 #include "kernels/emulator/shared_memory.h"
 
 namespace ddpm::emulator {
+
+// What a graph does when it runs.
+using RecordedWork = std::vector<std::function<void()>>;
 
 struct StreamState {
   explicit StreamState(const Options& chosen) : options(chosen) {}
 
   Options options;
   SharedMemory shared_memory;
+  std::unique_ptr<RecordedWork> capture;  // while the stream's work is captured
   // For ThreadSanitizer: the host before each launch, and all threads at its end.
   char launch_tag = 0;
   char done_tag = 0;

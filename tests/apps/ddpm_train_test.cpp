@@ -191,10 +191,14 @@ TEST_F(TrainTest, CudaWithoutAGpuIsAClearErrorAndAutoFallsBack) {
   if (cuda.exit_code == 0) GTEST_SKIP() << "there is a GPU";
   EXPECT_EQ(cuda.exit_code, 2);
   EXPECT_THAT(cuda.err, HasSubstr("--device"));
+  const ProgramResult bf16 =
+      run_program("ddpm_train", training("run", {"--steps", "1", "--precision", "bf16"}));
+  EXPECT_EQ(bf16.exit_code, 2) << "on the CPU";
+  EXPECT_THAT(bf16.err, HasSubstr("precision bf16"));
   const ProgramResult automatic =
       run_program("ddpm_train", training("run", {"--steps", "1", "--device", "auto"}));
   EXPECT_EQ(automatic.exit_code, 0);
-  EXPECT_THAT(automatic.err, HasSubstr("on cpu"));
+  EXPECT_THAT(automatic.err, HasSubstr("on cpu, fp32 (no GPU is used: "));
 }
 
 TEST_F(TrainTest, ANewRunRefusesTheFolderOfAnOldOne) {

@@ -41,6 +41,7 @@ std::map<std::string, std::string> other_values() {
           {"batch", "7"},
           {"seed", "9223372036854775807"},
           {"device", "cpu"},
+          {"precision", "fp32"},
           {"image_size", "16"},
           {"in_channels", "1"},
           {"block_out_channels", "24,48"},

@@ -1,0 +1,133 @@
+// ddpm_validate: trains on the GPU and on the CPU with the same numbers and compares them, operation by
+// operation and step by step. ddpm_validate_emulated is the same program with the emulated GPU.
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "apps/app.h"
+#include "apps/command_line.h"
+#include "model/validation.h"
+#include "runtime/gpu/backend.h"
+#include "support/atomic_file.h"
+#include "support/enum_names.h"
+
+namespace ddpm {
+namespace {
+
+using Reference = ValidationOptions::Reference;
+constexpr EnumName<Reference> kReferences[] = {{Reference::kFloat, "float"}, {Reference::kDouble, "double"}};
+
+struct CommandLine {
+  std::filesystem::path config, json;
+  std::string precision = "fp32", reference = "float";
+  int steps = 10, rows = 20;
+  std::map<std::string, std::string> given;  // options of the configuration, by key
+};
+
+std::string flag_of(std::string key) {
+  std::replace(key.begin(), key.end(), '_', '-');
+  return "--" + key;
+}
+
+// What changes neither the network nor the numbers of a step is no option here.
+bool is_option_here(const ConfigOption& option) {
+  if (option.group == "run") return option.key == "preset" || option.key == "batch" || option.key == "seed";
+  return option.group == "network" || option.group == "diffusion" || option.group == "optimiser";
+}
+
+void add_options(CLI::App& app, CommandLine& c) {
+  app.add_option("--precision", c.precision, "fp32 or bf16, of the GPU")
+      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->capture_default_str()
+      ->group("Comparison");
+  app.add_option("--reference", c.reference,
+                 "float, or double by plain loops, which is exact beside the bounds and slow")
+      ->capture_default_str()
+      ->group("Comparison");
+  app.add_option("--steps", c.steps, "Training steps whose losses are compared")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group("Comparison");
+  app.add_option("--rows", c.rows, "Outputs to print, worst first")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->group("Comparison");
+  app.add_option("--json", c.json, "Write all figures")->type_name("FILE")->group("Comparison");
+  app.add_option("--config", c.config, "Configuration of ddpm_train, TOML; flags win over it")->group("run");
+  const TrainConfig defaults = make_train_config({});
+  for (const ConfigOption& option : train_options())
+    if (is_option_here(option))
+      app.add_option(flag_of(option.key), c.given[option.key], option.help)
+          ->group(option.group)
+          ->type_name("[" + option.get(defaults) + "]");
+}
+
+TrainConfig configure(const CLI::App& app, const CommandLine& command) {
+  std::vector<Setting> settings;
+  if (!command.config.empty()) settings = read_settings(command.config);
+  for (const auto& [key, text] : command.given)
+    if (app.count(flag_of(key)) > 0) settings.push_back({key, text});
+  return make_train_config(settings);
+}
+
+void print(const ValidationReport& report, int rows) {
+  fmt::print("{:31} {:48} {:13} {:>9} {:>9} {:>8}\n", "operation", "name", "output", "error", "bound",
+             "of it");
+  for (size_t i = 0; i < std::min(report.operations.size(), static_cast<size_t>(rows)); ++i) {
+    const OutputError& error = report.operations[i];
+    fmt::print("{:31} {:48} {:13} {:>9.2e} {:>9.2e} {:>7.1f}%\n", error.kind, error.name, error.output,
+               error.error, error.bound, 100 * error.part_of_bound());
+  }
+  for (const StepError& error : report.steps)
+    fmt::print("{:94} {:>9.2e} {:>9.2e} {:>7.1f}%\n", error.what, error.error, error.bound,
+               100 * error.error / error.bound);
+}
+
+nlohmann::ordered_json to_json(const ValidationReport& report) {
+  nlohmann::ordered_json json;
+  json["within_bounds"] = report.is_within_bounds();
+  for (const OutputError& error : report.operations)
+    json["operations"].push_back({{"kind", error.kind},
+                                  {"name", error.name},
+                                  {"output", error.output},
+                                  {"error", error.error},
+                                  {"bound", error.bound}});
+  for (const StepError& error : report.steps)
+    json["steps"].push_back({{"what", error.what}, {"error", error.error}, {"bound", error.bound}});
+  return json;
+}
+
+int run(int argc, char** argv, const char* name) {
+  CLI::App app("Compares training on the GPU with the CPU", name);
+  app.option_defaults()->take_last();
+  CommandLine command;
+  add_options(app, command);
+  if (const auto code = parse_command_line(app, argc, argv)) return *code;
+  const ValidationOptions options{.config = configure(app, command),
+                                  .precision = parse_precision(command.precision),
+                                  .reference = parse_enum(kReferences, "reference", command.reference),
+                                  .trajectory_steps = command.steps};
+  if (const std::string why = gpu_problem(); !why.empty()) throw_input("{}: nothing can be validated", why);
+
+  fmt::print("{} at batch {}: {} in {} against the CPU in {}\n", options.config.preset, options.config.batch,
+             gpu_name(), command.precision, command.reference);
+  const ValidationReport report = validate_training(options, gpu_executors(options.precision));
+  print(report, command.rows);
+  if (!command.json.empty()) write_file_atomically(command.json, to_json(report).dump(2) + "\n");
+  const auto beyond = std::count_if(report.operations.begin(), report.operations.end(),
+                                    [](const OutputError& error) { return !error.is_within_bound(); });
+  fmt::print("{} of {} outputs are beyond their bounds; {}\n", beyond, report.operations.size(),
+             report.is_within_bounds() ? "all is well" : "the GPU does not compute what the CPU does");
+  return report.is_within_bounds() ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace ddpm
+
+int main(int argc, char** argv) {
+  const std::string name = std::filesystem::path(argv[0]).filename().string();
+  return ddpm::run_app(name.c_str(), [&] { return ddpm::run(argc, argv, name.c_str()); });
+}

@@ -1,0 +1,41 @@
+// Whether a device trains as the CPU does: one training program on both, operation by operation, then as a
+// whole step, then over some steps. Depends on model/train_config.h, runtime/operation_comparison.h.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/train_config.h"
+#include "runtime/operation_comparison.h"
+
+namespace ddpm {
+
+struct ValidationOptions {
+  // Its network, diffusion process, optimiser, batch, dropout and seed are taken; weights begin as PyTorch's
+  // whatever it says, since Ho et al.'s leave half of the network without effect. The images are random.
+  TrainConfig config;
+  ComputePrecision precision = ComputePrecision::kFp32;  // of the device: kFp32 or kBf16
+  enum class Reference : uint8_t { kFloat, kDouble } reference = Reference::kFloat;
+  int trajectory_steps = 10;
+};
+
+// A number of the whole step on both.
+struct StepError {
+  std::string what;  // "loss of step 3", "gradient"
+  double error = 0;  // relative
+  double bound = 0;
+};
+
+struct ValidationReport {
+  std::vector<OutputError> operations;  // the largest part of its bound first; NaN before all
+  // Of the first step the loss, the gradient (2-norm of the difference over all parameters) and its norm,
+  // then the loss of each step.
+  std::vector<StepError> steps;
+
+  bool is_within_bounds() const;
+};
+
+ValidationReport validate_training(const ValidationOptions& options, const ExecutorFactory& device);
+
+}  // namespace ddpm

@@ -1,0 +1,50 @@
+#include "runtime/executors.h"
+
+#include "runtime/cpu_executor.h"
+#include "support/error.h"
+
+#ifdef DDPM_HAVE_CUDA_BACKEND
+#include "runtime/gpu/backend.h"
+#endif
+
+namespace ddpm {
+namespace {
+
+#ifdef DDPM_HAVE_CUDA_BACKEND
+std::string why_no_gpu() { return gpu_problem(); }
+std::string name_of_gpu() { return gpu_name(); }
+ExecutorFactory executors_of_gpu(ComputePrecision precision) { return gpu_executors(precision); }
+#else
+std::string why_no_gpu() { return "this program was built without CUDA"; }
+std::string name_of_gpu() { return {}; }
+ExecutorFactory executors_of_gpu(ComputePrecision) { throw LogicError("there is no GPU backend"); }
+#endif
+
+ExecutorChoice choose_cpu(ComputePrecision precision, const std::string& why) {
+  if (precision == ComputePrecision::kBf16)
+    throw_input("precision bf16 is for the GPU{}: the CPU computes in fp32",
+                why.empty() ? "" : " (" + why + ")");
+  return {.description = why.empty() ? "cpu, fp32" : fmt::format("cpu, fp32 (no GPU is used: {})", why)};
+}
+
+}  // namespace
+
+ExecutorChoice choose_executor(Device device, ComputePrecision precision) {
+  if (device == Device::kCpu) return choose_cpu(precision, "");
+  if (const std::string why = why_no_gpu(); !why.empty()) {
+    if (device == Device::kCuda) throw_input("--device cuda: {}; use --device cpu", why);
+    return choose_cpu(precision, why);
+  }
+  const ComputePrecision chosen = precision == ComputePrecision::kAuto ? ComputePrecision::kBf16 : precision;
+  return {.device = Device::kCuda,
+          .precision = chosen,
+          .description = fmt::format("{}, {}", name_of_gpu(), precision_name(chosen))};
+}
+
+ExecutorFactory make_executors(const ExecutorChoice& choice) {
+  DDPM_CHECK(choice.device != Device::kAuto && choice.precision != ComputePrecision::kAuto);
+  return choice.device == Device::kCpu ? ExecutorFactory(make_cpu_executor)
+                                       : executors_of_gpu(choice.precision);
+}
+
+}  // namespace ddpm

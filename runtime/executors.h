@@ -1,0 +1,27 @@
+// Which executor runs a program: the choice of device and precision, made once at the start of an app. It is
+// a library of its own, ddpm::executors, because it links the whole CUDA backend where there is one. Depends
+// on runtime/{device,executor}.h.
+#pragma once
+
+#include <string>
+
+#include "runtime/device.h"
+#include "runtime/executor.h"
+
+namespace ddpm {
+
+struct ExecutorChoice {
+  Device device = Device::kCpu;  // kCpu or kCuda
+  ComputePrecision precision = ComputePrecision::kFp32;
+  // For the app's one line: "NVIDIA H100 80GB HBM3, bf16", or "cpu, fp32 (no GPU: ...)" where kAuto fell
+  // back.
+  std::string description;
+};
+
+// What this machine and this build have of what was asked for. kCuda where there is no GPU is an InputError
+// that says why, and so is bf16 on the CPU.
+ExecutorChoice choose_executor(Device device, ComputePrecision precision);
+
+ExecutorFactory make_executors(const ExecutorChoice& choice);
+
+}  // namespace ddpm

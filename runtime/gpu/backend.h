@@ -1,0 +1,22 @@
+// What GPU executors run on: implemented by runtime/cuda/cuda_backend.cpp and, with the emulator, by
+// runtime/gpu/emulated_backend.cpp. A program links one of them: ddpm::cuda_backend or
+// ddpm::emulated_backend. Depends on runtime/{device,executor}.h.
+#pragma once
+
+#include <string>
+
+#include "runtime/device.h"
+#include "runtime/executor.h"
+
+namespace ddpm {
+
+// Why nothing can run on the device, as one clause; empty where it can.
+std::string gpu_problem();
+
+// "NVIDIA H100 80GB HBM3". There must be one.
+std::string gpu_name();
+
+// `precision` is kFp32 or kBf16.
+ExecutorFactory gpu_executors(ComputePrecision precision);
+
+}  // namespace ddpm

@@ -1,0 +1,236 @@
+#include "runtime/gpu/gpu_executor.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "kernels/cuda/kernels.h"
+#include "kernels/device/graph.h"
+#include "kernels/device/memory.h"
+#include "runtime/gpu/gpu_memory.h"
+#include "runtime/gpu/operation_clock.h"
+#include "runtime/gpu/operation_launcher.h"
+#include "runtime/gpu/profile_range.h"
+#include "runtime/gpu/record_ring.h"
+#include "support/error.h"
+
+namespace ddpm {
+namespace {
+
+size_t largest_scratch(const Program& program) {
+  size_t bytes = 0;
+  for (const Operation& operation : program.operations())
+    bytes = std::max(bytes, scratch_bytes(operation.operation));
+  return bytes;
+}
+
+// A sequence of phases that was run before.
+struct Sequence {
+  int runs = 0;
+  ExecutableGraph graph;
+};
+
+}  // namespace
+
+template <typename T>
+struct GpuExecutor<T>::Implementation {
+  Implementation(Program given, std::unique_ptr<GpuProducts<T>> computes, Stream runs_on)
+      : program(std::move(given)),
+        stream(std::move(runs_on)),
+        products(std::move(computes)),
+        memory(program, stream),
+        scratch(largest_scratch(program)) {
+    products->prepare(program, stream);
+    stream.synchronize();
+  }
+  // Work may be under way in the memory that goes. What went wrong in it was reported where it was waited
+  // for, if anywhere.
+  ~Implementation() {
+    try {
+      stream.synchronize();
+    } catch (const Error&) {  // NOLINT(bugprone-empty-catch)
+    }
+  }
+  Implementation(const Implementation&) = delete;
+  Implementation& operator=(const Implementation&) = delete;
+
+  size_t elements(BufferId id) const { return static_cast<size_t>(element_count(program.shape(id))); }
+  DeviceSpan<float> master(BufferId id) const { return {memory.master(id), elements(id)}; }
+  DeviceSpan<T> real(BufferId id) const { return {memory.real(id), elements(id)}; }
+
+  void launch(size_t position) {
+    const Operation& operation = program.operations()[position];
+    const ProfileRange range(operation.name.c_str());
+    if (clock) clock->begin(position, stream);
+    launch_operation<T>(operation.operation, {memory, *products, scratch.data(), stream});
+    if (clock) clock->end(position, stream);
+  }
+
+  void launch(std::span<const Phase> phases) {
+    for (const Phase phase : phases) {
+      const ProfileRange range(kPhaseNames[static_cast<size_t>(phase)]);
+      for (size_t position = 0; position < program.operations().size(); ++position)
+        if (program.operations()[position].phase == phase) launch(position);
+    }
+  }
+
+  void run(std::span<const Phase> phases) {
+    const ProfileRange range("step");
+    Sequence& sequence = sequences[{phases.begin(), phases.end()}];
+    if (clock || sequence.runs++ == 0) {
+      launch(phases);
+    } else {
+      if (sequence.graph.is_empty()) sequence.graph.update(capture(phases));
+      sequence.graph.launch(stream);
+    }
+    if (records) records->append(stream);
+  }
+
+  Graph capture(std::span<const Phase> phases) {
+    GraphCapture recording(stream);
+    launch(phases);
+    return std::move(recording).finish();
+  }
+
+  template <typename U>
+  void copy_in(std::span<const U> from, DeviceSpan<U> to) const {
+    copy_to_device(from, to, stream);
+    stream.synchronize();
+  }
+  template <typename U>
+  void copy_out(DeviceSpan<const U> from, std::span<U> to) const {
+    copy_to_host(from, to, stream);
+    stream.synchronize();
+  }
+
+  // The weights computed with follow the parameters that were written.
+  void refresh_compute_weights(int64_t first, int64_t count) const {
+    if constexpr (!std::is_same_v<T, float>) {
+      cuda::convert<float, BFloat16>(count, memory.parameters().data() + first,
+                                     memory.compute_weights().data() + first, stream);
+      stream.synchronize();
+    }
+  }
+
+  Program program;
+  Stream stream;
+  std::unique_ptr<GpuProducts<T>> products;
+  GpuMemory<T> memory;
+  DeviceBuffer<std::byte> scratch;
+  std::map<std::vector<Phase>, Sequence> sequences;
+  std::optional<RecordRing> records;
+  std::optional<OperationClock> clock;
+};
+
+template <typename T>
+GpuExecutor<T>::GpuExecutor(Program program, std::unique_ptr<GpuProducts<T>> products)
+    : GpuExecutor(std::move(program), std::move(products), Stream()) {}
+template <typename T>
+GpuExecutor<T>::GpuExecutor(Program program, std::unique_ptr<GpuProducts<T>> products, Stream stream)
+    : implementation_(
+          std::make_unique<Implementation>(std::move(program), std::move(products), std::move(stream))) {}
+template <typename T>
+GpuExecutor<T>::~GpuExecutor() = default;
+
+template <typename T>
+const Program& GpuExecutor<T>::program() const {
+  return implementation_->program;
+}
+template <typename T>
+const MemoryPlan& GpuExecutor<T>::memory_plan() const {
+  return implementation_->memory.plan();
+}
+
+template <typename T>
+void GpuExecutor<T>::run(std::span<const Phase> phases) {
+  implementation_->run(phases);
+}
+template <typename T>
+void GpuExecutor<T>::run_operation(size_t index) {
+  DDPM_CHECK(index < program().operations().size());
+  implementation_->launch(index);
+}
+
+template <typename T>
+void GpuExecutor<T>::write(BufferId buffer, std::span<const float> values) {
+  if (program().buffer(buffer).element == Element::kReal) {
+    std::vector<T> rounded(values.size());
+    std::transform(values.begin(), values.end(), rounded.begin(), from_float<T>);
+    implementation_->template copy_in<T>(rounded, implementation_->real(buffer));
+  } else {
+    implementation_->template copy_in<float>(values, implementation_->master(buffer));
+    const Buffer& written = program().buffer(buffer);
+    if (written.role == Role::kParameter)
+      implementation_->refresh_compute_weights(written.arena_offset, element_count(written.shape));
+  }
+}
+template <typename T>
+void GpuExecutor<T>::read(BufferId buffer, std::span<float> values) const {
+  if (program().buffer(buffer).element == Element::kReal) {
+    std::vector<T> stored(values.size());
+    implementation_->template copy_out<T>(implementation_->real(buffer), stored);
+    std::transform(stored.begin(), stored.end(), values.begin(), [](T value) { return to_float(value); });
+  } else {
+    implementation_->template copy_out<float>(implementation_->master(buffer), values);
+  }
+}
+template <typename T>
+void GpuExecutor<T>::write_index(BufferId buffer, int64_t value) {
+  implementation_->template copy_in<int64_t>({&value, 1}, {implementation_->memory.index(buffer), 1});
+}
+template <typename T>
+int64_t GpuExecutor<T>::read_index(BufferId buffer) const {
+  int64_t value = 0;
+  implementation_->template copy_out<int64_t>(DeviceSpan<int64_t>(implementation_->memory.index(buffer), 1),
+                                              {&value, 1});
+  return value;
+}
+template <typename T>
+void GpuExecutor<T>::write_parameters(std::span<const float> values) {
+  implementation_->template copy_in<float>(values, implementation_->memory.parameters());
+  implementation_->refresh_compute_weights(0, program().parameter_elements());
+}
+template <typename T>
+void GpuExecutor<T>::read_parameters(std::span<float> values) const {
+  implementation_->template copy_out<float>(implementation_->memory.parameters(), values);
+}
+
+template <typename T>
+void GpuExecutor<T>::keep_records(std::vector<BufferId> buffers) {
+  std::vector<DeviceSpan<const float>> sources;
+  for (const BufferId buffer : buffers) {
+    DDPM_CHECK(program().buffer(buffer).role != Role::kActivation);
+    sources.emplace_back(implementation_->master(buffer));
+  }
+  implementation_->stream.synchronize();  // copies may be under way into the memory of an earlier ring
+  implementation_->records.reset();
+  if (!sources.empty()) implementation_->records.emplace(std::move(sources));
+}
+template <typename T>
+std::vector<std::vector<float>> GpuExecutor<T>::take_records(size_t pending) {
+  if (!implementation_->records) return {};
+  return implementation_->records->take(pending);
+}
+
+template <typename T>
+void GpuExecutor<T>::bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) {
+  implementation_->stream.synchronize();
+  implementation_->sequences.clear();  // graphs hold the addresses that they were captured with
+  implementation_->memory.bind_bytes(buffer, bytes, implementation_->stream);
+}
+
+template <typename T>
+void GpuExecutor<T>::measure_operations() {
+  implementation_->clock.emplace(program().operations().size());
+}
+template <typename T>
+std::vector<OperationTime> GpuExecutor<T>::operation_times() const {
+  return implementation_->clock ? implementation_->clock->times() : std::vector<OperationTime>();
+}
+
+template class GpuExecutor<float>;
+template class GpuExecutor<BFloat16>;
+
+}  // namespace ddpm

@@ -1,0 +1,61 @@
+// The executor of the GPU: our kernels, and cuDNN and cuBLASLt for the products, on one stream, a whole step
+// captured as one graph. It knows neither CUDA nor the emulator: which of the two it runs on is a matter of
+// what the program is linked with (kernels/device/stream.h). Depends on runtime/executor.h and
+// runtime/gpu/products.h.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kernels/device/bfloat16.h"
+#include "runtime/executor.h"
+#include "runtime/gpu/products.h"
+
+namespace ddpm {
+
+// T, float or BFloat16, is the type of Element::kReal and of the weights that products compute with. Masters
+// are float.
+//
+// The first run() of a sequence of phases runs it operation by operation, which loads the kernels; the second
+// captures it as a graph, and from then on a run is one launch that allocates nothing and waits for nothing.
+// While operations are measured, every run goes operation by operation.
+template <typename T>
+class GpuExecutor final : public Executor {
+ public:
+  // Allocates everything. InputError for a shape that nothing here can compute, or more memory than there is.
+  GpuExecutor(Program program, std::unique_ptr<GpuProducts<T>> products);
+  // As above on a given stream: tests choose the emulator's order of threads by it.
+  GpuExecutor(Program program, std::unique_ptr<GpuProducts<T>> products, Stream stream);
+  ~GpuExecutor() override;
+  GpuExecutor(const GpuExecutor&) = delete;
+  GpuExecutor& operator=(const GpuExecutor&) = delete;
+
+  const Program& program() const override;
+  const MemoryPlan& memory_plan() const override;
+  void run(std::span<const Phase> phases) override;
+  using Executor::run;
+  void run_operation(size_t index) override;
+  void write(BufferId buffer, std::span<const float> values) override;
+  void read(BufferId buffer, std::span<float> values) const override;
+  using Executor::read;
+  void write_index(BufferId buffer, int64_t value) override;
+  int64_t read_index(BufferId buffer) const override;
+  void write_parameters(std::span<const float> values) override;
+  void read_parameters(std::span<float> values) const override;
+  void keep_records(std::vector<BufferId> buffers) override;
+  std::vector<std::vector<float>> take_records(size_t pending) override;
+  // Copies them: from then on the device reads its own memory.
+  void bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) override;
+  void measure_operations() override;
+  std::vector<OperationTime> operation_times() const override;
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+extern template class GpuExecutor<float>;
+extern template class GpuExecutor<BFloat16>;
+
+}  // namespace ddpm

@@ -1,0 +1,73 @@
+// ddpm_validate as its user meets it, on the emulated GPU.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/apps/program.h"
+#include "tests/temporary_folder.h"
+
+namespace ddpm {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::vector<std::string> small_network(const std::vector<std::string>& more) {
+  std::vector<std::string> arguments = {"--image-size",
+                                        "8",
+                                        "--block-out-channels",
+                                        "16,32",
+                                        "--attention",
+                                        "false,true",
+                                        "--layers-per-block",
+                                        "1",
+                                        "--norm-num-groups",
+                                        "4",
+                                        "--batch",
+                                        "2",
+                                        "--steps",
+                                        "3"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+TEST(DdpmValidate, PrintsEveryOutputWorstFirstAndWritesThem) {
+  const TemporaryFolder folder;
+  const std::string json = (folder.path() / "report.json").string();
+  const ProgramResult result =
+      run_program("ddpm_validate_emulated", small_network({"--precision", "bf16", "--json", json}));
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_THAT(result.out, HasSubstr("emulated GPU in bf16"));
+  EXPECT_THAT(result.out, HasSubstr("0 of "));
+  std::ifstream file(json);
+  const nlohmann::json report = nlohmann::json::parse(file);
+  EXPECT_TRUE(report["within_bounds"].get<bool>());
+  EXPECT_EQ(report["steps"].size(), 5U) << "three losses, the gradient and its norm";
+  ASSERT_GT(report["operations"].size(), 100U);
+  double before = 1;
+  for (const auto& output : report["operations"]) {
+    const double error = output["error"], bound = output["bound"];
+    const double part = error == 0 ? 0 : error / bound;
+    EXPECT_LE(part, before) << output;
+    before = part;
+  }
+}
+
+TEST(DdpmValidate, BadInputIsRefusedInOneLine) {
+  const std::vector<std::vector<std::string>> bad = {{"--precision", "fp16"},
+                                                     {"--reference", "half"},
+                                                     {"--block-out-channels", "12,24"},
+                                                     {"--json", "/proc/no/such.json"},
+                                                     {"--steps", "0"}};
+  for (const std::vector<std::string>& arguments : bad) {
+    const ProgramResult result = run_program("ddpm_validate_emulated", small_network(arguments));
+    EXPECT_EQ(result.exit_code, 2) << arguments[0];
+    EXPECT_THAT(result.err, HasSubstr("ddpm_validate_emulated: ")) << arguments[0];
+  }
+}
+
+}  // namespace
+}  // namespace ddpm

@@ -1,0 +1,191 @@
+// What the GPU executor does beside computing: graphs, records, measuring, memory, refusals.
+#include "runtime/gpu/gpu_executor.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+#include "runtime/gpu/backend.h"
+#include "support/error_types.h"
+#include "tests/runtime/gpu/networks.h"
+
+#ifdef DDPM_LINKS_EMULATOR
+#include "runtime/gpu/reference_products.h"
+#include "tests/kernels/device_memory.h"
+#endif
+
+namespace ddpm {
+namespace {
+
+constexpr std::initializer_list<Phase> kStep = {Phase::kForward, Phase::kBackward, Phase::kUpdate};
+
+// A training step's executor, ready to run.
+struct Training {
+  Training(const TrainingProgram& made, std::unique_ptr<Executor> runs_it)
+      : buffers(made), executor(std::move(runs_it)) {
+    prepare_training(buffers, random_pixels(made), *executor);
+  }
+  explicit Training(const TrainingProgram& made, ComputePrecision precision = ComputePrecision::kFp32)
+      : Training(made, gpu_executors(precision)(made.program)) {}
+
+  // Everything that lives on after a step.
+  std::vector<float> state() const {
+    std::vector<float> all(static_cast<size_t>(buffers.program.parameter_elements()));
+    executor->read_parameters(all);
+    for (const BufferId buffer : {buffers.m, buffers.v, buffers.ema, buffers.image_loss, buffers.t}) {
+      const std::vector<float> values = executor->read(buffer);
+      all.insert(all.end(), values.begin(), values.end());
+    }
+    return all;
+  }
+  std::vector<float> after_steps(int count) {
+    for (int i = 0; i < count; ++i) executor->run(kStep);
+    return state();
+  }
+
+  TrainingProgram buffers;
+  std::unique_ptr<Executor> executor;
+};
+
+TrainingProgram small_program() { return training_program(training_of(plain_network())); }
+
+TEST(GpuExecutor, GraphsGiveTheBitsOfSingleOperations) {
+  for (const ComputePrecision precision : {ComputePrecision::kFp32, ComputePrecision::kBf16}) {
+    Training captured(small_program(), precision), measured(small_program(), precision),
+        by_phase(small_program(), precision);
+    measured.executor->measure_operations();  // operation by operation
+    const std::vector<float> expected = captured.after_steps(4);
+    EXPECT_EQ(captured.executor->read_index(captured.buffers.step), 4);
+    EXPECT_EQ(measured.after_steps(4), expected);
+    for (int i = 0; i < 4; ++i)
+      for (const Phase phase : kStep) by_phase.executor->run(phase);
+    EXPECT_EQ(by_phase.state(), expected);
+  }
+}
+
+TEST(GpuExecutor, SameProgramAndInputsGiveTheSameBits) {
+  Training first(small_program()), second(small_program());
+  EXPECT_EQ(first.after_steps(3), second.after_steps(3));
+}
+
+#ifdef DDPM_LINKS_EMULATOR
+TEST(GpuExecutor, AnyOrderOfThreadsGivesTheSameBits) {
+  const TrainingProgram made = small_program();
+  std::vector<std::vector<float>> results;
+  for (Stream& stream : streams_of_every_order()) {
+    Training training(made, std::make_unique<GpuExecutor<BFloat16>>(
+                                made.program, make_reference_products<BFloat16>(), std::move(stream)));
+    results.push_back(training.after_steps(2));
+  }
+  for (const std::vector<float>& result : results) EXPECT_EQ(result, results.front());
+}
+#endif
+
+TEST(GpuExecutor, MemoryReuseDoesNotChangeABit) {
+  const TrainingProgram planned = small_program();
+  TrainingProgram kept = planned;
+  for (size_t i = 0; i < kept.program.buffers().size(); ++i) kept.program.keep(static_cast<BufferId>(i));
+  Training with_reuse(planned), without_reuse(kept);
+  ASSERT_EQ(without_reuse.executor->memory_plan().arena_bytes, 0);
+  EXPECT_EQ(with_reuse.after_steps(2), without_reuse.after_steps(2));
+}
+
+TEST(GpuExecutor, Bf16TakesHalfTheMemoryOfActivations) {
+  const TrainingProgram made = small_program();
+  const int64_t fp32 = gpu_executors(ComputePrecision::kFp32)(made.program)->memory_plan().arena_bytes;
+  const int64_t bf16 = gpu_executors(ComputePrecision::kBf16)(made.program)->memory_plan().arena_bytes;
+  EXPECT_LT(bf16, 0.6 * static_cast<double>(fp32));  // a tenth for statistics, and what alignment costs
+}
+
+TEST(GpuExecutor, RecordsAreTheValuesAfterEachStep) {
+  constexpr int kSteps = 40;  // more than there are places for records under way
+  Training recording(small_program()), reading(small_program());
+  const auto [image_loss, t] = std::pair(recording.buffers.image_loss, recording.buffers.t);
+  recording.executor->keep_records({image_loss, t});
+  std::vector<std::vector<float>> expected;
+  for (int i = 0; i < kSteps; ++i) {
+    recording.executor->run(kStep);
+    reading.executor->run(kStep);
+    std::vector<float>& record = expected.emplace_back(reading.executor->read(image_loss));
+    for (const float value : reading.executor->read(t)) record.push_back(value);
+  }
+  std::vector<std::vector<float>> records = recording.executor->take_records(3);
+  EXPECT_EQ(records.size(), size_t{kSteps - 3});
+  for (std::vector<float>& record : recording.executor->take_records(0)) records.push_back(std::move(record));
+  EXPECT_EQ(records, expected);
+  EXPECT_TRUE(recording.executor->take_records(0).empty()) << "each record is handed out once";
+}
+
+TEST(GpuExecutor, RecordsOfAnActivationAreRefused) {
+  Training training(small_program());
+  EXPECT_THROW(training.executor->keep_records({training.buffers.program.find("x_t")}), LogicError);
+}
+
+TEST(GpuExecutor, OtherBytesAreReadByGraphsThatWereCapturedBefore) {
+  Training training(small_program()), other(small_program());
+  training.executor->run(kStep);
+  training.executor->run(kStep);  // captured
+  const std::vector<uint8_t> white(random_pixels(training.buffers).size(), 255);
+  for (Training* each : {&training, &other}) each->executor->bind_bytes(each->buffers.dataset, white);
+  training.executor->write_parameters(random_weights(training.buffers.program));
+  other.executor->write_index(other.buffers.step, 2);
+  training.executor->run(Phase::kForward);
+  other.executor->run(Phase::kForward);
+  EXPECT_EQ(training.executor->read(training.buffers.image_loss),
+            other.executor->read(other.buffers.image_loss));
+}
+
+TEST(GpuExecutor, MeasuresEachOperation) {
+  Training training(small_program());
+  EXPECT_TRUE(training.executor->operation_times().empty());
+  training.executor->measure_operations();
+  training.executor->run(kStep);
+  training.executor->run(Phase::kForward);
+  const std::vector<OperationTime> times = training.executor->operation_times();
+  const auto& operations = training.buffers.program.operations();
+  ASSERT_EQ(times.size(), operations.size());
+  for (size_t i = 0; i < times.size(); ++i) {
+    EXPECT_EQ(times[i].runs, operations[i].phase == Phase::kForward ? 2 : 1) << operations[i].name;
+    EXPECT_GE(times[i].seconds, 0) << operations[i].name;
+  }
+}
+
+TEST(GpuExecutor, ValuesComeBackAsTheyAreStored) {
+  const TrainingProgram made = small_program();
+  const BufferId x = made.program.find("x_t");
+  std::vector<float> values(static_cast<size_t>(element_count(made.program.shape(x))));
+  fill_random<float>(values, 3);
+  const auto fp32 = gpu_executors(ComputePrecision::kFp32)(made.program);
+  fp32->write(x, values);
+  EXPECT_EQ(fp32->read(x), values);
+  const auto bf16 = gpu_executors(ComputePrecision::kBf16)(made.program);
+  bf16->write(x, values);
+  for (float& value : values) value = to_float(to_bfloat16(value));
+  EXPECT_EQ(bf16->read(x), values);
+  bf16->write(made.ema, random_weights(made.program));
+  EXPECT_EQ(bf16->read(made.ema), random_weights(made.program)) << "masters stay float";
+}
+
+TEST(GpuExecutor, RefusesValuesOfTheWrongSizeOrKind) {
+  Training training(small_program());
+  Executor& executor = *training.executor;
+  const std::vector<float> one{1}, two{1, 2};
+  EXPECT_THROW(executor.write(training.buffers.gradient_norm, two), LogicError);
+  EXPECT_THROW(executor.write_parameters(two), LogicError);
+  EXPECT_THROW(executor.write(training.buffers.step, one), LogicError) << "a counter is no float";
+  EXPECT_THROW(executor.write_index(training.buffers.t, 1), LogicError);
+  EXPECT_THROW(executor.bind_bytes(training.buffers.dataset, std::vector<uint8_t>(3)), LogicError);
+  EXPECT_THROW(executor.run_operation(training.buffers.program.operations().size()), LogicError);
+}
+
+TEST(GpuExecutor, ChannelsThatAreNoWholeVectorsAreRefused) {
+  UnetConfig network = plain_network();
+  network.block_out_channels = {12, 20};
+  network.attention = {false, false};
+  network.attention_head_dim = 4;
+  EXPECT_THROW(Training(training_program(training_of(network)), ComputePrecision::kBf16), InputError);
+}
+
+}  // namespace
+}  // namespace ddpm

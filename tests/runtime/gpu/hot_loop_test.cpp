@@ -1,0 +1,101 @@
+// Counts what a training step asks of the device once its graph is captured. The linker puts the functions
+// below in front of the device layer's own (CMakeLists.txt: --wrap), in the emulator as on CUDA.
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <vector>
+
+#include "kernels/device/memory.h"
+#include "kernels/device/stream.h"
+#include "runtime/gpu/backend.h"
+#include "tests/runtime/gpu/networks.h"
+
+namespace {
+
+struct Counts {
+  int allocations = 0;
+  int synchronisations = 0;
+  int copies = 0;
+  int graphs = 0;
+};
+Counts counts;  // what the wrappers, being plain functions, count in
+
+}  // namespace
+
+// NOLINTBEGIN(bugprone-reserved-identifier): the linker chose __wrap_ and __real_
+#define DDPM_WRAPPED(mangled) __asm__("__wrap_" mangled)
+#define DDPM_REAL(mangled) __asm__("__real_" mangled)
+// NOLINTEND(bugprone-reserved-identifier)
+
+void* real_allocate_device(size_t bytes) DDPM_REAL("_ZN4ddpm6detail15allocate_deviceEm");
+void* wrapped_allocate_device(size_t bytes) DDPM_WRAPPED("_ZN4ddpm6detail15allocate_deviceEm");
+void* wrapped_allocate_device(size_t bytes) {
+  ++counts.allocations;
+  return real_allocate_device(bytes);
+}
+
+void* real_allocate_pinned(size_t bytes) DDPM_REAL("_ZN4ddpm6detail15allocate_pinnedEm");
+void* wrapped_allocate_pinned(size_t bytes) DDPM_WRAPPED("_ZN4ddpm6detail15allocate_pinnedEm");
+void* wrapped_allocate_pinned(size_t bytes) {
+  ++counts.allocations;
+  return real_allocate_pinned(bytes);
+}
+
+void real_synchronize(const ddpm::StreamView* stream) DDPM_REAL("_ZNK4ddpm10StreamView11synchronizeEv");
+void wrapped_synchronize(const ddpm::StreamView* stream) DDPM_WRAPPED("_ZNK4ddpm10StreamView11synchronizeEv");
+void wrapped_synchronize(const ddpm::StreamView* stream) {
+  ++counts.synchronisations;
+  real_synchronize(stream);
+}
+
+void real_copy(void* to, const void* from, size_t bytes, ddpm::StreamView stream)
+    DDPM_REAL("_ZN4ddpm6detail10copy_asyncEPvPKvmNS_10StreamViewE");
+void wrapped_copy(void* to, const void* from, size_t bytes, ddpm::StreamView stream)
+    DDPM_WRAPPED("_ZN4ddpm6detail10copy_asyncEPvPKvmNS_10StreamViewE");
+void wrapped_copy(void* to, const void* from, size_t bytes, ddpm::StreamView stream) {
+  ++counts.copies;
+  real_copy(to, from, bytes, stream);
+}
+
+class ExecutableGraph;
+void real_launch(const ExecutableGraph* graph, ddpm::StreamView stream)
+    DDPM_REAL("_ZNK4ddpm15ExecutableGraph6launchENS_10StreamViewE");
+void wrapped_launch(const ExecutableGraph* graph, ddpm::StreamView stream)
+    DDPM_WRAPPED("_ZNK4ddpm15ExecutableGraph6launchENS_10StreamViewE");
+void wrapped_launch(const ExecutableGraph* graph, ddpm::StreamView stream) {
+  ++counts.graphs;
+  real_launch(graph, stream);
+}
+
+namespace ddpm {
+namespace {
+
+// Two steps make the graph; what the others ask for is counted.
+TEST(HotLoop, AStepIsOneGraphAndTheCopiesOfItsRecord) {
+  constexpr int kSteps = 50;
+  const TrainingProgram made = training_program(training_of(plain_network()));
+  const std::vector<uint8_t> pixels = random_pixels(made);
+  const auto executor = gpu_executors(ComputePrecision::kBf16)(made.program);
+  prepare_training(made, pixels, *executor);
+  executor->keep_records({made.image_loss, made.t, made.gradient_norm, made.learning_rate});
+  const auto step = [&] {
+    executor->run({Phase::kForward, Phase::kBackward, Phase::kUpdate});
+    return executor->take_records(8).size();
+  };
+  step();
+  step();
+  ASSERT_GT(counts.allocations, 0) << "the wrappers are not linked in front";
+  ASSERT_GT(counts.synchronisations, 0);
+
+  counts = {};
+  size_t records = 0;
+  for (int i = 0; i < kSteps; ++i) records += step();
+  EXPECT_EQ(counts.allocations, 0);
+  EXPECT_EQ(counts.synchronisations, 0);
+  EXPECT_EQ(counts.graphs, kSteps);
+  EXPECT_EQ(counts.copies, 4 * kSteps) << "to pinned memory, one for each buffer of a record";
+  EXPECT_EQ(records, size_t{2 + kSteps - 8}) << "the last eight may be under way";
+}
+
+}  // namespace
+}  // namespace ddpm

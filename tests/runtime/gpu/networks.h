@@ -1,0 +1,105 @@
+// Small U-Nets that the GPU's kernels can run (channels are whole vectors in bf16 too), which have every
+// operation between them, and executors of their training and sampling, ready to run. Tests only; depends on
+// tests/runtime/small_unet.h.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/device/bfloat16.h"
+#include "model/noise_schedule.h"
+#include "model/sampler_schedule.h"
+#include "model/sampling_program.h"
+#include "runtime/executor.h"
+#include "tests/runtime/small_unet.h"
+
+namespace ddpm {
+
+// Concatenations, attention of several heads, strided and upsampling convolutions, dropout.
+inline UnetConfig plain_network() {
+  UnetConfig config;
+  config.image_size = 8;
+  config.block_out_channels = {16, 32, 24};
+  config.attention = {false, true, false};
+  config.layers_per_block = 1;
+  config.attention_head_dim = 8;
+  config.norm_num_groups = 4;
+  return config;
+}
+
+// FiLM, blocks that resample, labels, Fourier features and the division of the output that goes with them.
+inline UnetConfig conditional_network() {
+  UnetConfig config = plain_network();
+  config.block_out_channels = {16, 24};
+  config.attention = {false, true};
+  config.resnet_downsampling = {true, true};
+  config.resnet_upsampling = {true, true};
+  config.mid_block_scale_factor = 1.5;
+  config.time_modulation = TimeModulation::kScaleShift;
+  config.time_embedding_type = TimeEmbeddingType::kFourier;
+  config.class_embedding = ClassEmbedding::kTable;
+  config.num_class_embeds = 5;
+  config.center_input_sample = true;
+  return config;
+}
+
+// A learned embedding of the time, and a second time as the condition.
+inline UnetConfig learned_time_network() {
+  UnetConfig config = plain_network();
+  config.block_out_channels = {16, 16};
+  config.attention = {false, false};
+  config.downsampling = Downsampling::kPadAround;
+  config.time_embedding_type = TimeEmbeddingType::kLearned;
+  config.num_train_timesteps = 20;
+  config.class_embedding = ClassEmbedding::kTimestep;
+  return config;
+}
+
+inline TrainingOptions training_of(const UnetConfig& network) {
+  return {.network = network,
+          .batch = 3,
+          .dataset_count = 10,
+          .timesteps = 20,
+          .horizontal_flip = true,
+          .dropout = 0.2,
+          .seed = 5,
+          .optimiser = {.weight_decay = 0.01, .warmup_steps = 2}};
+}
+
+inline std::vector<uint8_t> random_pixels(const TrainingProgram& made) {
+  std::vector<uint8_t> pixels(static_cast<size_t>(element_count(made.program.shape(made.dataset))));
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(random_bits({9, 0}, 0, i));
+  return pixels;
+}
+
+// Weights that bf16 holds exactly, so that all executors compute with the same; large enough that every
+// operation matters, where Ho's own start leaves the residual branches almost zero.
+inline std::vector<float> random_weights(const Program& program) {
+  std::vector<float> weights(static_cast<size_t>(program.parameter_elements()));
+  fill_random<float>(weights, 6, 0.25);
+  for (float& weight : weights) weight = to_float(to_bfloat16(weight));
+  return weights;
+}
+
+// `pixels` must outlive the executor where it is the CPU's.
+inline void prepare_training(const TrainingProgram& made, const std::vector<uint8_t>& pixels,
+                             Executor& executor) {
+  executor.bind_bytes(made.dataset, pixels);
+  const NoiseSchedule schedule({.timesteps = static_cast<int>(made.program.shape(made.signal)[0])});
+  executor.write(made.signal, std::vector<float>(schedule.signal().begin(), schedule.signal().end()));
+  executor.write(made.noise,
+                 std::vector<float>(schedule.noise_level().begin(), schedule.noise_level().end()));
+  const std::vector<float> weights = random_weights(made.program);
+  executor.write_parameters(weights);
+  executor.write(made.ema, weights);
+  for (size_t i = 0; i < made.program.buffers().size(); ++i) {
+    const Buffer& buffer = made.program.buffers()[i];
+    if (buffer.name != "labels") continue;
+    std::vector<float> labels(static_cast<size_t>(element_count(buffer.shape)));
+    for (size_t k = 0; k < labels.size(); ++k) labels[k] = k % 3 == 0 ? 1.0f : 0.0f;
+    executor.write(static_cast<BufferId>(i), labels);
+  }
+}
+
+}  // namespace ddpm

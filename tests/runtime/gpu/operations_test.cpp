@@ -1,0 +1,94 @@
+// Every operation of whole training and sampling programs as the GPU executor dispatches it, against the CPU
+// executor in double, one operation at a time.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "runtime/cpu_executor.h"
+#include "runtime/gpu/backend.h"
+#include "runtime/operation_comparison.h"
+#include "tests/runtime/gpu/networks.h"
+
+namespace ddpm {
+namespace {
+
+struct Case {
+  const char* name;
+  UnetConfig network;
+  ComputePrecision precision;
+
+  friend void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
+};
+
+class GpuOperations : public testing::TestWithParam<Case> {
+ protected:
+  ErrorModel model() const { return error_model(GetParam().precision); }
+
+  // Runs `phases` and expects every output within its bound; prints the closest.
+  void compare(std::initializer_list<Phase> phases, Executor& reference, Executor& device) {
+    const std::vector<OutputError> errors = compare_operations(phases, reference, device, model());
+    ASSERT_FALSE(errors.empty());
+    for (const OutputError& error : errors) {
+      kinds_.insert(error.kind);
+      EXPECT_TRUE(error.is_within_bound()) << error.kind << ' ' << error.name << ' ' << error.output << ": "
+                                           << error.error << ", bound " << error.bound;
+    }
+    const OutputError& worst = *std::max_element(
+        errors.begin(), errors.end(),
+        [](const OutputError& a, const OutputError& b) { return a.part_of_bound() < b.part_of_bound(); });
+    std::printf("[  margin  ] %s %s %s: error / bound = %.3f\n", worst.kind.c_str(), worst.name.c_str(),
+                worst.output.c_str(), worst.part_of_bound());
+  }
+
+  std::set<std::string> kinds_;
+};
+
+TEST_P(GpuOperations, OfATrainingStepAreThoseOfTheCpu) {
+  const TrainingProgram made = training_program(training_of(GetParam().network));
+  const std::vector<uint8_t> pixels = random_pixels(made);
+  CpuExecutor<double> reference(made.program);
+  const auto device = gpu_executors(GetParam().precision)(made.program);
+  for (Executor* executor : {static_cast<Executor*>(&reference), device.get()}) {
+    prepare_training(made, pixels, *executor);
+    executor->write_index(made.step, 3);
+  }
+  compare({Phase::kForward, Phase::kBackward, Phase::kUpdate}, reference, *device);
+  std::set<std::string> all;
+  for (const Operation& operation : made.program.operations()) all.insert(kind(operation.operation));
+  EXPECT_EQ(kinds_, all) << "an operation went unseen";
+}
+
+TEST_P(GpuOperations, OfASamplingStepAreThoseOfTheCpu) {
+  const SamplerTable table =
+      sampler_table(NoiseSchedule({.timesteps = 20}), {.method = SamplerMethod::kDpmpp, .steps = 4});
+  const SamplingProgram made = sampling_program({.network = GetParam().network,
+                                                 .batch = 2,
+                                                 .steps = static_cast<int>(table.rows.size()),
+                                                 .memories = table.memories,
+                                                 .thresholding = Thresholding{},
+                                                 .seed = 7});
+  CpuExecutor<double> reference(made.program);
+  const auto device = gpu_executors(GetParam().precision)(made.program);
+  for (Executor* executor : {static_cast<Executor*>(&reference), device.get()}) {
+    executor->write_parameters(random_weights(made.program));
+    executor->write(made.table, flat_rows<float>(table));
+    executor->write_index(made.first_image, 11);
+  }
+  compare({Phase::kStart}, reference, *device);
+  for (int step = 0; step < 2; ++step) compare({Phase::kForward, Phase::kUpdate}, reference, *device);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Networks, GpuOperations,
+    testing::Values(Case{"plain_fp32", plain_network(), ComputePrecision::kFp32},
+                    Case{"plain_bf16", plain_network(), ComputePrecision::kBf16},
+                    Case{"conditional_fp32", conditional_network(), ComputePrecision::kFp32},
+                    Case{"conditional_bf16", conditional_network(), ComputePrecision::kBf16},
+                    Case{"learned_time_fp32", learned_time_network(), ComputePrecision::kFp32},
+                    Case{"learned_time_bf16", learned_time_network(), ComputePrecision::kBf16}),
+    [](const auto& one) { return std::string(one.param.name); });
+
+}  // namespace
+}  // namespace ddpm

@@ -1,0 +1,100 @@
+// Validation finds what is wrong and nothing else: devices that compute another network than they are asked
+// to, as mistakes would have it.
+#include "model/validation.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <set>
+#include <string>
+
+#include "runtime/gpu/backend.h"
+#include "tests/model/small_training.h"
+
+namespace ddpm {
+namespace {
+
+ValidationOptions small_validation(ComputePrecision precision) {
+  ValidationOptions options{.config = small_config(),
+                            .precision = precision,
+                            .reference = ValidationOptions::Reference::kDouble,
+                            .trajectory_steps = 3};
+  options.config.network.initialisation = Initialisation::kPyTorch;
+  return options;
+}
+
+// A device that runs the program of a configuration which `mistake` changed.
+ExecutorFactory mistaken(const ValidationOptions& options,
+                         const std::function<void(TrainingOptions&)>& mistake) {
+  return [=](const Program& program) {
+    TrainingOptions changed{.network = options.config.network,
+                            .batch = options.config.batch,
+                            .dataset_count = program.shape(program.find("dataset"))[0],
+                            .timesteps = options.config.schedule.timesteps,
+                            .horizontal_flip = options.config.horizontal_flip,
+                            .dropout = options.config.dropout,
+                            .seed = options.config.seed,
+                            .optimiser = options.config.optimiser};
+    mistake(changed);
+    return gpu_executors(options.precision)(training_program(changed).program);
+  };
+}
+
+std::set<std::string> kinds_beyond_bounds(const ValidationReport& report) {
+  std::set<std::string> kinds;
+  for (const OutputError& error : report.operations)
+    if (!error.is_within_bound()) kinds.insert(error.kind);
+  return kinds;
+}
+
+class Validation : public testing::TestWithParam<ComputePrecision> {};
+
+TEST_P(Validation, OfWhatIsRightIsWithinAllBounds) {
+  const ValidationOptions options = small_validation(GetParam());
+  EXPECT_TRUE(validate_training(options, gpu_executors(GetParam())).is_within_bounds());
+  EXPECT_TRUE(validate_training(options, mistaken(options, [](TrainingOptions&) {})).is_within_bounds());
+}
+
+TEST_P(Validation, FindsZerosOnTheWrongSide) {
+  const ValidationOptions options = small_validation(GetParam());
+  const ValidationReport report = validate_training(options, mistaken(options, [](TrainingOptions& changed) {
+                                                      changed.network.downsampling = Downsampling::kPadAround;
+                                                    }));
+  EXPECT_FALSE(report.is_within_bounds());
+  EXPECT_EQ(kinds_beyond_bounds(report),
+            (std::set<std::string>{"conv2d", "conv2d_backward_data", "conv2d_backward_weight"}));
+  for (const OutputError& error : report.operations)
+    EXPECT_TRUE(error.is_within_bound() || error.name.find("downsamplers.0") != std::string::npos)
+        << error.name;
+}
+
+TEST_P(Validation, FindsAnotherMaskOfDropout) {
+  const ValidationOptions options = small_validation(GetParam());
+  const ValidationReport report =
+      validate_training(options, mistaken(options, [](TrainingOptions& changed) { changed.dropout = 0.2; }));
+  EXPECT_EQ(kinds_beyond_bounds(report), (std::set<std::string>{"group_norm", "group_norm_backward"}));
+}
+
+// (1 - 0.999) m' against (1 - 0.9985) m': nothing else of the step shows it.
+TEST_P(Validation, FindsAnotherDecayInTheOptimiser) {
+  const ValidationOptions options = small_validation(GetParam());
+  const ValidationReport report = validate_training(
+      options, mistaken(options, [](TrainingOptions& changed) { changed.optimiser.beta2 = 0.9985; }));
+  EXPECT_EQ(kinds_beyond_bounds(report), (std::set<std::string>{"adam_ema"}));
+  EXPECT_EQ(report.operations.front().output, "v") << "worst first";
+}
+
+TEST_P(Validation, FindsStepsThatDriftApart) {
+  const ValidationOptions options = small_validation(GetParam());
+  ValidationReport report = validate_training(
+      options, mistaken(options, [](TrainingOptions& changed) { changed.optimiser.learning_rate *= 50; }));
+  report.operations.clear();
+  EXPECT_FALSE(report.is_within_bounds()) << "the losses alone tell";
+}
+
+INSTANTIATE_TEST_SUITE_P(Precisions, Validation,
+                         testing::Values(ComputePrecision::kFp32, ComputePrecision::kBf16),
+                         [](const auto& one) { return std::string(precision_name(one.param)); });
+
+}  // namespace
+}  // namespace ddpm
