@@ -50,6 +50,8 @@ double scheduled_beta(const NoiseScheduleOptions& options, int t) {
   return 0;
 }
 
+constexpr int kMaxTimesteps = 1'000'000;  // published ones have up to 4000; tables of all of them are kept
+
 std::vector<double> choose_betas(const NoiseScheduleOptions& options) {
   if (!options.trained_betas.empty()) {
     if (options.trained_betas.size() != static_cast<size_t>(std::max(options.timesteps, 0)))
@@ -57,8 +59,8 @@ std::vector<double> choose_betas(const NoiseScheduleOptions& options) {
                   options.trained_betas.size(), options.timesteps);
     return options.trained_betas;
   }
-  if (options.timesteps < 1)
-    throw_input("a noise schedule of {} timesteps: choose at least 1", options.timesteps);
+  if (options.timesteps < 1 || options.timesteps > kMaxTimesteps)
+    throw_input("a noise schedule of {} timesteps: choose 1 to {}", options.timesteps, kMaxTimesteps);
   std::vector<double> betas;
   betas.reserve(static_cast<size_t>(options.timesteps));
   for (int t = 0; t < options.timesteps; ++t) betas.push_back(scheduled_beta(options, t));

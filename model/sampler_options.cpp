@@ -39,6 +39,8 @@ constexpr EnumName<VarianceType> kVarianceTypes[] = {
     {VarianceType::kFixedLarge, "fixed_large_log"},
 };
 
+constexpr int kMaxSteps = 1'000'000;  // as many as there may be timesteps; a table of all is kept
+
 bool is_one_of(SamplerMethod method, std::initializer_list<SamplerMethod> methods) {
   return std::find(methods.begin(), methods.end(), method) != methods.end();
 }
@@ -122,6 +124,8 @@ std::string sampler_method_names() {
 }
 
 void validate(const SamplerOptions& options) {
+  if (options.steps > kMaxSteps)
+    throw_input("{} sampling steps: choose at most {}", options.steps, kMaxSteps);
   if (!(options.eta >= 0 && options.eta <= 1))
     throw_input("eta is {}: it must lie between 0 (deterministic) and 1 (ancestral)", options.eta);
   check_clipping(options);

@@ -171,6 +171,7 @@ ConfigOption choice(const char* group, const char* key, const EnumName<Enum> (&t
       }};
 }
 
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a member's name takes none
 #define MEMBER(path) \
   [](auto& config) -> auto& { return config.path; }
 

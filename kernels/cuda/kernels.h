@@ -77,7 +77,7 @@ size_t adam_ema_scratch_bytes(const AdamEmaShape& shape);
 void adam_ema(const AdamEmaShape& shape, const AdamEmaArgs<float>& args, BFloat16* compute_weights,
               void* scratch, StreamView stream);
 
-// softmax.cu. Rows of at most 4096 elements in float and 8192 in bf16.
+// softmax.cu. Rows of any length up to 4096 elements in float and 8192 in bf16.
 template <typename T>
 void softmax(const SoftmaxShape& shape, const SoftmaxArgs<T>& args, StreamView stream);
 template <typename T>

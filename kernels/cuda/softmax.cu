@@ -27,9 +27,13 @@ __device__ __forceinline__ float row_reduce(float value, Operation operation) {
   }
 }
 
+// Whether rows are whole numbers of 16-byte vectors. Others, as those of attention at 2x2 in bf16, are read
+// and written element by element.
+enum class Rows { kOfVectors, kOfElements };
+
 // A thread's part of a row: kVectors vectors, kLanes apart. Elements behind the row's end, and all of rows
 // behind the last, are held as `missing` and never touch memory.
-template <int kLanes, int kVectors, typename T>
+template <int kLanes, int kVectors, Rows kRows, typename T>
 class RowPart {
  public:
   static constexpr int kWidth = Packed<T>::kWidth;
@@ -44,7 +48,11 @@ class RowPart {
   __device__ void load(const T* from, float missing, float (&to)[kVectors][kWidth]) const {
 #pragma unroll
     for (int v = 0; v < kVectors; ++v) {
-      if (first_ + v * kStep < length_) {
+      if constexpr (kRows == Rows::kOfElements) {
+#pragma unroll
+        for (int k = 0; k < kWidth; ++k)
+          to[v][k] = first_ + v * kStep + k < length_ ? to_float(from[at_ + v * kStep + k]) : missing;
+      } else if (first_ + v * kStep < length_) {
         load_floats(from + at_ + v * kStep, to[v], CacheHint::kStreaming);
       } else {
 #pragma unroll
@@ -55,8 +63,15 @@ class RowPart {
 
   __device__ void store(T* to, const float (&from)[kVectors][kWidth]) const {
 #pragma unroll
-    for (int v = 0; v < kVectors; ++v)
-      if (first_ + v * kStep < length_) store_floats(to + at_ + v * kStep, from[v]);
+    for (int v = 0; v < kVectors; ++v) {
+      if constexpr (kRows == Rows::kOfElements) {
+#pragma unroll
+        for (int k = 0; k < kWidth; ++k)
+          if (first_ + v * kStep + k < length_) to[at_ + v * kStep + k] = from_float<T>(from[v][k]);
+      } else if (first_ + v * kStep < length_) {
+        store_floats(to + at_ + v * kStep, from[v]);
+      }
+    }
   }
 
  private:
@@ -69,11 +84,11 @@ class RowPart {
 // Maths: p[r,i] = exp(scale (x[r,i] - max over j of x[r,j])) / (sum of these over i).
 // Threads: kLanes a row, kVectors vectors each; the sum is taken over a thread's own values, then over the
 // threads. Shared: 128 bytes where a row has a block of its own. Traffic: x and p once. 10 FLOPs an element.
-// Preconditions: the row fits (softmax_plan); length is a multiple of the vector; scale > 0; p may be x.
-template <int kLanes, int kVectors, int kThreads, typename T>
+// Preconditions: the row fits (softmax_plan), and is of what kRows says; scale > 0; p may be x.
+template <int kLanes, int kVectors, int kThreads, Rows kRows, typename T>
 __global__ void __launch_bounds__(kThreads)
     softmax_kernel(int64_t rows, int length, float scale_log2_e, const T* x, T* p) {
-  using Part = RowPart<kLanes, kVectors, T>;
+  using Part = RowPart<kLanes, kVectors, kRows, T>;
   const Part part(rows, length);
   float values[kVectors][Part::kWidth];
   part.load(x, -__builtin_huge_valf(), values);
@@ -102,11 +117,11 @@ __global__ void __launch_bounds__(kThreads)
 // Maths: dx[r,i] = scale p[r,i] (dp[r,i] - sum over j of dp[r,j] p[r,j]).
 // Threads and shared memory as above. Traffic: p, dp and dx once. 5 FLOPs an element. Preconditions: as
 // above; dx may be dp.
-template <int kLanes, int kVectors, int kThreads, typename T>
+template <int kLanes, int kVectors, int kThreads, Rows kRows, typename T>
 __global__ void __launch_bounds__(kThreads)
     softmax_backward_kernel(int64_t rows, int length, float scale, const T* __restrict__ p, const T* dp,
                             T* dx) {
-  using Part = RowPart<kLanes, kVectors, T>;
+  using Part = RowPart<kLanes, kVectors, kRows, T>;
   const Part part(rows, length);
   float probabilities[kVectors][Part::kWidth];
   float gradients[kVectors][Part::kWidth];
@@ -138,13 +153,20 @@ void with_plan(int plan, Function function) {
   }
 }
 
-template <typename T>
-int checked_plan(const char* kernel, const SoftmaxShape& shape) {
+// Calls function with the plan and the kind of row for the shape, both as constants; InputError where there
+// is none.
+template <typename T, typename Function>
+void with_checked_plan(const char* kernel, const SoftmaxShape& shape, Function function) {
   constexpr int kWidth = Packed<T>::kWidth;
-  require_multiple(kernel, "the length of a row", shape.length, kWidth);
   require_in_range(kernel, "the length of a row", shape.length, 1, longest_softmax_row(kWidth));
   require_positive(kernel, "the scale", shape.scale);
-  return softmax_plan(shape.length, kWidth);
+  with_plan(softmax_plan(shape.length, kWidth), [&](auto plan) {
+    if (shape.length % kWidth == 0) {
+      function(plan, std::integral_constant<Rows, Rows::kOfVectors>());
+    } else {
+      function(plan, std::integral_constant<Rows, Rows::kOfElements>());
+    }
+  });
 }
 
 }  // namespace
@@ -152,9 +174,9 @@ int checked_plan(const char* kernel, const SoftmaxShape& shape) {
 template <typename T>
 void softmax(const SoftmaxShape& shape, const SoftmaxArgs<T>& args, StreamView stream) {
   constexpr double kLog2E = 1.4426950408889634;
-  with_plan(checked_plan<T>("softmax", shape), [&](auto index) {
+  with_checked_plan<T>("softmax", shape, [&](auto index, auto rows) {
     constexpr SoftmaxPlan plan = kSoftmaxPlan[index()];
-    launch(softmax_kernel<plan.lanes, plan.vectors, plan.threads, T>,
+    launch(softmax_kernel<plan.lanes, plan.vectors, plan.threads, rows(), T>,
            {.grid = ceil_div(shape.rows, plan.rows_per_block()), .block = plan.threads, .stream = stream},
            shape.rows, shape.length, shape.scale * kLog2E, args.x, args.p);
   });
@@ -162,9 +184,9 @@ void softmax(const SoftmaxShape& shape, const SoftmaxArgs<T>& args, StreamView s
 
 template <typename T>
 void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<T>& args, StreamView stream) {
-  with_plan(checked_plan<T>("softmax_backward", shape), [&](auto index) {
+  with_checked_plan<T>("softmax_backward", shape, [&](auto index, auto rows) {
     constexpr SoftmaxPlan plan = kSoftmaxPlan[index()];
-    launch(softmax_backward_kernel<plan.lanes, plan.vectors, plan.threads, T>,
+    launch(softmax_backward_kernel<plan.lanes, plan.vectors, plan.threads, rows(), T>,
            {.grid = ceil_div(shape.rows, plan.rows_per_block()), .block = plan.threads, .stream = stream},
            shape.rows, shape.length, shape.scale, args.p, args.dp, args.dx);
   });

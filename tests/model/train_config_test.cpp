@@ -263,6 +263,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadOption{"batch", "0x10", "batch = '0x10'"}, BadOption{"seed", "-1", "seed = '-1'"},
         BadOption{"seed", "9223372036854775808", "seed = 9223372036854775808"},
         BadOption{"device", "gpu", "auto, cpu, cuda"}, BadOption{"timesteps", "0", "timesteps = 0"},
+        BadOption{"timesteps", "222223221", "1000000"}, BadOption{"sample_steps", "222223221", "1000000"},
         BadOption{"beta_start", "-0.1", "beta is -0.1"}, BadOption{"beta_end", "1.5", "beta is 1."},
         BadOption{"beta_schedule", "cosine", "squaredcos_cap_v2"}, BadOption{"dropout", "1", "dropout = 1"},
         BadOption{"dropout", "-0.1", "dropout = -0.1"}, BadOption{"learning_rate", "0", "learning_rate = 0"},

@@ -15,7 +15,8 @@ class Softmax : public testing::Test {};
 TYPED_TEST_SUITE(Softmax, StorageTypes);
 
 // Every plan in both types, full rows and ragged ones, and a last block that is not full.
-const std::vector<SoftmaxShape> kShapes = {{37, 8, 1},       {5, 16, 0.25},  {11, 24, 1},   {9, 64, 0.125},
+const std::vector<SoftmaxShape> kShapes = {{37, 8, 1},       {7, 1, 1},      {6, 4, 0.5},   {5, 9, 1},
+                                           {3, 77, 0.5},     {5, 16, 0.25},  {11, 24, 1},   {9, 64, 0.125},
                                            {3, 256, 0.0625}, {7, 264, 0.06}, {5, 520, 0.5}, {3, 1024, 0.1},
                                            {2, 2040, 0.1},   {2, 4096, 0.1}};
 
@@ -91,7 +92,7 @@ TYPED_TEST(Softmax, WhatDoesNotFitIsRefused) {
   const Stream stream;
   const Guarded<T> x(16, stream);
   const SoftmaxArgs<T> args{x.data(), x.data()};
-  EXPECT_THROW(cuda::softmax<T>({1, 7, 1}, args, stream), InputError);
+  EXPECT_THROW(cuda::softmax<T>({1, 0, 1}, args, stream), InputError);
   EXPECT_THROW(cuda::softmax<T>({1, 16384, 1}, args, stream), InputError);
   EXPECT_THROW(cuda::softmax<T>({1, 16, 0}, args, stream), InputError);
   EXPECT_THROW(cuda::softmax_backward<T>({1, 16384, 1}, {x.data(), x.data(), x.data()}, stream), InputError);
@@ -99,7 +100,7 @@ TYPED_TEST(Softmax, WhatDoesNotFitIsRefused) {
 
 TEST(SoftmaxPlan, IsTheNarrowestThatHoldsTheRow) {
   for (const int width : {4, 8}) {
-    for (int length = width; length <= cuda::longest_softmax_row(width); length += width) {
+    for (int length = 1; length <= cuda::longest_softmax_row(width); ++length) {
       const int plan = cuda::softmax_plan(length, width);
       ASSERT_GE(cuda::kSoftmaxPlan[plan].longest_row(width), length);
       if (plan > 0) {

@@ -302,7 +302,7 @@ TYPED_TEST(ComposedProductsTest, LinearsGradients) {
 
 // One head; several, of a width that is no multiple of 16 bytes.
 const std::vector<AttentionShape> kAttentionShapes = {{.n = 2, .length = 16, .heads = 1, .head_dim = 8},
-                                                      {.n = 3, .length = 8, .heads = 2, .head_dim = 5}};
+                                                      {.n = 3, .length = 9, .heads = 2, .head_dim = 5}};
 
 // Of the matrices (L, L) of all images and heads; at least 1, for their elements sum to L.
 double largest_column_sum(const AttentionShape& s, const std::vector<double>& probabilities) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernels/device/bfloat16.h"
+#include "kernels/emulator/emulator.h"
 #include "kernels/reference/reference.h"
 #include "support/error.h"
 
@@ -47,15 +48,8 @@ double element(const void* tensor, ProductType type, const MatrixOperand& m, int
   return load(tensor, type, m.begin + batch * m.batch_stride + row * m.leading_dimension + column);
 }
 
-}  // namespace
-
-void PlainPrimitives::prepare(const ProductProblems& problems, StreamView) { prepared_ = problems; }
-
-void PlainPrimitives::convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors,
-                                  StreamView) {
+void compute(const ConvolutionProblem& problem, const ConvolutionTensors& tensors) {
   const Conv2dShape& s = problem.shape;
-  DDPM_CHECK(contains(prepared_.convolutions, problem));
-  DDPM_CHECK(is_aligned(tensors.x) && is_aligned(tensors.w) && is_aligned(tensors.y));
   const bool is_written[] = {problem.direction == ConvolutionDirection::kBackwardData,
                              problem.direction == ConvolutionDirection::kBackwardWeight,
                              problem.direction == ConvolutionDirection::kForward};
@@ -79,11 +73,7 @@ void PlainPrimitives::convolution(const ConvolutionProblem& problem, const Convo
   }
 }
 
-void PlainPrimitives::matrix_product(const MatrixProblem& p, const void* a, const void* b, void* c,
-                                     StreamView) {
-  DDPM_CHECK(contains(prepared_.matrices, p));
-  DDPM_CHECK(is_aligned(a) && is_aligned(b) && is_aligned(c));
-  DDPM_CHECK(p.c.transpose == Transpose::kNo);
+void compute(const MatrixProblem& p, const void* a, const void* b, void* c) {
   for (int64_t batch = 0; batch < p.batch; ++batch)
     for (int64_t i = 0; i < p.m; ++i)
       for (int64_t j = 0; j < p.n; ++j) {
@@ -94,6 +84,25 @@ void PlainPrimitives::matrix_product(const MatrixProblem& p, const void* a, cons
         const double before = p.beta == 0 ? 0 : p.beta * load(c, p.output, at);
         store(c, p.output, at, p.alpha * sum + before);
       }
+}
+
+}  // namespace
+
+void PlainPrimitives::prepare(const ProductProblems& problems, StreamView) { prepared_ = problems; }
+
+void PlainPrimitives::convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors,
+                                  StreamView stream) {
+  DDPM_CHECK(contains(prepared_.convolutions, problem));
+  DDPM_CHECK(is_aligned(tensors.x) && is_aligned(tensors.w) && is_aligned(tensors.y));
+  emulator::submit(stream, [=] { compute(problem, tensors); });
+}
+
+void PlainPrimitives::matrix_product(const MatrixProblem& p, const void* a, const void* b, void* c,
+                                     StreamView stream) {
+  DDPM_CHECK(contains(prepared_.matrices, p));
+  DDPM_CHECK(is_aligned(a) && is_aligned(b) && is_aligned(c));
+  DDPM_CHECK(p.c.transpose == Transpose::kNo);
+  emulator::submit(stream, [=] { compute(p, a, b, c); });
 }
 
 }  // namespace ddpm

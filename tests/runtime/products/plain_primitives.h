@@ -1,6 +1,6 @@
 // The primitives of a GPU's libraries as plain loops in double, rounded once, for device memory that is host
-// memory: what runs the composed products under the emulator. Depends on runtime/products/primitives.h and
-// kernels/reference.
+// memory: what runs the composed products under the emulator. Depends on runtime/products/primitives.h,
+// kernels/reference and the emulator, whose streams order the work.
 #pragma once
 
 #include "runtime/products/primitives.h"

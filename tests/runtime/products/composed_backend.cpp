@@ -1,0 +1,30 @@
+// The emulator as the GPU executors' backend, with the composed products: whole programs run through the code
+// that runs on a GPU, but for the libraries' own kernels.
+#include "runtime/gpu/backend.h"
+#include "runtime/gpu/gpu_executor.h"
+#include "runtime/products/composed_products.h"
+#include "support/error.h"
+#include "tests/runtime/products/plain_primitives.h"
+
+namespace ddpm {
+namespace {
+
+template <typename T>
+std::unique_ptr<Executor> make_executor(Program program) {
+  return std::make_unique<GpuExecutor<T>>(
+      std::move(program),
+      std::make_unique<ComposedProducts<T>>(std::make_unique<PlainPrimitives>(), ComposedProductsOptions()));
+}
+
+}  // namespace
+
+std::string gpu_problem() { return {}; }
+
+std::string gpu_name() { return "emulated GPU"; }
+
+ExecutorFactory gpu_executors(ComputePrecision precision) {
+  DDPM_CHECK(precision != ComputePrecision::kAuto);
+  return precision == ComputePrecision::kBf16 ? make_executor<BFloat16> : make_executor<float>;
+}
+
+}  // namespace ddpm
