@@ -44,7 +44,10 @@ int timesteps_above(double lambda_min, const NoiseSchedule& schedule) {
 
 // The rising timesteps 0 .. count - 1 of a spacing over [0, last), before any offset. Halves round to even,
 // as NumPy rounds.
-double leading_timestep(int last, int count, int k) { return k * (last / count); }
+double leading_timestep(int last, int count, int k) {
+  const int stride = last / count;  // whole
+  return static_cast<double>(k) * stride;
+}
 double linspace_timestep(int last, int count, int k) {
   if (count == 1) return 0;
   return k == count - 1 ? last - 1 : k * (static_cast<double>(last - 1) / (count - 1));
@@ -140,6 +143,7 @@ bool rounds_timestep(const NoiseSchedule& schedule, SamplerMethod method) {
 
 std::vector<NoiseLevel> levels_at(const std::vector<double>& timesteps, const std::vector<double>& sigmas) {
   std::vector<NoiseLevel> levels;
+  levels.reserve(timesteps.size() + 1);  // and the final one, for the caller
   for (const double timestep : timesteps) levels.push_back(level_of(timestep, interpolate(sigmas, timestep)));
   return levels;
 }

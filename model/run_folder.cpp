@@ -85,7 +85,7 @@ void RunFolder::add_metrics(int64_t step, const TrainingMetrics& metrics, double
 }
 
 std::filesystem::path RunFolder::add_samples(int64_t step, const std::vector<Image>& images) {
-  const std::filesystem::path file = path_ / "samples" / fmt::format("step-{:08}.png", step);
+  std::filesystem::path file = path_ / "samples" / fmt::format("step-{:08}.png", step);
   create_folder(file.parent_path());
   const Image grid = make_grid(images);
   write_png(file, grid);
@@ -101,7 +101,7 @@ std::filesystem::path RunFolder::write_loss_curve() const {
     loss.points.push_back({line["step"].get<double>(), line["loss"].get<double>()});
   }
   if (loss.points.size() < 2) return {};
-  const std::filesystem::path file = path_ / "loss.svg";
+  std::filesystem::path file = path_ / "loss.svg";
   write_line_chart_svg(
       file, {.title = "Training loss", .x_label = "step", .y_label = "loss", .y_scale = AxisScale::kLog},
       {loss});

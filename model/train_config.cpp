@@ -171,9 +171,10 @@ ConfigOption choice(const char* group, const char* key, const EnumName<Enum> (&t
       }};
 }
 
-// NOLINTNEXTLINE(bugprone-macro-parentheses): a member's name takes none
+// NOLINTBEGIN(bugprone-macro-parentheses): a member's name takes none
 #define MEMBER(path) \
   [](auto& config) -> auto& { return config.path; }
+// NOLINTEND(bugprone-macro-parentheses)
 
 std::vector<ConfigOption> run_options() {
   return {

@@ -69,7 +69,8 @@ void check_time(const UnetConfig& c) {
   if (c.time_embedding_type == TimeEmbeddingType::kPositional) {
     if (width % 2 != 0) throw_input("block_out_channels must begin with an even number");
     // The frequencies are exp(-ln(10000) i / (half - freq_shift)).
-    if (!(c.freq_shift < width / 2))
+    const int half = width / 2;
+    if (!(c.freq_shift < half))
       throw_input("freq_shift = {}: it must be below half the first of block_out_channels ({})", c.freq_shift,
                   width);
   }

@@ -190,8 +190,8 @@ BufferId UnetLayers::activation(const std::string& name, Shape shape) {
   return program_.add_buffer(name, std::move(shape));
 }
 
-void UnetLayers::append(const std::string& name, AnyOperation operation) {
-  program_.add(name, Phase::kForward, std::move(operation));
+void UnetLayers::append(const std::string& name, const AnyOperation& operation) {
+  program_.add(name, Phase::kForward, operation);
 }
 
 BufferId UnetLayers::parameter(const std::string& name, Shape shape, std::vector<NamedTensor> tensors) {

@@ -94,7 +94,7 @@ class UnetLayers {
   // ---- buffers and parameters ----
 
   BufferId activation(const std::string& name, Shape shape);
-  void append(const std::string& name, AnyOperation operation);
+  void append(const std::string& name, const AnyOperation& operation);
   BufferId parameter(const std::string& name, Shape shape, std::vector<NamedTensor> tensors);
   BufferId constant(const std::string& name, int count, double value);
   BufferId add_bias(const std::string& name, int count, int fan_in);

@@ -60,10 +60,10 @@ BufferId Program::gradient_of_parameter(BufferId parameter) {
   return id;
 }
 
-void Program::add(std::string name, Phase phase, AnyOperation operation) {
+void Program::add(std::string name, Phase phase, const AnyOperation& operation) {
   for (const Operand& operand : operands(operation))
     DDPM_CHECK(operand.buffer >= 0 && operand.buffer < static_cast<BufferId>(buffers_.size()));
-  operations_.push_back({std::move(name), phase, std::move(operation)});
+  operations_.push_back({std::move(name), phase, operation});
 }
 
 void Program::keep(BufferId activation) {

@@ -98,7 +98,7 @@ class Program {
   // The gradient buffer of a parameter: made at the first call.
   BufferId gradient_of_parameter(BufferId parameter);
 
-  void add(std::string name, Phase phase, AnyOperation operation);
+  void add(std::string name, Phase phase, const AnyOperation& operation);
   // The activation becomes a state: its values can be read after the step.
   void keep(BufferId activation);
 
