@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes tests/data/fixtures: what Pillow makes of small images that the tests can make too.
 
-    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install pillow==12.3.0 numpy==2.4.6
-    /tmp/venv/bin/python scripts/make_pillow_fixtures.py
+    python3 -m venv pillow-venv && pillow-venv/bin/pip install pillow==12.3.0 numpy==2.4.6
+    pillow-venv/bin/python scripts/make_pillow_fixtures.py
 
 Pillow 13 resizes the columns first where the height shrinks much more than the width; the releases before it, with
 which the published data sets were made, always start with the rows, and so do we.

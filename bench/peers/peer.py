@@ -2,7 +2,7 @@
 
 OUT/metrics.jsonl gets a line for each window of steps, as ddpm_train writes it; OUT/summary.json what there is to
 say at the end. side_by_side.py runs it; on its own:
-    python peer.py train --network tiny-32 --variant eager --batch 16 --device cpu --out /tmp/peer
+    python peer.py train --network tiny-32 --variant eager --batch 16 --device cpu --out OUT
 """
 
 import argparse

@@ -9,9 +9,10 @@
 namespace ddpm {
 namespace {
 
-// Stands for a buffer while a program is surveyed: different buffers differ, kNoBuffer is null.
+// An address for a buffer while a program is surveyed, before it has one: different buffers differ, kNoBuffer
+// is null, nothing is read or written there.
 template <typename U>
-U* placeholder(BufferId id) {
+U* address_of(BufferId id) {
   constexpr uintptr_t kFarApart = 4096;
   return reinterpret_cast<U*>(static_cast<uintptr_t>(id + 1) * kFarApart);
 }
@@ -28,8 +29,8 @@ class ProgramSurvey {
   const ProductProblems& problems() const { return survey_.problems(); }
 
  private:
-  static T* real(BufferId id) { return placeholder<T>(id); }
-  static float* master(BufferId id) { return placeholder<float>(id); }
+  static T* real(BufferId id) { return address_of<T>(id); }
+  static float* master(BufferId id) { return address_of<float>(id); }
 
   void note(const Conv2d& op) {
     composed::conv2d<T>(survey_, op.shape,
