@@ -1,7 +1,9 @@
-// The emulator as the GPU executors' backend: our kernels on the host, products by plain loops.
+// The emulator as the GPU executors' backend: whole programs run through the code that runs on a GPU, but for
+// the libraries' own kernels, which plain loops stand in for.
 #include "runtime/gpu/backend.h"
 #include "runtime/gpu/gpu_executor.h"
-#include "runtime/gpu/reference_products.h"
+#include "runtime/products/composed_products.h"
+#include "runtime/products/plain_primitives.h"
 #include "support/error.h"
 
 namespace ddpm {
@@ -9,7 +11,9 @@ namespace {
 
 template <typename T>
 std::unique_ptr<Executor> make_executor(Program program) {
-  return std::make_unique<GpuExecutor<T>>(std::move(program), make_reference_products<T>());
+  return std::make_unique<GpuExecutor<T>>(
+      std::move(program),
+      std::make_unique<ComposedProducts<T>>(std::make_unique<PlainPrimitives>(), ComposedProductsOptions()));
 }
 
 }  // namespace

@@ -11,7 +11,8 @@
 #include "tests/runtime/gpu/networks.h"
 
 #ifdef DDPM_LINKS_EMULATOR
-#include "runtime/gpu/reference_products.h"
+#include "runtime/products/composed_products.h"
+#include "runtime/products/plain_primitives.h"
 #include "tests/kernels/device_memory.h"
 #endif
 
@@ -75,7 +76,10 @@ TEST(GpuExecutor, AnyOrderOfThreadsGivesTheSameBits) {
   std::vector<std::vector<float>> results;
   for (Stream& stream : streams_of_every_order()) {
     Training training(made, std::make_unique<GpuExecutor<BFloat16>>(
-                                made.program, make_reference_products<BFloat16>(), std::move(stream)));
+                                made.program,
+                                std::make_unique<ComposedProducts<BFloat16>>(
+                                    std::make_unique<PlainPrimitives>(), ComposedProductsOptions()),
+                                std::move(stream)));
     results.push_back(training.after_steps(2));
   }
   for (const std::vector<float>& result : results) EXPECT_EQ(result, results.front());

@@ -1,5 +1,5 @@
 // Plain-loop primitives and emulated kernels.
-#include "tests/runtime/products/plain_primitives.h"
+#include "runtime/products/plain_primitives.h"
 #include "tests/runtime/products/products_under_test.h"
 
 namespace ddpm {

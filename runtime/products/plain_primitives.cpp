@@ -1,4 +1,4 @@
-#include "tests/runtime/products/plain_primitives.h"
+#include "runtime/products/plain_primitives.h"
 
 #include <algorithm>
 #include <vector>
