@@ -132,7 +132,9 @@ class TrainingRun {
       : config_(config),
         dataset_(Dataset::open(config.data)),
         executors_(choose_executor(config.device, config.precision)),
-        trainer_(config, dataset_, make_executors(executors_)),
+        placement_(
+            place_data(config.data_placement, static_cast<int64_t>(dataset_.bytes()), executors_.free_bytes)),
+        trainer_(config, dataset_, make_executors(executors_), placement_),
         folder_(config.out, config.tensorboard ? EventFiles::kTensorBoard : EventFiles::kNone) {
     if (!start.checkpoint.empty()) {
       trainer_.restore(start.checkpoint);
@@ -173,9 +175,10 @@ class TrainingRun {
 
   void describe() const {
     const Program& program = trainer_.executor().program();
-    fmt::print(stderr, "{}: {:.1f} M parameters on {}; {} images of {}x{} ({}); run folder {}\n",
+    fmt::print(stderr, "{}: {:.1f} M parameters on {}; {} images of {}x{} ({}{}); run folder {}\n",
                config_.preset, static_cast<double>(program.parameter_count()) / 1e6, executors_.description,
-               dataset_.count(), dataset_.height(), dataset_.width(), dataset_.card().source, config_.out);
+               dataset_.count(), dataset_.height(), dataset_.width(), dataset_.card().source,
+               placement_ == DataPlacement::kStreamed ? ", streamed" : "", config_.out);
   }
 
   void step(ProgressBar& bar) {
@@ -241,6 +244,7 @@ class TrainingRun {
   TrainConfig config_;
   Dataset dataset_;
   ExecutorChoice executors_;
+  DataPlacement placement_;
   Trainer trainer_;
   RunFolder folder_;
   RecentLoss recent_;

@@ -46,6 +46,7 @@ class Dataset {
 
   const uint8_t* pixels() const { return pixels_.data(); }  // (N, H, W, C)
   size_t image_bytes() const { return static_cast<size_t>(height()) * width() * channels(); }
+  size_t bytes() const { return pixels_.size(); }  // of all images
   ImageView image(int64_t i) const;
 
   const Labels& labels() const { return labels_; }

@@ -7,6 +7,8 @@
 #include <cstdint>
 
 #include "kernels/cost.h"
+#include "kernels/host_device.h"
+#include "kernels/permutation.h"
 
 namespace ddpm {
 
@@ -29,6 +31,13 @@ enum class LossReduction : uint8_t {
   kSum,   // sum over elements: DDIM's code
 };
 
+// What lies in the memory that the images are read from.
+enum class DatasetRows : uint8_t {
+  kEveryImage,   // the whole data set: row i is its image i
+  kBatchImages,  // the step's images, in the batch's order: row j is image j of the batch (see
+                 // image_of_batch)
+};
+
 // The batch of a training step. Image j of step k stands at position p = k*n + j of the run's stream of
 // images: p / dataset_count is the epoch, and the epoch's order is a keyed permutation of the data set. All
 // of an image's random numbers are a function of (seed, p, element), so nothing depends on the batch's split.
@@ -41,14 +50,22 @@ struct DiffusionShape {
   LossReduction reduction = LossReduction::kMean;
   bool horizontal_flip = false;  // each image mirrored with probability 1/2
   uint64_t seed = 0;
+  DatasetRows rows = DatasetRows::kEveryImage;  // changes no number that is computed
 
   int64_t image_elements() const { return int64_t{h} * w * c; }
   int64_t elements() const { return n * image_elements(); }
   bool operator==(const DiffusionShape&) const = default;
 };
 
-// dataset (dataset_count, H, W, C) in 0..255; x0 = pixel / 127.5 - 1.
-// signal[t] = sqrt(alpha_bar_t), noise[t] = sqrt(1 - alpha_bar_t), both (T). *step is k above.
+// Which image of the data set image j of step k is.
+DDPM_HOST_DEVICE constexpr int64_t image_of_batch(uint64_t seed, int n, int64_t dataset_count, int64_t step,
+                                                  int j) {
+  const uint64_t position = static_cast<uint64_t>(step) * static_cast<uint64_t>(n) + static_cast<uint64_t>(j);
+  return static_cast<int64_t>(shuffled_image(seed, position, static_cast<uint64_t>(dataset_count)));
+}
+
+// dataset (dataset_count, H, W, C), or (N, H, W, C) with DatasetRows::kBatchImages, in 0..255; x0 = pixel /
+// 127.5 - 1. signal[t] = sqrt(alpha_bar_t), noise[t] = sqrt(1 - alpha_bar_t), both (T). *step is k above.
 // Writes x_t (N,H,W,C) and t (N), whole numbers; and where `index` is not null, which image of the data set
 // (N). T is the activations' type, M that of tables, times and losses.
 template <typename T, typename M = T>

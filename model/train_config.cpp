@@ -15,6 +15,9 @@ namespace {
 
 using Kind = ConfigOption::Kind;
 
+constexpr EnumName<DataPlacement> kDataPlacements[] = {{DataPlacement::kAuto, "auto"},
+                                                       {DataPlacement::kResident, "resident"},
+                                                       {DataPlacement::kStreamed, "streamed"}};
 constexpr EnumName<Prediction> kPredictions[] = {{Prediction::kEpsilon, "epsilon"},
                                                  {Prediction::kSample, "sample"},
                                                  {Prediction::kVelocity, "v_prediction"}};
@@ -187,6 +190,8 @@ std::vector<ConfigOption> run_options() {
       option("run", "seed", MEMBER(seed), "of everything random"),
       option("run", "device", MEMBER(device), "auto, cpu, cuda"),
       option("run", "precision", MEMBER(precision), "auto (bf16 on a GPU), fp32, bf16"),
+      choice("run", "data_placement", kDataPlacements, MEMBER(data_placement),
+             "where the images are (auto: resident where they take at most half of a GPU's free memory)"),
   };
 }
 

@@ -1,6 +1,6 @@
 // Everything a training run is configured by: one table of options serves the TOML file, the command line,
 // --print-config and the checkpoint. Depends on
-// model/{condition,presets,noise_schedule,sampler_table,training_program}.h, runtime/device.h.
+// model/{condition,data_placement,presets,noise_schedule,sampler_table,training_program}.h, runtime/device.h.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "model/condition.h"
+#include "model/data_placement.h"
 #include "model/noise_schedule.h"
 #include "model/presets.h"
 #include "model/sampler_table.h"
@@ -31,6 +32,7 @@ struct TrainConfig {
   uint64_t seed = 0;
   Device device = Device::kAuto;
   ComputePrecision precision = ComputePrecision::kAuto;
+  DataPlacement data_placement = DataPlacement::kAuto;
 
   UnetConfig network;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <sstream>
 #include <utility>
 
@@ -12,7 +13,7 @@
 namespace ddpm {
 namespace {
 
-TrainingOptions program_options(const TrainConfig& config, const Dataset& dataset) {
+TrainingOptions program_options(const TrainConfig& config, const Dataset& dataset, DataPlacement placement) {
   const UnetConfig& network = config.network;
   if (dataset.height() != network.image_size || dataset.width() != network.image_size ||
       dataset.channels() != network.in_channels)
@@ -28,6 +29,8 @@ TrainingOptions program_options(const TrainConfig& config, const Dataset& datase
   return {.network = network,
           .batch = config.batch,
           .dataset_count = dataset.count(),
+          .dataset_rows =
+              placement == DataPlacement::kStreamed ? DatasetRows::kBatchImages : DatasetRows::kEveryImage,
           .timesteps = config.schedule.timesteps,
           .prediction = config.prediction,
           .draw = config.timestep_draw,
@@ -74,13 +77,16 @@ void TrainingMetrics::join(const TrainingMetrics& later) {
   if (later.loss.count > 0) learning_rate = later.learning_rate;
 }
 
-Trainer::Trainer(const TrainConfig& config, const Dataset& dataset, ExecutorFactory make_executor)
+Trainer::Trainer(const TrainConfig& config, const Dataset& dataset, ExecutorFactory make_executor,
+                 DataPlacement placement)
     : config_(with_labels(config, dataset.labels())),
       dataset_(dataset),
       make_executor_(std::move(make_executor)),
+      placement_(placement),
       grid_conditioning_(grid_conditioning(config_, dataset.labels())),
-      buffers_(training_program(program_options(config_, dataset))),
+      buffers_(training_program(program_options(config_, dataset, placement))),
       executor_(make_executor_(std::move(buffers_.program))) {
+  DDPM_CHECK(placement != DataPlacement::kAuto);
   const NoiseSchedule schedule(config.schedule);
   executor_->write(buffers_.signal, to_float(schedule.signal()));
   executor_->write(buffers_.noise, to_float(schedule.noise_level()));
@@ -89,8 +95,8 @@ Trainer::Trainer(const TrainConfig& config, const Dataset& dataset, ExecutorFact
                                                                  schedule, config.prediction)));
   if (buffers_.labels != kNoBuffer)
     executor_->write(buffers_.labels, label_table(config_.condition, dataset.labels()));
-  executor_->bind_bytes(buffers_.dataset,
-                        {dataset.pixels(), static_cast<size_t>(dataset.count()) * dataset.image_bytes()});
+  if (placement == DataPlacement::kResident)
+    executor_->bind_bytes(buffers_.dataset, {dataset.pixels(), dataset.bytes()});
   executor_->keep_records({buffers_.image_loss, buffers_.t, buffers_.gradient_norm, buffers_.learning_rate});
 }
 
@@ -103,7 +109,7 @@ void Trainer::initialise(std::span<const float> weights) {
   executor_->write(buffers_.m, zeros);
   executor_->write(buffers_.v, zeros);
   executor_->write_index(buffers_.step, 0);
-  step_ = 0;
+  start_at(0);
 }
 
 void Trainer::restore(const std::filesystem::path& checkpoint) {
@@ -117,7 +123,23 @@ void Trainer::restore(const std::filesystem::path& checkpoint) {
         checkpoint.string(), state.dataset_count, state.dataset_hash, config_.data, dataset_.count(),
         dataset_.hash());
   restore_checkpoint(checkpoint, buffers_, *executor_);
-  step_ = executor_->read_index(buffers_.step);
+  start_at(executor_->read_index(buffers_.step));
+}
+
+void Trainer::start_at(int64_t step) {
+  step_ = step;
+  if (placement_ == DataPlacement::kStreamed) stream_images(step);
+}
+
+// Those that `diffuse` would gather from the whole data set.
+void Trainer::stream_images(int64_t first_step) {
+  executor_->stream_bytes(
+      buffers_.dataset, first_step,
+      [&data = dataset_, seed = config_.seed, n = config_.batch](int64_t step, std::span<uint8_t> bytes) {
+        for (int j = 0; j < n; ++j)
+          std::memcpy(bytes.data() + static_cast<size_t>(j) * data.image_bytes(),
+                      data.image(image_of_batch(seed, n, data.count(), step, j)).pixels, data.image_bytes());
+      });
 }
 
 void Trainer::save(const std::filesystem::path& run) const {

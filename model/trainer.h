@@ -45,10 +45,11 @@ struct TrainingMetrics {
 class Trainer {
  public:
   // A data set that does not fit the network or the batch is an InputError. `dataset` must outlive the
-  // trainer. Programs run on what `make_executor` makes: the configuration's device is the app's to choose
-  // by.
+  // trainer. Programs run on what `make_executor` makes, the images are where `placement` says, which is not
+  // kAuto: the configuration's device and placement are the app's to choose by.
   Trainer(const TrainConfig& config, const Dataset& dataset,
-          ExecutorFactory make_executor = make_cpu_executor);
+          ExecutorFactory make_executor = make_cpu_executor,
+          DataPlacement placement = DataPlacement::kResident);
 
   int64_t step() const { return step_; }                 // optimiser steps done
   const TrainConfig& config() const { return config_; }  // with the names of the data set's labels
@@ -75,12 +76,16 @@ class Trainer {
   void measure_operations() { executor_->measure_operations(); }
 
  private:
+  // Training goes on after `step` optimiser steps.
+  void start_at(int64_t step);
+  void stream_images(int64_t first_step);
   bool is_reported(int64_t step) const;
   void join_records(size_t pending, TrainingMetrics& metrics);
 
   TrainConfig config_;
   const Dataset& dataset_;
   ExecutorFactory make_executor_;
+  DataPlacement placement_;
   Conditioning grid_conditioning_;
   TrainingProgram buffers_;  // the program itself is the executor's
   std::unique_ptr<Executor> executor_;

@@ -30,8 +30,10 @@ TrainingProgram training_program(const TrainingOptions& options) {
   Program& program = made.program;
   const Shape image{options.batch, size, size, network.in_channels};
 
-  made.dataset = program.add_buffer("dataset", {options.dataset_count, size, size, network.in_channels},
-                                    Role::kInput, Element::kByte);
+  const bool is_streamed = options.dataset_rows == DatasetRows::kBatchImages;
+  made.dataset = program.add_buffer(
+      "dataset", {is_streamed ? options.batch : options.dataset_count, size, size, network.in_channels},
+      Role::kInput, Element::kByte);
   made.signal = program.add_buffer("signal", {options.timesteps}, Role::kInput, Element::kMaster);
   made.noise = program.add_buffer("noise", {options.timesteps}, Role::kInput, Element::kMaster);
   made.loss_weight =
@@ -54,7 +56,8 @@ TrainingProgram training_program(const TrainingOptions& options) {
                                  .draw = options.draw,
                                  .reduction = options.reduction,
                                  .horizontal_flip = options.horizontal_flip,
-                                 .seed = options.seed};
+                                 .seed = options.seed,
+                                 .rows = options.dataset_rows};
   const BufferId x_t = program.add_buffer("x_t", image);
   program.add("diffuse", Phase::kForward,
               Diffuse{.shape = diffusion,

@@ -18,6 +18,7 @@ struct TrainingOptions {
   UnetConfig network;
   int batch = 128;
   int64_t dataset_count = 1;
+  DatasetRows dataset_rows = DatasetRows::kEveryImage;
   int timesteps = 1000;
   Prediction prediction = Prediction::kEpsilon;
   TimestepDraw draw = TimestepDraw::kUniform;
@@ -33,7 +34,7 @@ struct TrainingOptions {
 // The program and the buffers that its user writes before the first step or reads after one.
 struct TrainingProgram {
   Program program;
-  BufferId dataset;        // bytes (dataset_count, H, W, C): to be bound
+  BufferId dataset;        // bytes (dataset_count, H, W, C): to be bound; or (batch, H, W, C): to be streamed
   BufferId signal, noise;  // (T): sqrt(alpha_bar_t), sqrt(1 - alpha_bar_t)
   BufferId loss_weight;    // (T), see model/loss_weighting.h; kNoBuffer with LossWeighting::kNone
   BufferId labels;         // (dataset_count, fields), see kernels/labels.h; kNoBuffer without a condition

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <iterator>
 #include <new>
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -41,6 +42,13 @@ void convert(std::span<From> source, std::span<To> target) {
   std::transform(source.begin(), source.end(), target.begin(),
                  [](From value) { return static_cast<To>(value); });
 }
+
+// A buffer's bytes, others in each step.
+struct StreamedBytes {
+  int64_t next;
+  StepBytes fill;
+  std::vector<uint8_t> bytes;
+};
 
 }  // namespace
 
@@ -295,6 +303,7 @@ struct CpuExecutor<T>::Implementation {
   std::vector<std::unique_ptr<AlignedBytes>> persistent;
   std::vector<std::byte*> addresses;  // by BufferId
   std::vector<OperationTime> times;   // by operation
+  std::optional<StreamedBytes> streamed;
   std::vector<BufferId> recorded;
   std::vector<std::vector<float>> records;
 };
@@ -316,6 +325,7 @@ const MemoryPlan& CpuExecutor<T>::memory_plan() const {
 
 template <typename T>
 void CpuExecutor<T>::run(std::span<const Phase> phases) {
+  if (auto& streamed = implementation_->streamed) streamed->fill(streamed->next++, streamed->bytes);
   for (const Phase phase : phases)
     for (size_t position = 0; position < program().operations().size(); ++position)
       if (program().operations()[position].phase == phase) implementation_->run_operation(position);
@@ -395,9 +405,20 @@ template <typename T>
 void CpuExecutor<T>::bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) {
   DDPM_CHECK(implementation_->holds(buffer, Element::kByte));
   DDPM_CHECK(static_cast<int64_t>(bytes.size()) == element_count(program().shape(buffer)));
+  implementation_->streamed.reset();
   // The program only reads a kInput buffer; its address is kept beside those of buffers it writes.
   implementation_->addresses[static_cast<size_t>(buffer)] =
       reinterpret_cast<std::byte*>(const_cast<uint8_t*>(bytes.data()));
+}
+
+template <typename T>
+void CpuExecutor<T>::stream_bytes(BufferId buffer, int64_t first, StepBytes fill) {
+  StreamedBytes streamed{
+      .next = first,
+      .fill = std::move(fill),
+      .bytes = std::vector<uint8_t>(static_cast<size_t>(element_count(program().shape(buffer))))};
+  bind_bytes(buffer, streamed.bytes);
+  implementation_->streamed = std::move(streamed);  // its bytes stay where they are
 }
 
 template <typename T>

@@ -41,6 +41,7 @@ class CpuExecutor final : public Executor {
   void keep_records(std::vector<BufferId> buffers) override;
   std::vector<std::vector<float>> take_records(size_t pending) override;
   void bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) override;
+  void stream_bytes(BufferId buffer, int64_t first, StepBytes fill) override;
   void measure_operations() override;
   std::vector<OperationTime> operation_times() const override;
 

@@ -20,6 +20,10 @@ struct OperationTime {
   int64_t runs = 0;
 };
 
+// Writes the bytes of one step. Executors may call it on a thread of their own, steps ahead of the one that
+// runs.
+using StepBytes = std::function<void(int64_t step, std::span<uint8_t> bytes)>;
+
 // Owns all memory of a program. Host values are float and int64 whatever the device's precision; sizes must
 // be the buffer's (LogicError otherwise). Values of activations are defined only while they live: see
 // MemoryPlan.
@@ -60,6 +64,10 @@ class Executor {
 
   // Uses `bytes` as the buffer (role kInput, bytes) from now on; the memory must outlive the executor.
   virtual void bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) = 0;
+  // From now on every run() finds other bytes in the buffer (role kInput, bytes): those that `fill` gives for
+  // step `first`, first + 1, ... What `fill` throws, the run of that step throws. It is called until the
+  // executor's end, or until this function is called again.
+  virtual void stream_bytes(BufferId buffer, int64_t first, StepBytes fill) = 0;
 
   // Where time goes, by index of operation; empty until measuring was switched on.
   virtual void measure_operations() = 0;

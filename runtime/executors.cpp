@@ -14,11 +14,13 @@ namespace {
 std::string why_no_gpu() { return gpu_problem(); }
 std::string name_of_gpu() { return gpu_name(); }
 DevicePeak peak_of_gpu(ComputePrecision precision) { return gpu_peak(precision); }
+int64_t free_memory_of_gpu() { return gpu_free_memory(); }
 ExecutorFactory executors_of_gpu(ComputePrecision precision) { return gpu_executors(precision); }
 #else
 std::string why_no_gpu() { return "this program was built without CUDA"; }
 std::string name_of_gpu() { return {}; }
 DevicePeak peak_of_gpu(ComputePrecision) { return {}; }
+int64_t free_memory_of_gpu() { return 0; }
 ExecutorFactory executors_of_gpu(ComputePrecision) { throw LogicError("there is no GPU backend"); }
 #endif
 
@@ -41,7 +43,8 @@ ExecutorChoice choose_executor(Device device, ComputePrecision precision) {
   return {.device = Device::kCuda,
           .precision = chosen,
           .description = fmt::format("{}, {}", name_of_gpu(), precision_name(chosen)),
-          .peak = peak_of_gpu(chosen)};
+          .peak = peak_of_gpu(chosen),
+          .free_bytes = free_memory_of_gpu()};
 }
 
 ExecutorFactory make_executors(const ExecutorChoice& choice) {

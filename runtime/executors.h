@@ -16,7 +16,8 @@ struct ExecutorChoice {
   // For the app's one line: "NVIDIA H100 80GB HBM3, bf16", or "cpu, fp32 (no GPU: ...)" where kAuto fell
   // back.
   std::string description;
-  DevicePeak peak{};  // of a GPU
+  DevicePeak peak{};       // of a GPU
+  int64_t free_bytes = 0;  // of its memory; 0 on the CPU
 };
 
 // What this machine and this build have of what was asked for. kCuda where there is no GPU is an InputError

@@ -8,7 +8,6 @@
 #include "kernels/device/launch.h"
 #include "kernels/device/reduce.h"
 #include "kernels/device/shared_memory.h"
-#include "kernels/permutation.h"
 #include "kernels/random.h"
 
 namespace ddpm::cuda {
@@ -20,8 +19,8 @@ constexpr int kChunk = kThreads * kElements;
 
 // What is drawn for one image besides its noise.
 struct Draw {
-  int64_t index;  // in the data set
-  int64_t flip;   // 0 or 1
+  int64_t row;   // in the memory that images are read from
+  int64_t flip;  // 0 or 1
 };
 
 // What the kernels need of a shape.
@@ -33,8 +32,9 @@ struct Batch {
   int timesteps;
   bool is_antithetic;
   bool may_flip;
+  DatasetRows rows;
   uint64_t seed;
-  uint64_t dataset_count;
+  int64_t dataset_count;
 };
 
 Batch batch_of(const DiffusionShape& shape) {
@@ -46,8 +46,9 @@ Batch batch_of(const DiffusionShape& shape) {
           .timesteps = shape.timesteps,
           .is_antithetic = shape.draw == TimestepDraw::kAntithetic,
           .may_flip = shape.horizontal_flip,
+          .rows = shape.rows,
           .seed = shape.seed,
-          .dataset_count = static_cast<uint64_t>(shape.dataset_count)};
+          .dataset_count = shape.dataset_count};
 }
 
 // Where the batch's image stands in the run's stream of images.
@@ -62,7 +63,7 @@ __device__ int timestep_of(const Batch& batch, uint64_t position) {
   return drawn_at == position ? t : batch.timesteps - 1 - t;
 }
 
-// Maths: each image's index, flip and timestep (kernels/diffusion.h). A kernel of its own, because the
+// Maths: each image's row, flip and timestep (kernels/diffusion.h). A kernel of its own, because the
 // permutation takes thousands of instructions: here once an image, in every block it would cost as much as
 // the block's noise. Threads: one an image. Shared: none. t and index may be null.
 __global__ void __launch_bounds__(kThreads)
@@ -72,17 +73,21 @@ __global__ void __launch_bounds__(kThreads)
   if (image >= batch.n) return;
   const uint64_t position = position_of(batch, *step, image);
   const uint32_t coin = random_bits(random_key(batch.seed, RandomStream::kFlip), position);
-  const Draw draw{.index = static_cast<int64_t>(shuffled_image(batch.seed, position, batch.dataset_count)),
-                  .flip = batch.may_flip && bernoulli(coin, 0.5f) ? 1 : 0};
-  draws[image] = draw;
+  const bool are_rows_of_batch = batch.rows == DatasetRows::kBatchImages;
+  int64_t row = image;
+  if (!are_rows_of_batch || index != nullptr) {
+    const int64_t drawn = image_of_batch(batch.seed, batch.n, batch.dataset_count, *step, image);
+    if (!are_rows_of_batch) row = drawn;
+    if (index != nullptr) index[image] = drawn;
+  }
+  draws[image] = {.row = row, .flip = batch.may_flip && bernoulli(coin, 0.5f) ? 1 : 0};
   if (t != nullptr) t[image] = static_cast<float>(timestep_of(batch, position));
-  if (index != nullptr) index[image] = draw.index;
 }
 
 // x0[k] of elements first + k, for those that the image has; a mirrored image is read from right to left.
 __device__ __forceinline__ void load_pixels(const Batch& batch, const uint8_t* __restrict__ dataset,
                                             const Draw& draw, int first, float (&x0)[kElements]) {
-  const uint8_t* pixels = dataset + draw.index * batch.elements;
+  const uint8_t* pixels = dataset + draw.row * batch.elements;
   int channel = first % batch.channels;
   int column = first / batch.channels % batch.width;
 #pragma unroll

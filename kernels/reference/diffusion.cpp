@@ -4,7 +4,6 @@
 // one sum, taken in double. The loss draws the noise again from the counters that `diffuse` drew it from.
 #include <vector>
 
-#include "kernels/permutation.h"
 #include "kernels/reference/noise.h"
 #include "kernels/reference/reference.h"
 #include "support/parallel.h"
@@ -16,14 +15,17 @@ namespace {
 struct Sample {
   uint64_t position;  // in the run's stream of images
   int64_t index;      // in the data set
+  int64_t row;        // in the memory that images are read from
   bool flip;
 };
 
 Sample sample_of(const DiffusionShape& shape, int64_t step, int64_t image) {
   const uint64_t position = uint64_t(step) * uint64_t(shape.n) + uint64_t(image);
+  const int64_t index = image_of_batch(shape.seed, shape.n, shape.dataset_count, step, int(image));
   const uint32_t coin = random_bits(random_key(shape.seed, RandomStream::kFlip), position);
   return {.position = position,
-          .index = int64_t(shuffled_image(shape.seed, position, uint64_t(shape.dataset_count))),
+          .index = index,
+          .row = shape.rows == DatasetRows::kEveryImage ? index : image,
           .flip = shape.horizontal_flip && bernoulli(coin, 0.5F)};
 }
 
@@ -40,7 +42,7 @@ int timestep_of(const DiffusionShape& shape, uint64_t position) {
 // x0 (H,W,C) in [-1, 1].
 template <typename T>
 void load_image(const DiffusionShape& shape, const uint8_t* dataset, const Sample& sample, T* x0) {
-  const uint8_t* image = dataset + sample.index * shape.image_elements();
+  const uint8_t* image = dataset + sample.row * shape.image_elements();
   for (int i = 0; i < shape.h; ++i) {
     for (int j = 0; j < shape.w; ++j) {
       const int column = sample.flip ? shape.w - 1 - j : j;

@@ -51,6 +51,12 @@ std::string gpu_problem() {
 
 std::string gpu_name() { return properties().name; }
 
+int64_t gpu_free_memory() {
+  size_t free = 0, all = 0;
+  DDPM_CUDA_CHECK(cudaMemGetInfo(&free, &all));
+  return static_cast<int64_t>(free);
+}
+
 DevicePeak gpu_peak(ComputePrecision precision) {
   constexpr double kKilohertz = 1e3;
   return device_peak({.compute_capability = attribute(cudaDevAttrComputeCapabilityMajor) * 10 +

@@ -3,6 +3,7 @@
 // ddpm::emulated_backend. Depends on runtime/{device,executor}.h.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "runtime/device.h"
@@ -15,6 +16,9 @@ std::string gpu_problem();
 
 // "NVIDIA H100 80GB HBM3". There must be one.
 std::string gpu_name();
+
+// Bytes of its memory that nobody uses now; 0: no matter, as in the emulator.
+int64_t gpu_free_memory();
 
 // Of that GPU.
 DevicePeak gpu_peak(ComputePrecision precision);

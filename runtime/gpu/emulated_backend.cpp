@@ -22,6 +22,8 @@ std::string gpu_problem() { return {}; }
 
 std::string gpu_name() { return "emulated GPU"; }
 
+int64_t gpu_free_memory() { return 0; }
+
 DevicePeak gpu_peak(ComputePrecision) { return {}; }
 
 ExecutorFactory gpu_executors(ComputePrecision precision) {

@@ -9,6 +9,7 @@
 #include "kernels/cuda/kernels.h"
 #include "kernels/device/graph.h"
 #include "kernels/device/memory.h"
+#include "runtime/gpu/byte_stream.h"
 #include "runtime/gpu/gpu_memory.h"
 #include "runtime/gpu/operation_clock.h"
 #include "runtime/gpu/operation_launcher.h"
@@ -78,6 +79,7 @@ struct GpuExecutor<T>::Implementation {
 
   void run(std::span<const Phase> phases) {
     const ProfileRange range("step");
+    if (streamed_bytes) streamed_bytes->copy_next(stream);
     Sequence& sequence = sequences[{phases.begin(), phases.end()}];
     if (clock || sequence.runs++ == 0) {
       launch(phases);
@@ -120,6 +122,7 @@ struct GpuExecutor<T>::Implementation {
   GpuMemory<T> memory;
   DeviceBuffer<std::byte> scratch;
   std::map<std::vector<Phase>, Sequence> sequences;
+  std::optional<ByteStream> streamed_bytes;
   std::optional<RecordRing> records;
   std::optional<OperationClock> clock;
 };
@@ -217,8 +220,13 @@ std::vector<std::vector<float>> GpuExecutor<T>::take_records(size_t pending) {
 template <typename T>
 void GpuExecutor<T>::bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) {
   implementation_->stream.synchronize();
-  implementation_->sequences.clear();  // graphs hold the addresses that they were captured with
-  implementation_->memory.bind_bytes(buffer, bytes, implementation_->stream);
+  implementation_->streamed_bytes.reset();
+  implementation_->copy_in(bytes, implementation_->memory.bytes_of(buffer));
+}
+template <typename T>
+void GpuExecutor<T>::stream_bytes(BufferId buffer, int64_t first, StepBytes fill) {
+  implementation_->stream.synchronize();  // copies may be under way from the memory of an earlier stream
+  implementation_->streamed_bytes.emplace(implementation_->memory.bytes_of(buffer), first, std::move(fill));
 }
 
 template <typename T>

@@ -48,6 +48,7 @@ class GpuExecutor final : public Executor {
   std::vector<std::vector<float>> take_records(size_t pending) override;
   // Copies them: from then on the device reads its own memory.
   void bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) override;
+  void stream_bytes(BufferId buffer, int64_t first, StepBytes fill) override;
   void measure_operations() override;
   std::vector<OperationTime> operation_times() const override;
 

@@ -52,7 +52,7 @@ void* GpuMemory<T>::place(size_t position, StreamView stream) {
     case Role::kActivation:
       return placement.offset < 0 ? nullptr : activations_.data() + placement.offset;
     case Role::kInput:
-      if (buffer.element == Element::kByte) return nullptr;  // bind_bytes gives it an address
+      if (buffer.element == Element::kByte) return nullptr;  // bytes_of gives it an address
       [[fallthrough]];
     case Role::kState:
       persistent_.push_back(allocate(placement.bytes));
@@ -82,14 +82,16 @@ T* GpuMemory<T>::weight(BufferId parameter) const {
 }
 
 template <typename T>
-void GpuMemory<T>::bind_bytes(BufferId id, std::span<const uint8_t> bytes, StreamView stream) {
+DeviceSpan<uint8_t> GpuMemory<T>::bytes_of(BufferId id) {
   const Buffer& buffer = program_.buffer(id);
   DDPM_CHECK(buffer.role == Role::kInput && buffer.element == Element::kByte);
-  DDPM_CHECK(static_cast<int64_t>(bytes.size()) == element_count(buffer.shape));
-  persistent_.push_back(allocate(static_cast<int64_t>(bytes.size())));
-  copy_to_device(std::as_bytes(bytes), persistent_.back().span(), stream);
-  stream.synchronize();
-  addresses_.at(static_cast<size_t>(id)) = persistent_.back().data();
+  const int64_t count = element_count(buffer.shape);
+  void*& found = addresses_.at(static_cast<size_t>(id));
+  if (found == nullptr) {
+    persistent_.push_back(allocate(count));
+    found = persistent_.back().data();
+  }
+  return {static_cast<uint8_t*>(found), static_cast<size_t>(count)};
 }
 
 template class GpuMemory<float>;

@@ -40,8 +40,9 @@ class GpuMemory {
   DeviceSpan<float> gradients() const { return gradients_.span(); }
   DeviceSpan<BFloat16> compute_weights() const { return compute_weights_.span(); }
 
-  // Copies the bytes into device memory of their own.
-  void bind_bytes(BufferId id, std::span<const uint8_t> bytes, StreamView stream);
+  // The memory of a buffer of bytes: allocated at the first call, for bytes are bound to a program that is
+  // there already, and the same from then on.
+  DeviceSpan<uint8_t> bytes_of(BufferId id);
 
   // Of everything above.
   int64_t bytes() const { return bytes_; }

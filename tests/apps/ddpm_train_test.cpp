@@ -40,6 +40,16 @@ TEST_F(TrainTest, TwentyStepsAreTenAndResumeAndTenByBytes) {
   expect_same_checkpoint(path("straight"), path("halves"), 20);
 }
 
+TEST_F(TrainTest, AStreamedDataSetTrainsTheSameByBytes) {
+  ASSERT_EQ(run_program("ddpm_train", training("mapped", {"--steps", "8"})).exit_code, 0);
+  const ProgramResult streamed =
+      run_program("ddpm_train", training("streamed", {"--steps", "5", "--data-placement", "streamed"}));
+  ASSERT_EQ(streamed.exit_code, 0) << streamed.err;
+  EXPECT_THAT(streamed.err, HasSubstr("streamed"));
+  ASSERT_EQ(run_program("ddpm_train", {"--out", path("streamed"), "--resume", "--steps", "8"}).exit_code, 0);
+  expect_same_checkpoint(path("mapped"), path("streamed"), 8);
+}
+
 TEST_F(TrainTest, AConditionalRunResumesByBytesToo) {
   const std::vector<std::string> condition = {
       "--condition",      "attributes", "--condition-dropout", "0.3", "--attribute-dropout", "0.8",

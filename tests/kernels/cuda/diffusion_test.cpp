@@ -141,6 +141,33 @@ Judgement judge(const Fixture& f, const std::vector<float>& t, const std::vector
   return {widened(dprediction.values(stream)), widened(image_loss.values(stream))};
 }
 
+// The rows of the step's images, in the batch's order, as a data set that is streamed.
+std::vector<uint8_t> rows_of_batch(const Fixture& f, const std::vector<int64_t>& index) {
+  std::vector<uint8_t> rows;
+  for (const int64_t i : index) {
+    const auto begin = f.dataset.begin() + i * f.shape.image_elements();
+    rows.insert(rows.end(), begin, begin + f.shape.image_elements());
+  }
+  return rows;
+}
+
+TYPED_TEST(Diffusion, ABatchOfItsOwnRowsGivesTheSameBits) {
+  using T = TypeParam;
+  const Stream stream;
+  for (const DiffusionShape& shape : shapes()) {
+    Fixture whole(shape);
+    const Batch expected = diffuse<T>(whole, stream);
+    Fixture streamed = whole;
+    streamed.shape.rows = DatasetRows::kBatchImages;
+    streamed.dataset = rows_of_batch(whole, expected.index);
+    EXPECT_EQ(diffuse<T>(streamed, stream), expected);
+    whole.shape.prediction = streamed.shape.prediction = Prediction::kVelocity;  // reads the images again
+    const auto answer = rounded<T>(random_values(shape.elements(), 1));
+    const auto t = rounded<float>(expected.t);
+    EXPECT_EQ(judge<T>(streamed, t, answer, {}, stream), judge<T>(whole, t, answer, {}, stream));
+  }
+}
+
 TYPED_TEST(Diffusion, LossFollowsTheReference) {
   using T = TypeParam;
   for (DiffusionShape shape : shapes()) {

@@ -264,6 +264,34 @@ TEST(Diffuse, NothingDependsOnHowTheStreamIsCutIntoBatches) {
   }
 }
 
+// A streamed data set: the step's images lie in the batch's order, and nothing else of the data set is there.
+TEST(Diffuse, ABatchOfItsOwnRowsGivesTheSameNumbers) {
+  const Fixture whole({.n = 4,
+                       .h = 3,
+                       .w = 2,
+                       .c = 3,
+                       .dataset_count = 7,
+                       .timesteps = 20,
+                       .prediction = Prediction::kVelocity,
+                       .horizontal_flip = true});
+  constexpr int64_t kStep = 5;
+  const Batch expected = diffuse_step(whole, kStep);
+  Fixture streamed = whole;
+  streamed.shape.rows = DatasetRows::kBatchImages;
+  streamed.dataset.clear();
+  const int64_t elements = whole.shape.image_elements();
+  for (int j = 0; j < whole.shape.n; ++j) {
+    const int64_t image = image_of_batch(whole.shape.seed, whole.shape.n, 7, kStep, j);
+    EXPECT_EQ(image, expected.index[size_t(j)]);
+    const auto begin = whole.dataset.begin() + image * elements;
+    streamed.dataset.insert(streamed.dataset.end(), begin, begin + elements);
+  }
+  EXPECT_EQ(diffuse_step(streamed, kStep).x, expected.x);
+  const std::vector<double> answer(expected.x.size(), 0.5);
+  EXPECT_EQ(judge(streamed, kStep, expected.t, answer).image_loss,
+            judge(whole, kStep, expected.t, answer).image_loss);
+}
+
 TEST(Diffuse, SeedChangesEverything) {
   DiffusionShape shape{.n = 8, .h = 2, .w = 2, .c = 1, .dataset_count = 100, .timesteps = 1000};
   const Batch one = diffuse_step(Fixture(shape), 0);

@@ -70,31 +70,51 @@ void wrapped_launch(const ExecutableGraph* graph, ddpm::StreamView stream) {
 namespace ddpm {
 namespace {
 
-// Two steps make the graph; what the others ask for is counted.
-TEST(HotLoop, AStepIsOneGraphAndTheCopiesOfItsRecord) {
-  constexpr int kSteps = 50;
-  const TrainingProgram made = training_program(training_of(plain_network()));
-  const std::vector<uint8_t> pixels = random_pixels(made);
-  const auto executor = gpu_executors(ComputePrecision::kBf16)(made.program);
-  prepare_training(made, pixels, *executor);
-  executor->keep_records({made.image_loss, made.t, made.gradient_norm, made.learning_rate});
+constexpr int kSteps = 50;
+
+// Counts what kSteps steps ask for, after two that make the graph; returns their records.
+size_t count_steps(const TrainingProgram& made, Executor& executor) {
+  executor.keep_records({made.image_loss, made.t, made.gradient_norm, made.learning_rate});
   const auto step = [&] {
-    executor->run({Phase::kForward, Phase::kBackward, Phase::kUpdate});
-    return executor->take_records(8).size();
+    executor.run({Phase::kForward, Phase::kBackward, Phase::kUpdate});
+    return executor.take_records(8).size();
   };
   step();
   step();
-  ASSERT_GT(counts.allocations, 0) << "the wrappers are not linked in front";
-  ASSERT_GT(counts.synchronisations, 0);
+  EXPECT_GT(counts.allocations, 0) << "the wrappers are not linked in front";
+  EXPECT_GT(counts.synchronisations, 0);
 
   counts = {};
   size_t records = 0;
   for (int i = 0; i < kSteps; ++i) records += step();
+  return records;
+}
+
+TEST(HotLoop, AStepIsOneGraphAndTheCopiesOfItsRecord) {
+  const TrainingProgram made = training_program(training_of(plain_network()));
+  const std::vector<uint8_t> pixels = random_pixels(made);
+  const auto executor = gpu_executors(ComputePrecision::kBf16)(made.program);
+  prepare_training(made, pixels, *executor);
+  const size_t records = count_steps(made, *executor);
   EXPECT_EQ(counts.allocations, 0);
   EXPECT_EQ(counts.synchronisations, 0);
   EXPECT_EQ(counts.graphs, kSteps);
   EXPECT_EQ(counts.copies, 4 * kSteps) << "to pinned memory, one for each buffer of a record";
   EXPECT_EQ(records, size_t{2 + kSteps - 8}) << "the last eight may be under way";
+}
+
+TEST(HotLoop, AStreamedDataSetCostsOneCopyMore) {
+  TrainingOptions options = training_of(plain_network());
+  options.dataset_rows = DatasetRows::kBatchImages;
+  const TrainingProgram made = training_program(options);
+  const auto executor = gpu_executors(ComputePrecision::kBf16)(made.program);
+  prepare_training(made, random_pixels(made), *executor);
+  executor->stream_bytes(made.dataset, 0, [](int64_t, std::span<uint8_t> bytes) { bytes[0] = 1; });
+  count_steps(made, *executor);
+  EXPECT_EQ(counts.allocations, 0);
+  EXPECT_EQ(counts.synchronisations, 0);
+  EXPECT_EQ(counts.graphs, kSteps);
+  EXPECT_EQ(counts.copies, (4 + 1) * kSteps);
 }
 
 }  // namespace

@@ -45,6 +45,23 @@ TEST_P(GpuTrainer, ResumedRunGoesOnBitForBit) {
   EXPECT_EQ(weights(resumed), weights(straight));
 }
 
+TEST_P(GpuTrainer, AStreamedDataSetGivesTheSameBits) {
+  const auto streaming = [&] {
+    return Trainer(small_config(), dataset, gpu_executors(GetParam()), DataPlacement::kStreamed);
+  };
+  Trainer resident = trainer(), streamed = streaming(), resumed = streaming();
+  resident.initialise();
+  streamed.initialise();
+  train(resident, 12);
+  train(streamed, 6);
+  streamed.save(folder.path());
+  train(streamed, 6);
+  EXPECT_EQ(weights(streamed), weights(resident));
+  resumed.restore(find_checkpoint(folder.path()));
+  train(resumed, 6);
+  EXPECT_EQ(weights(resumed), weights(resident));
+}
+
 TEST_P(GpuTrainer, CheckpointsGoFromDeviceToDevice) {
   Trainer on_gpu = trainer(), back = trainer(), on_cpu(small_config(), dataset);
   on_gpu.initialise();
