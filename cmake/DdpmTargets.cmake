@@ -14,7 +14,7 @@ endfunction()
 # ddpm_add_test(NAME SOURCES... LINK libs... [ONE_THREAD]): one GoogleTest binary, its cases found at build time.
 # ONE_THREAD: for many small training steps, whose threads would meet more often than they work.
 function(ddpm_add_test name)
-  cmake_parse_arguments(ARG "ONE_THREAD" "TIMEOUT" "LINK;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "ONE_THREAD" "TIMEOUT" "LINK;LABELS;PROPERTIES" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
@@ -31,7 +31,7 @@ function(ddpm_add_test name)
     set(threading OMP_NUM_THREADS=1)
   endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" ENVIRONMENT ${threading})
+    PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" ENVIRONMENT ${threading} ${ARG_PROPERTIES})
 endfunction()
 
 # ddpm_add_app(NAME SOURCES... LINK libs...): a program in bin/.

@@ -60,7 +60,7 @@ struct CpuExecutor<T>::Implementation {
         use_onednn(std::is_same_v<T, float> && requested == CpuProducts::kFast),
         arena(plan.arena_bytes),
         parameters(program.parameter_elements() * int64_t{sizeof(T)}),
-        gradients(program.parameter_elements() * int64_t{sizeof(T)}) {
+        gradients(program.gradient_elements() * int64_t{sizeof(T)}) {
     for (size_t i = 0; i < program.buffers().size(); ++i)
       addresses.push_back(place(program.buffers()[i], plan.placements[i]));
   }
@@ -240,7 +240,7 @@ struct CpuExecutor<T>::Implementation {
                                   .image_loss = real(op.image_loss)});
   }
 
-  void run(const ZeroGradients&) { std::fill_n(gradient_arena(), program.parameter_elements(), T{0}); }
+  void run(const ZeroGradients&) { std::fill_n(gradient_arena(), program.gradient_elements(), T{0}); }
   void run(const AdamEma& op) {
     reference::adam_ema<T>(op.shape, {.step = index(op.step),
                                       .gradients = gradient_arena(),
@@ -373,7 +373,7 @@ std::span<const T> CpuExecutor<T>::parameters() const {
 }
 template <typename T>
 std::span<T> CpuExecutor<T>::gradients() {
-  return {implementation_->gradient_arena(), static_cast<size_t>(program().parameter_elements())};
+  return {implementation_->gradient_arena(), static_cast<size_t>(program().gradient_elements())};
 }
 
 template <typename T>

@@ -77,6 +77,13 @@ BufferId Program::find(std::string_view name) const {
   throw LogicError(fmt::format("the program has no buffer named '{}'", name));
 }
 
+int64_t Program::gradient_elements() const {
+  const bool has_gradients = std::any_of(buffers_.begin(), buffers_.end(), [](const Buffer& buffer) {
+    return buffer.role == Role::kParameterGradient;
+  });
+  return has_gradients ? parameter_elements_ : 0;
+}
+
 int64_t Program::parameter_count() const {
   int64_t count = 0;
   for (const Buffer& buffer : buffers_)

@@ -112,6 +112,8 @@ class Program {
 
   // Elements of the arena of all parameters, padding between them included.
   int64_t parameter_elements() const { return parameter_elements_; }
+  // Of the arena of all parameters' gradients: as many, or none where the program computes no gradients.
+  int64_t gradient_elements() const;
   // Trained numbers, padding excluded: the count that papers quote.
   int64_t parameter_count() const;
 

@@ -64,15 +64,13 @@ MemoryReport report_memory(const Program& program, const MemoryPlan& plan, const
                       .activations_without_reuse = plan.bytes_without_reuse,
                       .activations_lower_bound = plan.lower_bound,
                       .shared_in_place = plan.shared_in_place};
-  bool has_gradients = false;
   for (const Buffer& buffer : program.buffers()) {
     const int64_t bytes = element_count(buffer.shape) * precision.bytes(buffer.element);
     if (buffer.role == Role::kState) memory.states += bytes;
     if (buffer.role == Role::kInput) memory.inputs += bytes;
-    has_gradients = has_gradients || buffer.role == Role::kParameterGradient;
   }
   memory.parameters = program.parameter_elements() * precision.master;
-  memory.gradients = has_gradients ? memory.parameters : 0;
+  memory.gradients = program.gradient_elements() * precision.master;
   return memory;
 }
 

@@ -120,14 +120,15 @@ std::vector<cudnnBackendNumericalNote_t> numerical_notes(const CudnnDescriptor& 
                                                        CUDNN_TYPE_NUMERICAL_NOTE);
 }
 
-// Float is the precision of validation: TF32, which rounds the inputs to 11 bits, is refused.
+// Float is the precision of validation: TF32, which rounds the inputs to 11 bits, is refused. cuDNN marks its
+// engines by no more than that they use the tensor cores, which know no other way to take floats.
 bool is_acceptable(const CudnnDescriptor& configuration, const ConvolutionProblem& problem,
                    const PlanLimits& limits) {
   for (const cudnnBackendNumericalNote_t note : numerical_notes(configuration)) {
     if (note == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC &&
         limits.nondeterminism == PlanLimits::Nondeterminism::kRefused)
       return false;
-    if (note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS && problem.type == ProductType::kFloat) return false;
+    if (note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE && problem.type == ProductType::kFloat) return false;
   }
   return true;
 }

@@ -18,7 +18,7 @@ GpuMemory<T>::GpuMemory(const Program& program, StreamView stream)
       plan_(plan_memory(program, {.real = sizeof(T), .master = sizeof(float)})),
       activations_(allocate(plan_.arena_bytes)),
       parameters_(static_cast<size_t>(program.parameter_elements())),
-      gradients_(parameters_.size()),
+      gradients_(static_cast<size_t>(program.gradient_elements())),
       compute_weights_(std::is_same_v<T, float> ? 0 : parameters_.size()) {
   bytes_ += static_cast<int64_t>(parameters().bytes() + gradients().bytes() + compute_weights().bytes());
   fill_bytes(parameters(), 0, stream);

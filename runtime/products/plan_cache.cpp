@@ -48,7 +48,7 @@ Plans read_plans(const std::filesystem::path& file) {
 PlanCache::PlanCache(std::filesystem::path file, LogLine log) : file_(std::move(file)), log_(std::move(log)) {
   if (file_.empty()) return;
   try {
-    plans_ = read_plans(file_);
+    plans_ = opened_ = read_plans(file_);
   } catch (const InputError& error) {
     report(error.what());
     file_.clear();  // it may be the user's: it is not overwritten
@@ -60,19 +60,20 @@ std::optional<std::string> PlanCache::find(const std::string& key) const {
   return found == plans_.end() ? std::nullopt : std::optional(found->second);
 }
 
-void PlanCache::store(const std::string& key, const std::string& plan) {
-  plans_[key] = plan;
-  has_news_ = true;
-}
+void PlanCache::store(const std::string& key, const std::string& plan) { plans_[key] = plan; }
 
 void PlanCache::save() {
-  if (file_.empty() || !has_news_) return;
+  if (file_.empty() || plans_ == opened_) return;
   try {
     Plans all = read_plans(file_);
-    all.insert(plans_.begin(), plans_.end());
+    for (const auto& [key, plan] : plans_) {
+      const auto [kept, is_new] = all.try_emplace(key, plan);
+      const auto before = opened_.find(key);
+      if (!is_new && before != opened_.end() && kept->second == before->second) kept->second = plan;
+    }
     if (file_.has_parent_path()) create_folder(file_.parent_path());
     write_file_atomically(file_, format(all));
-    has_news_ = false;
+    opened_ = plans_;
   } catch (const InputError& error) {
     report(error.what());
   }

@@ -25,7 +25,8 @@ class PlanCache {
   std::optional<std::string> find(const std::string& key) const;
   void store(const std::string& key, const std::string& plan);
   // Writes what was stored. A key that another process has written meanwhile keeps its plan, so that all
-  // later runs compute alike. A file that is not a cache is left as it is.
+  // later runs compute alike; one that was there when this cache was opened is replaced. A file that is not a
+  // cache is left as it is.
   void save();
 
  private:
@@ -33,8 +34,7 @@ class PlanCache {
 
   std::filesystem::path file_;  // empty: not kept
   LogLine log_;
-  std::map<std::string, std::string> plans_;
-  bool has_news_ = false;
+  std::map<std::string, std::string> plans_, opened_;  // as they are now, as the file had them
 };
 
 // ddpm.cu/plans.json in $XDG_CACHE_HOME, or in ~/.cache; empty where neither is set.

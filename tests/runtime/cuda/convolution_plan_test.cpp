@@ -5,7 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
 
 #include "model/presets.h"
@@ -76,12 +79,26 @@ TEST(ConvolutionPlans, AccumulationCostsNoPlans) {
   EXPECT_EQ(convolution_plans(device, problem).size(), overwriting);
 }
 
-TEST(ConvolutionPlans, FloatHasPlansThatKeepItsPrecision) {
-  const CudnnDevice device = h100();
+// cuDNN's own switch says which plans round floats to TF32; it is read once in a process.
+int plans_where_tf32_is_off(const ConvolutionProblem& problem) {
+  ::setenv("NVIDIA_TF32_OVERRIDE", "0", 1);
+  return static_cast<int>(convolution_plans(h100(), problem).size());
+}
+
+TEST(ConvolutionPlansDeathTest, FloatHasPlansAndNoneRoundsToTf32) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // the switch is set in a process of its own
   for (const ConvolutionDirection direction :
        {ConvolutionDirection::kForward, ConvolutionDirection::kBackwardData,
-        ConvolutionDirection::kBackwardWeight})
-    EXPECT_FALSE(convolution_plans(device, middle_sized(direction, ProductType::kFloat)).empty());
+        ConvolutionDirection::kBackwardWeight}) {
+    const ConvolutionProblem problem = middle_sized(direction, ProductType::kFloat);
+    EXPECT_EXIT(
+        std::_Exit(plans_where_tf32_is_off(problem)),
+        [&](int status) {
+          const auto ours = static_cast<int>(convolution_plans(h100(), problem).size());
+          return ours > 0 && WIFEXITED(status) && WEXITSTATUS(status) == ours;
+        },
+        "");
+  }
 }
 
 TEST(ConvolutionPlans, AllowingNondeterminismOnlyAddsPlans) {

@@ -64,6 +64,22 @@ TEST_F(PlanCacheTest, ProcessesThatShareTheFileKeepEachOthersPlansAndAgree) {
   EXPECT_THAT(next.find("both"), Optional(std::string("one's")));
 }
 
+// A plan that the library restores no more, say after an update: measured once more, not in every run.
+TEST_F(PlanCacheTest, APlanThatWasMeasuredAnewReplacesTheOldOne) {
+  PlanCache first = open();
+  first.store("a", "old");
+  first.store("b", "kept");
+  first.save();
+  PlanCache one = open(), other = open();
+  one.store("a", "new");
+  one.save();
+  EXPECT_THAT(open().find("a"), Optional(std::string("new")));
+  other.store("a", "later");
+  other.save();
+  EXPECT_THAT(open().find("a"), Optional(std::string("new"))) << "two processes agree here too";
+  EXPECT_THAT(open().find("b"), Optional(std::string("kept")));
+}
+
 TEST_F(PlanCacheTest, LeavesFilesAloneThatAreNoCacheAndSaysSoOnce) {
   for (const char* text :
        {"", "{", "[1, 2]", "notes of mine", R"({"format": "other", "version": 1, "plans": {}})",
