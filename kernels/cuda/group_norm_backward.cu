@@ -19,10 +19,7 @@ namespace {
 
 using namespace group_norm_tile;  // NOLINT(google-build-using-namespace): written for these kernels
 
-// Pixels whose x and dy a thread loads before it uses the first. Philox takes the registers of the second
-// pixel, and more time than its loads.
-template <Dropout kDropout>
-constexpr int kInFlightWith = kDropout == Dropout::kNone ? 2 : 1;
+constexpr int kInFlight = 2;  // pixels whose x and dy a thread loads before it uses the first
 
 template <typename T>
 using Args = GroupNormBackwardArgs<T, float>;
@@ -116,7 +113,7 @@ __device__ __forceinline__ void sum_lanes(const GroupNormPlan& plan, const LaneS
 
 // use(x, dy, pixel) for each of the lane's vectors, kInFlight of which are loaded together: past the end the
 // last pixel again, so that no load waits for a condition.
-template <int kInFlight, typename T, typename Use>
+template <typename T, typename Use>
 __device__ __forceinline__ void for_each_vector(const GroupNormPlan& plan, const Args<T>& args,
                                                 const Lane& lane, CacheHint hint, const Use& use) {
   const PixelVectors<const T> x = pixel_vectors(plan.shape, lane, args.x0, args.x1);
@@ -239,16 +236,16 @@ __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
     const ActivationGradient<T, kActivation, kDropout> activation(plan, args.dropout, lane);
     LaneSums<kWidth> sums;
     int64_t at = 0;
-    for_each_vector<kInFlightWith<kDropout>>(plan, args, lane, CacheHint::kStreaming,
-                                             [&](const Packed<T>& x, const Packed<T>& dy, int pixel) {
-                                               float centred[kWidth];
-                                               float dw[kWidth];
-                                               activation.unpack(x, dy, pixel, terms, centred, dw);
-                                               sums.add(dw, centred);
-                                               x.store(x_slot + at);
-                                               store_floats(dw_slot + at, dw);
-                                               at += stride;
-                                             });
+    for_each_vector(plan, args, lane, CacheHint::kStreaming,
+                    [&](const Packed<T>& x, const Packed<T>& dy, int pixel) {
+                      float centred[kWidth];
+                      float dw[kWidth];
+                      activation.unpack(x, dy, pixel, terms, centred, dw);
+                      sums.add(dw, centred);
+                      x.store(x_slot + at);
+                      store_floats(dw_slot + at, dw);
+                      at += stride;
+                    });
     sum_lanes(plan, sums, arrays.sums);
   }
   finish_columns(plan, args, block, arrays, images);
@@ -295,13 +292,13 @@ __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
     const LaneTerms<kWidth> terms(arrays.terms, lane);
     const ActivationGradient<T, kActivation, kDropout> activation(plan, args.dropout, lane);
     LaneSums<kWidth> sums;
-    for_each_vector<kInFlightWith<kDropout>>(plan, args, lane, CacheHint::kKeep,
-                                             [&](const Packed<T>& x, const Packed<T>& dy, int pixel) {
-                                               float centred[kWidth];
-                                               float dw[kWidth];
-                                               activation.unpack(x, dy, pixel, terms, centred, dw);
-                                               sums.add(dw, centred);
-                                             });
+    for_each_vector(plan, args, lane, CacheHint::kKeep,
+                    [&](const Packed<T>& x, const Packed<T>& dy, int pixel) {
+                      float centred[kWidth];
+                      float dw[kWidth];
+                      activation.unpack(x, dy, pixel, terms, centred, dw);
+                      sums.add(dw, centred);
+                    });
     sum_lanes(plan, sums, arrays.sums);
   }
 
@@ -350,13 +347,13 @@ __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
   const LaneTerms<kWidth> terms(arrays.terms, lane);
   const ActivationGradient<T, kActivation, kDropout> activation(plan, args.dropout, lane);
   const InputGradient<T> gradient(plan, args, lane, arrays.factor, arrays.constant);
-  for_each_vector<kInFlightWith<kDropout>>(plan, args, lane, CacheHint::kStreaming,
-                                           [&](const Packed<T>& x, const Packed<T>& dy, int pixel) {
-                                             float centred[kWidth];
-                                             float dw[kWidth];
-                                             activation.unpack(x, dy, pixel, terms, centred, dw);
-                                             gradient.store(terms, centred, dw, pixel);
-                                           });
+  for_each_vector(plan, args, lane, CacheHint::kStreaming,
+                  [&](const Packed<T>& x, const Packed<T>& dy, int pixel) {
+                    float centred[kWidth];
+                    float dw[kWidth];
+                    activation.unpack(x, dy, pixel, terms, centred, dw);
+                    gradient.store(terms, centred, dw, pixel);
+                  });
 }
 
 constexpr int kSumChannels = 32;

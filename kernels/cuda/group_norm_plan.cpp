@@ -1,12 +1,13 @@
 #include "kernels/cuda/group_norm_plan.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <numeric>
 #include <optional>
+#include <span>
 
 #include "kernels/cuda/arguments.h"
+#include "kernels/dropout.h"
 #include "support/error.h"
 
 namespace ddpm::cuda {
@@ -25,6 +26,8 @@ constexpr Fit kAlone{227 * 1024, kGroupNormMaxThreads};
 // Bytes of a pixel's channels in a slice: a whole line of the cache, half of one, or the least that memory
 // moves.
 constexpr int kRowBytes[] = {128, 64, 32};
+// Half of the least: the neighbouring slice's block, which runs at the same time, finds the other half in L2.
+constexpr int kHalfRowBytes[] = {16};
 
 // A block of less has too few loads under way for the latency that it pays.
 constexpr size_t kSmallTile = 16 * 1024;
@@ -91,8 +94,9 @@ GroupNormPlan enlarge(GroupNormPlan plan, int arrays, const Fit& fit) {
   return plan;
 }
 
-std::optional<GroupNormPlan> resident_plan(const GroupNormPlan& start, int arrays, const Fit& fit) {
-  for (const int row_bytes : kRowBytes) {
+std::optional<GroupNormPlan> resident_plan(const GroupNormPlan& start, int arrays, const Fit& fit,
+                                           std::span<const int> widths) {
+  for (const int row_bytes : widths) {
     const GroupNormPlan plan = with_slice(start, slice_of_row(start, row_bytes), 1, fit.threads);
     if (fits(plan, arrays, fit)) return enlarge(plan, arrays, fit);
   }
@@ -123,10 +127,13 @@ GroupNormPlan plan_group_norm(const GroupNormShape& shape, int element_bytes, Gr
   start.chunk = shape.pixels;
   start.tiles = pass == GroupNormPass::kForward ? 1 : 2;
   start.dropout_threshold = dropout_threshold(shape.dropout);
-  start.kept_scale = float(1 / (1 - shape.dropout));
+  start.kept_scale = float(dropout_kept_scale(start.dropout_threshold));
   const int arrays = pass == GroupNormPass::kForward ? kForwardArrays : kBackwardArrays;
   for (const Fit& fit : {kShares, kAlone})
-    if (const auto plan = resident_plan(start, arrays, fit)) return *plan;
+    if (const auto plan = resident_plan(start, arrays, fit, kRowBytes)) return *plan;
+  // Three tensors' worth of traffic, where two phases move five.
+  if (pass == GroupNormPass::kBackward)
+    if (const auto plan = resident_plan(start, arrays, kAlone, kHalfRowBytes)) return *plan;
   return two_phase_plan(start, arrays, pass);
 }
 
@@ -134,12 +141,6 @@ int units_per_range(const GroupNormPlan& plan, GroupNormPass pass) {
   const size_t tensors = pass == GroupNormPass::kForward ? 1 : 2;
   const size_t unit_bytes = tensors * size_t(plan.shape.pixels) * size_t(plan.vectors()) * 16;
   return int(std::clamp<size_t>(kRangeBytes / unit_bytes, 1, size_t(plan.units())));
-}
-
-uint32_t dropout_threshold(double rate) {
-  // With k = word >> 9: (2k + 1) 2^-24 < rate, that is k < (rate 2^24 - 1) / 2.
-  const double words = std::ceil((double(float(rate)) * 0x1p24 - 1) / 2);
-  return uint32_t(std::max(words, 0.0)) << 9;
 }
 
 }  // namespace ddpm::cuda

@@ -32,8 +32,8 @@ struct GroupNormPlan {
   int images = 1;                  // of a block; the last block may have fewer
   int rows = 1;                    // pixels that the threads of one image take at a time
   int tiles = 1;                   // tensors kept in shared memory: x, and in the backward pass a gradient
-  uint32_t dropout_threshold = 0;  // an element is dropped where its random word is below
-  float kept_scale = 1;            // what the others are multiplied by
+  uint32_t dropout_threshold = 0;  // see kernels/dropout.h
+  float kept_scale = 1;
 
   DDPM_HOST_DEVICE constexpr int vectors() const { return slice / width; }
   DDPM_HOST_DEVICE constexpr int threads() const { return images * rows * vectors(); }
@@ -71,8 +71,5 @@ GroupNormPlan plan_group_norm(const GroupNormShape& shape, int element_bytes, Gr
 
 // Two-phase: how many units are read and then normalised before the next ones are read.
 int units_per_range(const GroupNormPlan& plan, GroupNormPass pass);
-
-// uniform_open(word) < rate (kernels/random.h) as the comparison of integers word < dropout_threshold(rate).
-uint32_t dropout_threshold(double rate);
 
 }  // namespace ddpm::cuda

@@ -1,13 +1,13 @@
 // What the kernels of group normalisation share: a thread's place in the tensor, sums over a block's rows,
 // the numbers of each channel, activation and dropout. For .cu files only. Depends on
-// kernels/cuda/group_norm_plan.h and kernels/{device,random.h}.
+// kernels/cuda/group_norm_plan.h, kernels/device and kernels/dropout.h.
 #pragma once
 
 #include "kernels/cuda/group_norm_plan.h"
 #include "kernels/device/reduce.h"
 #include "kernels/device/shared_memory.h"
 #include "kernels/device/vector.h"
-#include "kernels/random.h"
+#include "kernels/dropout.h"
 
 namespace ddpm::cuda::group_norm_tile {
 
@@ -271,15 +271,19 @@ class DropoutMask {
     }
   }
 
-  // To the elements from `element`, a multiple of 4, on.
+  // To the elements from `element`, a multiple of kWidth, on.
   template <int kWidth>
   __device__ __forceinline__ void apply(int element, float (&values)[kWidth]) const {
+    static_assert(kDropoutBlock % kWidth == 0, "one call of the generator for a vector");
     if constexpr (kDropout == Dropout::kMask) {
+      const auto place = static_cast<uint32_t>(element);
+      const U32x4 bits = random_bits4(key_, sample_, place / kDropoutBlock);
+      const bool is_upper_half = kWidth < kDropoutBlock && place % kDropoutBlock != 0;
 #pragma unroll
-      for (int k = 0; k < kWidth; k += 4) {
-        const U32x4 bits = random_bits4(key_, sample_, static_cast<uint32_t>(element + k) / 4);
-#pragma unroll
-        for (int j = 0; j < 4; ++j) values[k + j] = bits[j] < threshold_ ? 0.0f : values[k + j] * kept_scale_;
+      for (int k = 0; k < kWidth; ++k) {
+        const uint32_t drawn =
+            is_upper_half ? dropout_bits(bits, kDropoutBlock - kWidth + k) : dropout_bits(bits, k);
+        values[k] = drawn < threshold_ ? 0.0f : values[k] * kept_scale_;
       }
     }
   }

@@ -56,6 +56,15 @@ DDPM_HOST_DEVICE inline void to_bfloat16_pair(float first, float second, BFloat1
 #endif
 }
 
+// Both of a pair that is 4-byte aligned: one operation each on the word that holds them.
+DDPM_HOST_DEVICE inline void to_float_pair(const BFloat16* pair, float& first, float& second) {
+  uint32_t word = 0;
+  std::memcpy(&word, pair, sizeof(word));
+  const uint32_t low = word << 16, high = word & 0xFFFF0000u;
+  std::memcpy(&first, &low, sizeof(first));
+  std::memcpy(&second, &high, sizeof(second));
+}
+
 // The same two conversions for kernels whose storage type T is float or BFloat16.
 DDPM_HOST_DEVICE inline float to_float(float value) { return value; }
 

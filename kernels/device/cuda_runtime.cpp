@@ -19,7 +19,11 @@ Stream::~Stream() {
   if (handle_ != nullptr) DDPM_CUDA_CHECK_NOTHROW(cudaStreamDestroy(handle_));
 }
 
-Event::Event() : handle_(nullptr) { DDPM_CUDA_CHECK(cudaEventCreate(&handle_)); }
+Event::Event(EventUse use) : handle_(nullptr) {
+  const unsigned flags = use == EventUse::kTiming ? static_cast<unsigned>(cudaEventDefault)
+                                                  : cudaEventDisableTiming | cudaEventBlockingSync;
+  DDPM_CUDA_CHECK(cudaEventCreateWithFlags(&handle_, flags));
+}
 
 Event::~Event() {
   if (handle_ != nullptr) DDPM_CUDA_CHECK_NOTHROW(cudaEventDestroy(handle_));

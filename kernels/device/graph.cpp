@@ -23,6 +23,7 @@ GraphCapture::~GraphCapture() {
   // Only reached when an exception is on its way, and the capture may well be invalid: its code says nothing
   // new.
   static_cast<void>(cudaStreamEndCapture(stream_.get(), &graph));
+  static_cast<void>(cudaGetLastError());  // else the runtime remembers it, and other libraries find it
   if (graph != nullptr) DDPM_CUDA_CHECK_NOTHROW(cudaGraphDestroy(graph));
 }
 

@@ -32,7 +32,7 @@ void launch(void (*kernel)(Parameters...), const LaunchConfig& config, Arguments
         emulator::run(config, emulator::KernelBody(body));
       });
 #else
-  if (config.shared_bytes > kDefaultSharedBytes)
+  if (config.shared_bytes > 0)  // the limit without it, 48 KB, counts the kernel's static memory too
     DDPM_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                          static_cast<int>(config.shared_bytes)));
   cudaLaunchConfig_t native{};

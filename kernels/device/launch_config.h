@@ -29,7 +29,7 @@ struct Dim3 {
 struct LaunchConfig {
   Dim3 grid;
   Dim3 block;
-  size_t shared_bytes = 0;  // of dynamic_shared; above 48 KB launch() raises the kernel's limit
+  size_t shared_bytes = 0;  // of dynamic_shared; launch() raises the kernel's limit
   StreamView stream;
   CallSite site = CallSite::current();  // names the launch in errors
 };
@@ -41,7 +41,6 @@ class LaunchError : public Error {
 };
 
 inline constexpr int kMaxThreadsPerBlock = 1024;
-inline constexpr size_t kDefaultSharedBytes = 48 * 1024;
 inline constexpr size_t kMaxSharedBytes =
     227 * 1024;  // compute capability 9.0; 8.0 has 163 KB and says so itself
 

@@ -60,10 +60,15 @@ class Stream {
   StreamHandle handle_;
 };
 
-// A point in a stream, with its time.
+enum class EventUse : unsigned char {
+  kTiming,    // tells its time; who waits for it does so without sleep, to the microsecond
+  kOrdering,  // tells that it was reached; who waits for it leaves the core to others
+};
+
+// A point in a stream.
 class Event {
  public:
-  Event();
+  explicit Event(EventUse use = EventUse::kTiming);
   ~Event();
   Event(Event&& other) noexcept : handle_(other.handle_) { other.handle_ = nullptr; }
   Event& operator=(Event&& other) noexcept;
@@ -72,7 +77,7 @@ class Event {
 
   void record(StreamView stream);
   void synchronize() const;
-  // Both must have been recorded and reached.
+  // Both are for timing, and must have been recorded and reached.
   float milliseconds_since(const Event& start) const;
   EventHandle get() const { return handle_; }
 

@@ -71,6 +71,9 @@ __device__ __forceinline__ void Packed<T>::store(T* to, CacheHint hint) const {
   uint4* address = reinterpret_cast<uint4*>(to);
   if (hint == CacheHint::kStreaming) {
     __stcs(address, words);
+  } else if (__isGlobal(to)) {
+    __stwb(address,
+           words);  // *address = words became four stores where nvcc did not see that `to` is aligned
   } else {
     *address = words;
   }
@@ -92,8 +95,13 @@ __device__ __forceinline__ Packed<T> Packed<T>::from_floats(const float (&floats
 
 template <typename T>
 __device__ __forceinline__ void Packed<T>::to_floats(float (&floats)[kWidth]) const {
+  if constexpr (std::is_same_v<T, BFloat16>) {
 #pragma unroll
-  for (int k = 0; k < kWidth; ++k) floats[k] = to_float(values[k]);
+    for (int k = 0; k < kWidth; k += 2) to_float_pair(&values[k], floats[k], floats[k + 1]);
+  } else {
+#pragma unroll
+    for (int k = 0; k < kWidth; ++k) floats[k] = to_float(values[k]);
+  }
 }
 
 }  // namespace ddpm

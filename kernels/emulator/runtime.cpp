@@ -45,7 +45,7 @@ void StreamView::synchronize() const {
 
 void StreamView::wait(const Event&) const {}
 
-Event::Event() : handle_(reinterpret_cast<EventHandle>(new Clock::time_point())) {}
+Event::Event(EventUse) : handle_(reinterpret_cast<EventHandle>(new Clock::time_point())) {}
 
 Event::~Event() { delete reinterpret_cast<Clock::time_point*>(handle_); }
 

@@ -1,10 +1,10 @@
-// Random numbers by the row: an image's noise and dropout masks, from the counters of kernels/random.h.
-// Depends on that header alone.
+// Random numbers by the row: an image's noise and dropout masks. Depends on kernels/{dropout,random}.h.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/dropout.h"
 #include "kernels/random.h"
 
 namespace ddpm::reference {
@@ -18,14 +18,15 @@ void fill_normal(RandomKey key, uint64_t sample, int64_t count, T* out) {
   }
 }
 
-// out[e] = 0 with probability `rate`, else 1 / (1 - rate).
+// out[e] = 0 where element e is dropped, else the scale of the kept ones.
 template <typename T>
 void fill_dropout_mask(RandomKey key, uint64_t sample, double rate, int64_t count, T* out) {
-  const T kept = T(1 / (1 - rate));
-  for (int64_t first = 0; first < count; first += 4) {
-    const U32x4 bits = random_bits4(key, sample, uint32_t(first / 4));
-    for (int l = 0; l < std::min<int64_t>(4, count - first); ++l)
-      out[first + l] = bernoulli(bits[l], float(rate)) ? T{0} : kept;
+  const uint32_t threshold = dropout_threshold(rate);
+  const T kept = T(dropout_kept_scale(threshold));
+  for (int64_t first = 0; first < count; first += kDropoutBlock) {
+    const U32x4 bits = random_bits4(key, sample, uint32_t(first / kDropoutBlock));
+    for (int l = 0; l < std::min<int64_t>(kDropoutBlock, count - first); ++l)
+      out[first + l] = dropout_bits(bits, l) < threshold ? T{0} : kept;
   }
 }
 

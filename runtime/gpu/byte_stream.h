@@ -34,7 +34,7 @@ class ByteStream {
   struct Slot {
     explicit Slot(size_t size) : bytes(size) {}
     PinnedBuffer<uint8_t> bytes;
-    Event copied;
+    Event copied{EventUse::kOrdering};
     std::exception_ptr error;  // of reading these bytes; nothing is read after it
   };
 

@@ -16,11 +16,10 @@ template <typename T>
 GpuMemory<T>::GpuMemory(const Program& program, StreamView stream)
     : program_(program),
       plan_(plan_memory(program, {.real = sizeof(T), .master = sizeof(float)})),
-      activations_(allocate(plan_.arena_bytes)),
-      parameters_(static_cast<size_t>(program.parameter_elements())),
-      gradients_(static_cast<size_t>(program.gradient_elements())),
-      compute_weights_(std::is_same_v<T, float> ? 0 : parameters_.size()) {
-  bytes_ += static_cast<int64_t>(parameters().bytes() + gradients().bytes() + compute_weights().bytes());
+      activations_(allocate<std::byte>(plan_.arena_bytes)),
+      parameters_(allocate<float>(program.parameter_elements())),
+      gradients_(allocate<float>(program.gradient_elements())),
+      compute_weights_(allocate<BFloat16>(std::is_same_v<T, float> ? 0 : program.parameter_elements())) {
   fill_bytes(parameters(), 0, stream);
   fill_bytes(gradients(), 0, stream);
   fill_bytes(compute_weights(), 0, stream);
@@ -28,10 +27,12 @@ GpuMemory<T>::GpuMemory(const Program& program, StreamView stream)
 }
 
 template <typename T>
-typename GpuMemory<T>::Bytes GpuMemory<T>::allocate(int64_t bytes) {
+template <typename U>
+DeviceBuffer<U> GpuMemory<T>::allocate(int64_t count) {
+  const int64_t bytes = count * int64_t{sizeof(U)};
   bytes_ += bytes;
   try {
-    return Bytes(static_cast<size_t>(bytes));
+    return DeviceBuffer<U>(static_cast<size_t>(count));
   } catch (const CudaError& error) {
     if (error.code() != kOutOfMemory) throw;
     throw_input(
@@ -55,7 +56,7 @@ void* GpuMemory<T>::place(size_t position, StreamView stream) {
       if (buffer.element == Element::kByte) return nullptr;  // bytes_of gives it an address
       [[fallthrough]];
     case Role::kState:
-      persistent_.push_back(allocate(placement.bytes));
+      persistent_.push_back(allocate<std::byte>(placement.bytes));
       fill_bytes(persistent_.back().span(), 0, stream);
       return persistent_.back().data();
   }
@@ -88,7 +89,7 @@ DeviceSpan<uint8_t> GpuMemory<T>::bytes_of(BufferId id) {
   const int64_t count = element_count(buffer.shape);
   void*& found = addresses_.at(static_cast<size_t>(id));
   if (found == nullptr) {
-    persistent_.push_back(allocate(count));
+    persistent_.push_back(allocate<std::byte>(count));
     found = persistent_.back().data();
   }
   return {static_cast<uint8_t*>(found), static_cast<size_t>(count)};

@@ -50,9 +50,10 @@ class GpuMemory {
  private:
   using Bytes = DeviceBuffer<std::byte>;
 
+  template <typename U>
+  DeviceBuffer<U> allocate(int64_t count);
   void* place(size_t position, StreamView stream);
   void* address(BufferId id, Element element) const;
-  Bytes allocate(int64_t bytes);
 
   const Program& program_;
   MemoryPlan plan_;

@@ -25,7 +25,7 @@ class RecordRing {
   struct Slot {
     explicit Slot(size_t size) : values(size) {}
     PinnedBuffer<float> values;
-    Event copied;
+    Event copied{EventUse::kOrdering};
   };
 
   void finish_oldest();

@@ -142,8 +142,10 @@ struct Definition {
     if (s.activation == Activation::kSilu) w = w / (1 + std::exp(-w));
     if (s.dropout > 0) {
       const uint64_t element = uint64_t(i) * s.channels() + c;
-      const uint32_t bits = random_bits({kSeed, s.dropout_stream}, uint64_t(kStep) * s.n + n, element);
-      w = bernoulli(bits, float(s.dropout)) ? 0 : w / (1 - s.dropout);
+      const uint32_t word = random_bits({kSeed, s.dropout_stream}, uint64_t(kStep) * s.n + n, element / 2);
+      const double drawn = (element % 2 == 0 ? word & 0xFFFF : word >> 16) * 0x1p-16;
+      const double rate = std::round(s.dropout * 0x1p16) * 0x1p-16;
+      w = drawn < rate ? 0 : w / (1 - rate);
     }
     return double(w);
   }

@@ -1,0 +1,33 @@
+// Dropout's mask (Srivastava et al. 2014), drawn anew wherever it is needed: a pure function of a key, a
+// sample and an element. Depends on kernels/{host_device,random}.h; the same bits on the CPU and on the GPU.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "kernels/host_device.h"
+#include "kernels/random.h"
+
+namespace ddpm {
+
+// An element is dropped where its 16 random bits are below this: the rate to the nearest multiple of 2^-16,
+// less than 1. Sixteen bits, because the generator's instructions are most of what a kernel with dropout
+// executes.
+inline uint32_t dropout_threshold(double rate) {
+  return static_cast<uint32_t>(std::clamp(std::lround(rate * 0x1p16), 0L, 0xFFFFL));
+}
+
+// What the others are multiplied by: one over the probability with which they are kept.
+inline double dropout_kept_scale(uint32_t threshold) { return 1 / (1 - threshold * 0x1p-16); }
+
+// Elements for which one call of random_bits4(key, sample, block) is enough: 8 block .. 8 block + 7.
+inline constexpr int kDropoutBlock = 8;
+
+// The 16 bits of the block's element i.
+DDPM_HOST_DEVICE constexpr uint32_t dropout_bits(const U32x4& block, int i) {
+  const uint32_t word = block[i / 2];
+  return i % 2 == 0 ? word & 0xFFFFu : word >> 16;
+}
+
+}  // namespace ddpm
