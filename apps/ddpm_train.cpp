@@ -2,7 +2,6 @@
 #include <chrono>
 #include <deque>
 #include <filesystem>
-#include <map>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 
 #include "apps/app.h"
 #include "apps/command_line.h"
+#include "apps/config_flags.h"
 #include "apps/operation_profile.h"
 #include "data/dataset.h"
 #include "model/run_folder.h"
@@ -27,14 +27,8 @@ struct CommandLine {
   bool resume = false;
   bool print_config = false;
   bool profile = false;
-  std::map<std::string, std::string> given;  // options of the configuration, by key
+  ConfigFlags flags;
 };
-
-std::string flag_of(std::string key) {
-  for (char& c : key)
-    if (c == '_') c = '-';
-  return "--" + key;
-}
 
 void add_options(CLI::App& app, CommandLine& command) {
   app.add_option("--config", command.config, "TOML file; flags win over it")->group("run");
@@ -49,19 +43,14 @@ void add_options(CLI::App& app, CommandLine& command) {
       ->group("run");
   app.add_flag("--profile", command.profile, "Print the time of each kind of operation at the end")
       ->group("run");
-  const TrainConfig defaults = make_train_config({});
-  for (const ConfigOption& option : train_options())
-    app.add_option(flag_of(option.key), command.given[option.key], option.help)
-        ->group(option.group)
-        ->type_name(option.key == "data" ? "" : "[" + option.get(defaults) + "]");
+  command.flags.add_to(app, [](const ConfigOption&) { return true; });
 }
 
 // What the user gave now: the file's settings, then the flags'.
-std::vector<Setting> given_settings(const CLI::App& app, const CommandLine& command) {
+std::vector<Setting> given_settings(const CommandLine& command) {
   std::vector<Setting> settings;
   if (!command.config.empty()) settings = read_settings(command.config);
-  for (const auto& [key, text] : command.given)
-    if (app.count(flag_of(key)) > 0) settings.push_back({key, text});
+  for (const Setting& flag : command.flags.given()) settings.push_back(flag);
   return settings;
 }
 
@@ -131,10 +120,10 @@ class TrainingRun {
   TrainingRun(const TrainConfig& config, const Start& start)
       : config_(config),
         dataset_(Dataset::open(config.data)),
-        executors_(choose_executor(config.device, config.precision)),
+        executors_(choose_executor(config.device, config.precision, config.gpu)),
         placement_(
             place_data(config.data_placement, static_cast<int64_t>(dataset_.bytes()), executors_.free_bytes)),
-        trainer_(config, dataset_, make_executors(executors_), placement_),
+        trainer_(config, dataset_, make_executors(executors_, log_to_stderr), placement_),
         folder_(config.out, config.tensorboard ? EventFiles::kTensorBoard : EventFiles::kNone) {
     if (!start.checkpoint.empty()) {
       trainer_.restore(start.checkpoint);
@@ -260,7 +249,7 @@ int run(int argc, char** argv) {
   CommandLine command;
   add_options(app, command);
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
-  const std::vector<Setting> given = given_settings(app, command);
+  const std::vector<Setting> given = given_settings(command);
   const Start start = find_start(command, given);
   const TrainConfig config = configure(start, given);
   if (command.print_config) {

@@ -223,7 +223,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"guidance_without_dropout",
                  {"--condition", "attributes", "--condition-dropout", "0", "--sample-guidance", "2"},
                  "condition_dropout = 0"},
-        BadInput{"device", {"--device", "tpu"}, "device"}),
+        BadInput{"device", {"--device", "tpu"}, "device"},
+        BadInput{"plan_choice", {"--plan-choice", "best"}, "choose one of measured, first"},
+        BadInput{"upsample", {"--upsample", "bilinear"}, "choose one of folded, nearest"},
+        BadInput{"workspace", {"--workspace-mb", "-1"}, "workspace_mb = -1"},
+        BadInput{"plan_cache", {"--plan-cache", ""}, "plan_cache is empty"}),
     [](const auto& tested) { return std::string(tested.param.what); });
 
 void PrintTo(const BadInput& input, std::ostream* stream) { *stream << input.what; }

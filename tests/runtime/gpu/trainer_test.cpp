@@ -7,8 +7,8 @@
 #include <cmath>
 #include <vector>
 
-#include "runtime/gpu/backend.h"
 #include "tests/model/small_training.h"
+#include "tests/runtime/gpu/unmeasured_executors.h"
 #include "tests/temporary_folder.h"
 
 namespace ddpm {
@@ -16,7 +16,7 @@ namespace {
 
 class GpuTrainer : public testing::TestWithParam<ComputePrecision> {
  protected:
-  Trainer trainer() const { return Trainer(small_config(), dataset, gpu_executors(GetParam())); }
+  Trainer trainer() const { return Trainer(small_config(), dataset, unmeasured_executors(GetParam())); }
   static TrainingMetrics train(Trainer& trainer, int steps) {
     TrainingMetrics metrics;
     for (int i = 0; i < steps; ++i) trainer.train_step(metrics);
