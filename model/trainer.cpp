@@ -45,9 +45,6 @@ TrainingOptions program_options(const TrainConfig& config, const Dataset& datase
           .optimiser = config.optimiser};
 }
 
-// How far the host stays ahead of a GPU: enough that the GPU never waits for the next step.
-constexpr size_t kStepsAhead = 8;
-
 // What the images of the grids are drawn with.
 Conditioning grid_conditioning(const TrainConfig& config, const Labels& labels) {
   const ConditionOptions& condition = config.condition;
@@ -196,7 +193,7 @@ std::vector<Image> Trainer::sample(const std::function<bool()>& goes_on) {
   for (int first = 0; first < config_.sample_count; first += batch) {
     const int count = std::min(batch, config_.sample_count - first);
     const std::vector<float> values =
-        sampler_->generate(first, count, [&](int, std::span<const float>) { return !goes_on || goes_on(); });
+        sampler_->generate(first, count, [&](int, const auto&) { return !goes_on || goes_on(); });
     if (values.empty()) return {};
     for (Image& image : to_images(values, size, size, config_.network.in_channels))
       images.push_back(std::move(image));
