@@ -160,6 +160,8 @@ void Trainer::train_step(TrainingMetrics& metrics) {
   join_records(is_reported(step_) ? 0 : kStepsAhead, metrics);
 }
 
+void Trainer::catch_up(TrainingMetrics& metrics) { join_records(0, metrics); }
+
 // A record is image_loss (N), t (N), gradient_norm, learning_rate.
 void Trainer::join_records(size_t pending, TrainingMetrics& metrics) {
   const auto batch = static_cast<size_t>(config_.batch);

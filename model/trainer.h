@@ -68,6 +68,8 @@ class Trainer {
   // sampled.
   void train_step(TrainingMetrics& metrics);
 
+  // What the steps up to now were like, as far as it is missing, joins `metrics`; waits for them.
+  void catch_up(TrainingMetrics& metrics);
   // Images 0 .. sample_count - 1 drawn with the averaged weights as they are now. Empty where `goes_on` said
   // no.
   std::vector<Image> sample(const std::function<bool()>& goes_on = {});

@@ -104,6 +104,31 @@ TEST_P(GpuTrainer, NoMetricsAreMissingAfterAStepThatIsLogged) {
   }
 }
 
+// What a run that is stopped between two such steps has to know before it saves.
+TEST_P(GpuTrainer, CatchesUpWithTheStepsUnderWay) {
+  Trainer on_gpu = trainer();
+  on_gpu.initialise();
+  TrainingMetrics metrics = train(on_gpu, 13);
+  ASSERT_EQ(metrics.gradient_norm.count, 10) << "the last three are under way";
+  on_gpu.catch_up(metrics);
+  EXPECT_EQ(metrics.gradient_norm.count, 13);
+  on_gpu.catch_up(metrics);
+  EXPECT_EQ(metrics.gradient_norm.count, 13) << "each joins once";
+}
+
+TEST_P(GpuTrainer, ALossThatIsNotFiniteShowsWhenCaughtUp) {
+  TrainConfig diverging = small_config();
+  diverging.optimiser.learning_rate = 1e30;
+  diverging.optimiser.warmup_steps = 0;
+  diverging.optimiser.clip_norm = 0;
+  Trainer on_gpu(diverging, dataset, unmeasured_executors(GetParam()));
+  on_gpu.initialise();
+  TrainingMetrics metrics = train(on_gpu, 5);
+  EXPECT_TRUE(metrics.finite()) << "nothing is known yet";
+  on_gpu.catch_up(metrics);
+  EXPECT_FALSE(metrics.finite());
+}
+
 TEST_P(GpuTrainer, SamplesAreThoseOfTheCpuUpToRounding) {
   Trainer on_gpu = trainer(), on_cpu(small_config(), dataset);
   on_cpu.initialise();
