@@ -537,6 +537,24 @@ TrainConfig with_labels(TrainConfig config, const Labels& labels) {
   return config;
 }
 
+TrainingOptions training_options(const TrainConfig& config, int64_t dataset_count) {
+  return {.network = config.network,
+          .batch = config.batch,
+          .dataset_count = dataset_count,
+          .timesteps = config.schedule.timesteps,
+          .prediction = config.prediction,
+          .draw = config.timestep_draw,
+          .reduction = config.loss_reduction,
+          .weighting = config.loss_weighting,
+          .horizontal_flip = config.horizontal_flip,
+          .labels = config.condition.kind == ConditionKind::kNone
+                        ? std::nullopt
+                        : std::optional(labels_shape(config.condition)),
+          .dropout = config.dropout,
+          .seed = config.seed,
+          .optimiser = config.optimiser};
+}
+
 std::vector<Setting> to_settings(const TrainConfig& config) {
   std::vector<Setting> settings;
   for (const ConfigOption& option : train_options()) settings.push_back({option.key, option.get(config)});
@@ -561,6 +579,8 @@ void validate(const TrainConfig& config) {
   if (config.seed > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
     throw_input("seed = {}: it must be below 2^63, the whole numbers that TOML has", config.seed);
   at_least("batch", config.batch, 1);
+  at_least("workspace_mb", config.gpu.workspace_mb, 0);
+  if (config.gpu.plan_cache.empty()) throw_input("plan_cache is empty: give a file, or default, or none");
   at_least("timesteps", config.schedule.timesteps, 1);
   in_unit_interval("dropout", config.dropout);
   if (!(config.min_snr_gamma > 0))
@@ -579,8 +599,6 @@ void validate(const TrainConfig& config) {
   at_least("keep_checkpoints", config.keep_checkpoints, 1);
   at_least<int64_t>("sample_every", config.sample_every, 0);
   at_least("sample_count", config.sample_count, 1);
-  at_least("workspace_mb", config.gpu.workspace_mb, 0);
-  if (config.gpu.plan_cache.empty()) throw_input("plan_cache is empty: give a file, or default, or none");
   validate(config.condition);
   check_samples_conditions(config);
   if (config.network.time_embedding_type == TimeEmbeddingType::kFourier)

@@ -93,6 +93,9 @@ TrainConfig make_train_config(const std::vector<Setting>& settings);
 // table of embeddings. InputError where the condition or the network wants others.
 TrainConfig with_labels(TrainConfig config, const Labels& labels);
 
+// The program of a training step as it is configured.
+TrainingOptions training_options(const TrainConfig& config, int64_t dataset_count);
+
 // All options and their values: as settings, and as a TOML file with each option's help above it.
 std::vector<Setting> to_settings(const TrainConfig& config);
 std::string to_toml(const TrainConfig& config);

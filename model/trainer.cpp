@@ -26,23 +26,9 @@ TrainingOptions program_options(const TrainConfig& config, const Dataset& datase
   if (dataset.count() < config.batch)
     throw_input("{} holds {} images, fewer than one batch of {}: use a smaller batch or more images",
                 config.data, dataset.count(), config.batch);
-  return {.network = network,
-          .batch = config.batch,
-          .dataset_count = dataset.count(),
-          .dataset_rows =
-              placement == DataPlacement::kStreamed ? DatasetRows::kBatchImages : DatasetRows::kEveryImage,
-          .timesteps = config.schedule.timesteps,
-          .prediction = config.prediction,
-          .draw = config.timestep_draw,
-          .reduction = config.loss_reduction,
-          .weighting = config.loss_weighting,
-          .horizontal_flip = config.horizontal_flip,
-          .labels = config.condition.kind == ConditionKind::kNone
-                        ? std::nullopt
-                        : std::optional(labels_shape(config.condition)),
-          .dropout = config.dropout,
-          .seed = config.seed,
-          .optimiser = config.optimiser};
+  TrainingOptions options = training_options(config, dataset.count());
+  if (placement == DataPlacement::kStreamed) options.dataset_rows = DatasetRows::kBatchImages;
+  return options;
 }
 
 // What the images of the grids are drawn with.
