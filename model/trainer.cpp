@@ -105,6 +105,12 @@ void Trainer::restore(const std::filesystem::path& checkpoint) {
         "start a new run",
         checkpoint.string(), state.dataset_count, state.dataset_hash, config_.data, dataset_.count(),
         dataset_.hash());
+  const std::string labels = labels_hash();
+  if (!state.labels_hash.empty() && !labels.empty() && state.labels_hash != labels)
+    throw_input(
+        "{} was trained with other labels (hash {}) than those of {} (hash {}): give the same ones, or start "
+        "a new run",
+        checkpoint.string(), state.labels_hash, config_.data, labels);
   restore_checkpoint(checkpoint, buffers_, *executor_);
   start_at(executor_->read_index(buffers_.step));
 }
@@ -130,8 +136,13 @@ void Trainer::save(const std::filesystem::path& run) const {
                   {.step = step(),
                    .dataset_hash = dataset_.hash(),
                    .dataset_count = dataset_.count(),
+                   .labels_hash = labels_hash(),
                    .settings = to_settings(config_)},
                   buffers_, *executor_, config_.keep_checkpoints);
+}
+
+std::string Trainer::labels_hash() const {
+  return config_.condition.kind == ConditionKind::kNone ? std::string() : dataset_.labels().hash();
 }
 
 bool Trainer::is_reported(int64_t step) const {
