@@ -88,7 +88,7 @@ TrainConfig configure(const CLI::App& app, const CommandLine& command) {
     settings = read_settings(command.config);
   if (app.count("--preset") > 0) settings.push_back({"preset", command.preset});
   if (app.count("--batch") > 0) settings.push_back({"batch", command.batch});
-  const TrainConfig config = make_train_config(settings);
+  TrainConfig config = make_train_config(settings);
   if (config.condition.kind != ConditionKind::kNone && config.condition.label_names.empty())
     throw_input(
         "{} does not name the labels, on which the size of a conditional network depends: give the "
