@@ -1,8 +1,9 @@
-// How every program of this project ends. Depends on support/error.h.
+// How every program of this project ends, and says what a library wants said. Depends on support/error.h.
 #pragma once
 
 #include <cstdio>
 #include <exception>
+#include <string>
 
 #include "support/error.h"
 
@@ -22,5 +23,8 @@ int run_app(const char* name, const Body& body) {
     return 1;
   }
 }
+
+// A LogLine.
+inline void log_to_stderr(const std::string& line) { fmt::print(stderr, "{}\n", line); }
 
 }  // namespace ddpm

@@ -7,6 +7,7 @@
 
 #include "apps/app.h"
 #include "apps/command_line.h"
+#include "apps/config_flags.h"
 #include "data/npy.h"
 #include "data/tensor_order.h"
 #include "model/trained_model.h"
@@ -19,6 +20,7 @@ namespace {
 struct CommandLine {
   std::filesystem::path checkpoint, input, timesteps, labels, output;
   std::string weights = "ema", device = "auto", precision = "auto";
+  ConfigFlags gpu;
 };
 
 void add_options(CLI::App& app, CommandLine& c) {
@@ -41,6 +43,7 @@ void add_options(CLI::App& app, CommandLine& c) {
   app.add_option("--output", c.output, "NAME.npy to write, float32 (N, C, H, W)")
       ->required()
       ->group("Arrays");
+  c.gpu.add_to(app, is_gpu_option);
 }
 
 void check_shape(const std::filesystem::path& path, const std::vector<int64_t>& shape, const Shape& wanted) {
@@ -54,6 +57,7 @@ int run(int argc, char** argv) {
   CommandLine command;
   add_options(app, command);
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
+  const GpuOptions gpu = make_train_config(command.gpu.given()).gpu;
 
   const TrainedModel model = open_trained_model(command.checkpoint);
   const UnetConfig& network = model.config.network;
@@ -65,8 +69,8 @@ int run(int argc, char** argv) {
   check_shape(command.timesteps, timesteps.shape, {batch});
 
   const ExecutorChoice choice =
-      choose_executor(parse_device(command.device), parse_precision(command.precision));
-  const auto executor = make_executors(choice)(unet_program(network, static_cast<int>(batch)));
+      choose_executor(parse_device(command.device), parse_precision(command.precision), gpu);
+  const auto executor = make_executors(choice, log_to_stderr)(unet_program(network, static_cast<int>(batch)));
   const Program& program = executor->program();
   const WeightSource source = command.weights == "raw" ? WeightSource::kRaw : WeightSource::kEma;
   executor->write_parameters(read_weights(model, source, program));

@@ -88,7 +88,13 @@ TrainConfig configure(const CLI::App& app, const CommandLine& command) {
     settings = read_settings(command.config);
   if (app.count("--preset") > 0) settings.push_back({"preset", command.preset});
   if (app.count("--batch") > 0) settings.push_back({"batch", command.batch});
-  return make_train_config(settings);
+  TrainConfig config = make_train_config(settings);
+  if (config.condition.kind != ConditionKind::kNone && config.condition.label_names.empty())
+    throw_input(
+        "{} does not name the labels, on which the size of a conditional network depends: give the "
+        "config.toml of a run, or set label_names",
+        command.config.string());
+  return config;
 }
 
 Program build_program(ProgramKind kind, const TrainConfig& config) {
@@ -96,12 +102,7 @@ Program build_program(ProgramKind kind, const TrainConfig& config) {
     case ProgramKind::kForward:
       return unet_program(config.network, config.batch);
     case ProgramKind::kTraining:
-      return training_program({.network = config.network,
-                               .batch = config.batch,
-                               .timesteps = config.schedule.timesteps,
-                               .dropout = config.dropout,
-                               .optimiser = config.optimiser})
-          .program;
+      return training_program(training_options(config, 1)).program;  // of one image: docs/inspect.md
     case ProgramKind::kSampling:
       return sampling_program(
                  {.network = config.network, .batch = config.batch, .steps = config.sampler.steps})

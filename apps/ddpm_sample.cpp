@@ -45,9 +45,9 @@ int run(int argc, char** argv) {
   const UnetConfig& network = model.config.network;
   const std::vector<float> parameters = read_weights(model, command.weights, unet_program(network, 1));
   const ExecutorChoice executors =
-      choose_executor(parse_device(command.device), parse_precision(command.precision));
+      choose_executor(parse_device(command.device), parse_precision(command.precision), command.gpu);
   const std::string record = record_of(command, parameters, executors.precision);
-  ImageDrawer drawer(command, model.config, parameters, make_executors(executors));
+  ImageDrawer drawer(command, model.config, parameters, make_executors(executors, log_to_stderr));
   install_interrupt_handler();
   if (!command.png_directory.empty()) claim_image_folder(command.png_directory, record);
   ImageStream stream(

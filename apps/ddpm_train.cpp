@@ -2,7 +2,6 @@
 #include <chrono>
 #include <deque>
 #include <filesystem>
-#include <map>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 
 #include "apps/app.h"
 #include "apps/command_line.h"
+#include "apps/config_flags.h"
 #include "apps/operation_profile.h"
 #include "data/dataset.h"
 #include "model/run_folder.h"
@@ -27,14 +27,8 @@ struct CommandLine {
   bool resume = false;
   bool print_config = false;
   bool profile = false;
-  std::map<std::string, std::string> given;  // options of the configuration, by key
+  ConfigFlags flags;
 };
-
-std::string flag_of(std::string key) {
-  for (char& c : key)
-    if (c == '_') c = '-';
-  return "--" + key;
-}
 
 void add_options(CLI::App& app, CommandLine& command) {
   app.add_option("--config", command.config, "TOML file; flags win over it")->group("run");
@@ -49,19 +43,14 @@ void add_options(CLI::App& app, CommandLine& command) {
       ->group("run");
   app.add_flag("--profile", command.profile, "Print the time of each kind of operation at the end")
       ->group("run");
-  const TrainConfig defaults = make_train_config({});
-  for (const ConfigOption& option : train_options())
-    app.add_option(flag_of(option.key), command.given[option.key], option.help)
-        ->group(option.group)
-        ->type_name(option.key == "data" ? "" : "[" + option.get(defaults) + "]");
+  command.flags.add_to(app, [](const ConfigOption&) { return true; });
 }
 
 // What the user gave now: the file's settings, then the flags'.
-std::vector<Setting> given_settings(const CLI::App& app, const CommandLine& command) {
+std::vector<Setting> given_settings(const CommandLine& command) {
   std::vector<Setting> settings;
   if (!command.config.empty()) settings = read_settings(command.config);
-  for (const auto& [key, text] : command.given)
-    if (app.count(flag_of(key)) > 0) settings.push_back({key, text});
+  for (const Setting& flag : command.flags.given()) settings.push_back(flag);
   return settings;
 }
 
@@ -107,23 +96,31 @@ TrainConfig configure(const Start& start, const std::vector<Setting>& given) {
   return make_train_config(settings);
 }
 
-// The mean loss over the last steps: one batch's loss says little, since t is random.
+// The mean loss over the last hundred steps or a few more: one batch's loss says little, since t is random.
 class RecentLoss {
  public:
-  void add(double loss) {
-    losses_.push_back(loss);
-    if (losses_.size() > kSteps) losses_.pop_front();
+  void add(const TrainingMetrics& stretch) {
+    stretches_.push_back({stretch.loss, stretch.gradient_norm.count});
+    while (steps() - stretches_.front().steps >= kSteps) stretches_.pop_front();
   }
   double mean() const {
-    return losses_.empty()
-               ? 0
-               : std::accumulate(losses_.begin(), losses_.end(), 0.0) / static_cast<double>(losses_.size());
+    RunningMean loss;
+    for (const Stretch& stretch : stretches_) loss.join(stretch.loss);
+    return loss.mean();
   }
-  size_t steps() const { return losses_.size(); }
+  int64_t steps() const {
+    return std::accumulate(stretches_.begin(), stretches_.end(), int64_t{0},
+                           [](int64_t sum, const Stretch& stretch) { return sum + stretch.steps; });
+  }
 
  private:
-  static constexpr size_t kSteps = 100;
-  std::deque<double> losses_;
+  // On a GPU the losses of several steps come at once.
+  struct Stretch {
+    RunningMean loss;
+    int64_t steps = 0;
+  };
+  static constexpr int64_t kSteps = 100;
+  std::deque<Stretch> stretches_;
 };
 
 class TrainingRun {
@@ -131,10 +128,10 @@ class TrainingRun {
   TrainingRun(const TrainConfig& config, const Start& start)
       : config_(config),
         dataset_(Dataset::open(config.data)),
-        executors_(choose_executor(config.device, config.precision)),
+        executors_(choose_executor(config.device, config.precision, config.gpu)),
         placement_(
             place_data(config.data_placement, static_cast<int64_t>(dataset_.bytes()), executors_.free_bytes)),
-        trainer_(config, dataset_, make_executors(executors_), placement_),
+        trainer_(config, dataset_, make_executors(executors_, log_to_stderr), placement_),
         folder_(config.out, config.tensorboard ? EventFiles::kTensorBoard : EventFiles::kNone) {
     if (!start.checkpoint.empty()) {
       trainer_.restore(start.checkpoint);
@@ -163,6 +160,7 @@ class TrainingRun {
       if (trainer_.step() % config_.checkpoint_every == 0) save();
       if (config_.sample_every > 0 && trainer_.step() % config_.sample_every == 0) write_samples(bar);
     }
+    catch_up(bar);
     bar.clear();
     if (trainer_.step() != saved_step_) save();
     finish(trainer_.step() - first, std::chrono::duration<double>(Clock::now() - begin).count());
@@ -184,19 +182,32 @@ class TrainingRun {
   void step(ProgressBar& bar) {
     TrainingMetrics now;
     trainer_.train_step(now);
+    ++metrics_steps_;
+    take(now, bar);
     const int64_t step = trainer_.step();
+    bar.update(step, fmt::format("loss {:.4f}", recent_.mean()));
+    if (step % config_.log_every == 0 || step == config_.steps) log(step);
+  }
+
+  // Where the run was stopped between two lines of metrics: nothing is saved before its losses were seen.
+  void catch_up(ProgressBar& bar) {
+    if (metrics_steps_ == 0) return;
+    TrainingMetrics now;
+    trainer_.catch_up(now);
+    take(now, bar);
+    log(trainer_.step());
+  }
+
+  void take(const TrainingMetrics& now, ProgressBar& bar) {
     if (!now.finite()) {
       bar.clear();
       throw Error(fmt::format(
           "the loss is no finite number any more at step {} (loss {}, gradient norm {}); {}; try a "
           "smaller learning_rate, more warmup_steps or a smaller clip_norm",
-          step, now.loss.mean(), now.gradient_norm.mean(), last_good_checkpoint()));
+          trainer_.step(), now.loss.mean(), now.gradient_norm.mean(), last_good_checkpoint()));
     }
-    if (now.loss.count > 0) recent_.add(now.loss.mean());
+    if (now.loss.count > 0) recent_.add(now);
     metrics_.join(now);
-    ++metrics_steps_;
-    bar.update(step, fmt::format("loss {:.4f}", recent_.mean()));
-    if (step % config_.log_every == 0 || step == config_.steps) log(step);
   }
 
   std::string last_good_checkpoint() const {
@@ -220,10 +231,10 @@ class TrainingRun {
 
   void write_samples(ProgressBar& bar) {
     const auto begin = Clock::now();
+    bar.clear();  // the first time, products may have to be measured, which is logged
     const std::vector<Image> images = trainer_.sample([] { return !interrupted(); });
     if (images.empty()) return;
     const std::filesystem::path file = folder_.add_samples(trainer_.step(), images);
-    bar.clear();
     fmt::print(stderr, "step {}: samples in {}\n", trainer_.step(), file.string());
     logged_ += Clock::now() - begin;  // sampling is no part of the training's speed
   }
@@ -231,12 +242,14 @@ class TrainingRun {
   void finish(int64_t steps, double seconds) {
     const std::filesystem::path curve = folder_.write_loss_curve();
     if (interrupted()) fmt::print(stderr, "interrupted: ");
-    fmt::print(stderr,
-               "{} steps in {} ({:.1f} images/s); mean loss of the last {} steps {:.4f}; checkpoint of step "
-               "{} in {}\n",
-               steps, format_duration(seconds),
-               seconds > 0 ? static_cast<double>(steps * config_.batch) / seconds : 0.0, recent_.steps(),
-               recent_.mean(), saved_step_, config_.out);
+    if (steps == 0)
+      fmt::print(stderr, "no step was done: the run is at step {} of {}", trainer_.step(), config_.steps);
+    else
+      fmt::print(stderr, "{} steps in {} ({:.1f} images/s); mean loss of the last {} steps {:.4f}", steps,
+                 format_duration(seconds),
+                 seconds > 0 ? static_cast<double>(steps * config_.batch) / seconds : 0.0, recent_.steps(),
+                 recent_.mean());
+    fmt::print(stderr, "; checkpoint of step {} in {}\n", saved_step_, config_.out);
     if (!curve.empty()) fmt::print(stderr, "loss curve: {}\n", curve.string());
     if (interrupted()) fmt::print(stderr, "go on with: ddpm_train --out {} --resume\n", config_.out);
   }
@@ -260,7 +273,7 @@ int run(int argc, char** argv) {
   CommandLine command;
   add_options(app, command);
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
-  const std::vector<Setting> given = given_settings(app, command);
+  const std::vector<Setting> given = given_settings(command);
   const Start start = find_start(command, given);
   const TrainConfig config = configure(start, given);
   if (command.print_config) {

@@ -2,13 +2,13 @@
 // operation and step by step. ddpm_validate_emulated is the same program with the emulated GPU.
 #include <algorithm>
 #include <filesystem>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "apps/app.h"
 #include "apps/command_line.h"
+#include "apps/config_flags.h"
 #include "model/validation.h"
 #include "runtime/gpu/backend.h"
 #include "support/atomic_file.h"
@@ -24,18 +24,14 @@ struct CommandLine {
   std::filesystem::path config, json;
   std::string precision = "fp32", reference = "float";
   int steps = 10, rows = 20;
-  std::map<std::string, std::string> given;  // options of the configuration, by key
+  ConfigFlags flags;
 };
 
-std::string flag_of(std::string key) {
-  std::replace(key.begin(), key.end(), '_', '-');
-  return "--" + key;
-}
-
-// What changes neither the network nor the numbers of a step is no option here.
+// What changes neither the network nor the numbers of a step is no option here; how a GPU computes is.
 bool is_option_here(const ConfigOption& option) {
   if (option.group == "run") return option.key == "preset" || option.key == "batch" || option.key == "seed";
-  return option.group == "network" || option.group == "diffusion" || option.group == "optimiser";
+  return option.group == "network" || option.group == "diffusion" || option.group == "optimiser" ||
+         is_gpu_option(option);
 }
 
 void add_options(CLI::App& app, CommandLine& c) {
@@ -57,19 +53,13 @@ void add_options(CLI::App& app, CommandLine& c) {
       ->group("Comparison");
   app.add_option("--json", c.json, "Write all figures")->type_name("FILE")->group("Comparison");
   app.add_option("--config", c.config, "Configuration of ddpm_train, TOML; flags win over it")->group("run");
-  const TrainConfig defaults = make_train_config({});
-  for (const ConfigOption& option : train_options())
-    if (is_option_here(option))
-      app.add_option(flag_of(option.key), c.given[option.key], option.help)
-          ->group(option.group)
-          ->type_name("[" + option.get(defaults) + "]");
+  c.flags.add_to(app, is_option_here);
 }
 
-TrainConfig configure(const CLI::App& app, const CommandLine& command) {
+TrainConfig configure(const CommandLine& command) {
   std::vector<Setting> settings;
   if (!command.config.empty()) settings = read_settings(command.config);
-  for (const auto& [key, text] : command.given)
-    if (app.count(flag_of(key)) > 0) settings.push_back({key, text});
+  for (const Setting& flag : command.flags.given()) settings.push_back(flag);
   return make_train_config(settings);
 }
 
@@ -106,7 +96,7 @@ int run(int argc, char** argv, const char* name) {
   CommandLine command;
   add_options(app, command);
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
-  const ValidationOptions options{.config = configure(app, command),
+  const ValidationOptions options{.config = configure(command),
                                   .precision = parse_precision(command.precision),
                                   .reference = parse_enum(kReferences, "reference", command.reference),
                                   .trajectory_steps = command.steps};
@@ -114,7 +104,8 @@ int run(int argc, char** argv, const char* name) {
 
   fmt::print("{} at batch {}: {} in {} against the CPU in {}\n", options.config.preset, options.config.batch,
              gpu_name(), command.precision, command.reference);
-  const ValidationReport report = validate_training(options, gpu_executors(options.precision));
+  const ValidationReport report =
+      validate_training(options, gpu_executors(options.precision, options.config.gpu, log_to_stderr));
   print(report, command.rows);
   if (!command.json.empty()) write_file_atomically(command.json, to_json(report).dump(2) + "\n");
   const auto beyond = std::count_if(report.operations.begin(), report.operations.end(),

@@ -62,8 +62,8 @@ std::vector<Image> ImageDrawer::draw(int64_t first, int count) {
     const size_t elements = static_cast<size_t>(size) * size * channels;
     noise = noise.subspan((first - command_.first) * elements, count * elements);
   }
-  const auto watch = [&](int step, std::span<const float> now) {
-    if (first == command_.first) pictures_.add(step, now);
+  const auto watch = [&](int step, const Sampler::ReadImages& read) {
+    if (first == command_.first && pictures_.wants(step)) pictures_.add(read());
     if (bar_) bar_->update(drawn_ * steps() + static_cast<int64_t>(step) * count);
     return !interrupted();
   };

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "apps/command_line.h"
+#include "apps/config_flags.h"
 #include "apps/sampling_conditions.h"
 #include "support/atomic_file.h"
 #include "support/enum_names.h"
@@ -103,6 +104,7 @@ bool changes_images(const CLI::Option& option) {
                                    "--count", "--first",      "--batch"};
   const std::string name = option.get_name();
   if (option.get_group() == kOutputGroup) return name == "--rounding";
+  if (option.get_group() == "gpu") return false;  // but for the last bits, as --device and --batch
   return std::find(std::begin(kNone), std::end(kNone), name) == std::end(kNone);
 }
 
@@ -144,10 +146,13 @@ std::optional<int> parse_sampling_command(int argc, char** argv, SamplingCommand
   add_image_options(app, command);
   add_condition_options(app, command);
   add_sampler_options(app, command);
+  ConfigFlags gpu;
+  gpu.add_to(app, is_gpu_option);
   add_output_options(app, command, texts);
   if (const auto code = parse_command_line(app, argc, argv)) return code;
   command.weights = parse_enum(kWeights, "--weights", texts.weights);
   command.rounding = parse_enum(kRoundings, "--rounding", texts.rounding);
+  command.gpu = make_train_config(gpu.given()).gpu;
   command.image_options = image_options(app);
   check(command);
   create_folders(command);

@@ -18,6 +18,7 @@ struct SamplingCommand {
   std::filesystem::path checkpoint;
   WeightSource weights = WeightSource::kEma;
   std::string device = "auto", precision = "auto";
+  GpuOptions gpu;
 
   int64_t count = 64, first = 0;
   int batch = 16;

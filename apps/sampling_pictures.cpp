@@ -7,10 +7,12 @@
 
 namespace ddpm {
 
-void SamplingPictures::add(int step, std::span<const float> x) {
+bool SamplingPictures::wants(int step) const {
   const int shown = static_cast<int>(moments_.size()), last = std::min(options_.moments - 1, options_.steps);
-  if (options_.images == 0 || shown > last) return;
-  if (step < options_.steps * shown / last) return;
+  return options_.images > 0 && shown <= last && step >= options_.steps * shown / last;
+}
+
+void SamplingPictures::add(std::span<const float> x) {
   const size_t elements =
       static_cast<size_t>(options_.images) * options_.size * options_.size * options_.channels;
   moments_.push_back(

@@ -21,8 +21,10 @@ class SamplingPictures {
  public:
   explicit SamplingPictures(const SamplingPicturesOptions& options) : options_(options) {}
 
-  // The batch (N, H, W, C) after `step` steps; 0: the noise. Steps that no picture shows are passed over.
-  void add(int step, std::span<const float> x);
+  // Whether the pictures show the images after `step` steps; 0: the noise.
+  bool wants(int step) const;
+  // The batch (N, H, W, C) after a step that is wanted.
+  void add(std::span<const float> x);
 
   // A row an image, time from left to right.
   Image strip() const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/content_hash.h"
 #include "data/npy.h"
 #include "support/atomic_file.h"
 #include "support/error.h"
@@ -53,6 +54,12 @@ Labels Labels::first(int64_t wanted) const {
   if (kind == LabelKind::kClasses) result.classes.resize(wanted);
   if (kind == LabelKind::kAttributes) result.attributes.resize(wanted * names.size());
   return result;
+}
+
+std::string Labels::hash() const {
+  if (kind == LabelKind::kClasses) return content_hash(classes.data(), classes.size() * sizeof(int32_t));
+  if (kind == LabelKind::kAttributes) return content_hash(attributes.data(), attributes.size());
+  return {};
 }
 
 std::string label_kind_name(LabelKind kind) {

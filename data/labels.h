@@ -21,6 +21,8 @@ struct Labels {
   int64_t count() const;
   // The labels of the first `count` images.
   Labels first(int64_t count) const;
+  // Of the numbers alone (data/content_hash.h), whatever they are called; empty where there are none.
+  std::string hash() const;
 };
 
 // "none", "classes", "attributes".

@@ -30,11 +30,10 @@ void write_arena(const fs::path& path, const Program& program, std::span<const f
 std::string text_of(const CheckpointState& state) {
   nlohmann::ordered_json config;
   for (const Setting& setting : state.settings) config[setting.key] = setting.text;
-  const nlohmann::ordered_json json = {{"format_version", kFormatVersion},
-                                       {"step", state.step},
-                                       {"dataset_hash", state.dataset_hash},
-                                       {"dataset_count", state.dataset_count},
-                                       {"config", config}};
+  const nlohmann::ordered_json json = {
+      {"format_version", kFormatVersion},   {"step", state.step},
+      {"dataset_hash", state.dataset_hash}, {"dataset_count", state.dataset_count},
+      {"labels_hash", state.labels_hash},   {"config", config}};
   return json.dump(2) + "\n";
 }
 
@@ -151,6 +150,7 @@ CheckpointState read_checkpoint_state(const fs::path& checkpoint) {
     state.step = whole_number(json.at("step"));
     state.dataset_hash = json.at("dataset_hash");
     state.dataset_count = whole_number(json.at("dataset_count"));
+    state.labels_hash = json.value("labels_hash", std::string());
     const auto& config = json.at("config").get_ref<const nlohmann::ordered_json::object_t&>();
     for (const auto& [key, value] : config) state.settings.push_back({key, value});
   } catch (const nlohmann::json::exception& error) {

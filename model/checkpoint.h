@@ -26,6 +26,7 @@ struct CheckpointState {
   int64_t step = 0;
   std::string dataset_hash{};  // empty: no data was seen
   int64_t dataset_count = 0;
+  std::string labels_hash{};      // of a conditional run; empty: it has none, or an older version wrote this
   std::vector<Setting> settings;  // of the run: model/train_config.h
 };
 

@@ -59,6 +59,7 @@ Sampler::Sampler(const GenerationOptions& options, std::span<const float> parame
                       options.network.in_channels) {
   executor_->write_parameters(parameters);
   executor_->write(program_.table, flat_rows<float>(table_));
+  executor_->keep_records({});  // no values, but a bound on the steps that are under way
 }
 
 void Sampler::write_conditions(int64_t first) {
@@ -91,13 +92,16 @@ void Sampler::start_from(std::span<const float> initial_noise) {
 
 std::vector<float> Sampler::generate(int64_t first, int count, const Progress& progress,
                                      std::span<const float> initial_noise) {
-  std::vector<float> x(static_cast<size_t>(element_count(executor_->program().shape(program_.x))));
-  const std::span<const float> wanted(x.data(), static_cast<size_t>(count) * image_elements_);
-  DDPM_CHECK(wanted.size() <= x.size());
+  const size_t wanted = static_cast<size_t>(count) * image_elements_;
+  DDPM_CHECK(static_cast<int64_t>(wanted) <= element_count(executor_->program().shape(program_.x)));
+  const auto read = [&] {
+    std::vector<float> x = executor_->read(program_.x);
+    x.resize(wanted);
+    return x;
+  };
   const auto goes_on = [&](int step) {
-    if (!progress) return true;
-    executor_->read(program_.x, x);
-    return progress(step, wanted);
+    executor_->take_records(kStepsAhead);
+    return !progress || progress(step, read);
   };
 
   executor_->write_index(program_.index, 0);
@@ -105,7 +109,7 @@ std::vector<float> Sampler::generate(int64_t first, int count, const Progress& p
   write_conditions(first);
   executor_->run(Phase::kStart);
   if (!initial_noise.empty()) {
-    DDPM_CHECK(initial_noise.size() == wanted.size());
+    DDPM_CHECK(initial_noise.size() == wanted);
     start_from(initial_noise);
   }
   if (!goes_on(0)) return {};
@@ -113,8 +117,7 @@ std::vector<float> Sampler::generate(int64_t first, int count, const Progress& p
     executor_->run({Phase::kForward, Phase::kUpdate});
     if (!goes_on(step)) return {};
   }
-  executor_->read(program_.x, x);
-  return {wanted.begin(), wanted.end()};
+  return read();
 }
 
 }  // namespace ddpm

@@ -60,9 +60,11 @@ class Sampler {
   // The timestep that the network is asked at in a step.
   double timestep(int step) const { return table_.rows.at(static_cast<size_t>(step)).timestep; }
 
-  // Called before the first step (step = 0) and after each (step = 1 .. steps()) with the batch's images as
-  // they are, (count, H, W, C). Returning false gives up.
-  using Progress = std::function<bool(int step, std::span<const float> x)>;
+  // The batch's images as they are after the step, (count, H, W, C). To call it is to wait for the device.
+  using ReadImages = std::function<std::vector<float>()>;
+  // Called before the first step (step = 0) and after each (step = 1 .. steps()), which a GPU may be some
+  // steps (kStepsAhead) behind with. Returning false gives up.
+  using Progress = std::function<bool(int step, const ReadImages& read)>;
 
   // Images first .. first + count - 1 in [-1, 1], (count, H, W, C); count is at most the batch. Empty where
   // `progress` gave up. They begin as `initial_noise`, (count, H, W, C) of unit variance, where it is not

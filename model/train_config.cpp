@@ -46,6 +46,10 @@ constexpr EnumName<ClassEmbedding> kClassEmbeddings[] = {{ClassEmbedding::kNone,
                                                          {ClassEmbedding::kTable, "table"},
                                                          {ClassEmbedding::kTimestep, "timestep"},
                                                          {ClassEmbedding::kIdentity, "identity"}};
+constexpr EnumName<UpsampleForm> kUpsampleForms[] = {{UpsampleForm::kFolded, "folded"},
+                                                     {UpsampleForm::kNearest, "nearest"}};
+constexpr EnumName<PlanChoice> kPlanChoices[] = {{PlanChoice::kMeasured, "measured"},
+                                                 {PlanChoice::kFirstProposed, "first"}};
 constexpr EnumName<TerminalSnr> kTerminalSnrs[] = {{TerminalSnr::kAsScheduled, "as_scheduled"},
                                                    {TerminalSnr::kZero, "zero"}};
 
@@ -192,6 +196,19 @@ std::vector<ConfigOption> run_options() {
       option("run", "precision", MEMBER(precision), "auto (bf16 on a GPU), fp32, bf16"),
       choice("run", "data_placement", kDataPlacements, MEMBER(data_placement),
              "where the images are (auto: resident where they take at most half of a GPU's free memory)"),
+  };
+}
+
+std::vector<ConfigOption> gpu_options() {
+  return {
+      choice("gpu", "plan_choice", kPlanChoices, MEMBER(gpu.plan_choice),
+             "the fastest way to compute each product, or the first that the libraries propose"),
+      option("gpu", "plan_cache", MEMBER(gpu.plan_cache),
+             "file where measured plans are kept; default: in your cache folder, none: nowhere"),
+      option("gpu", "workspace_mb", MEMBER(gpu.workspace_mb),
+             "memory in MiB that a plan may take at the most"),
+      choice("gpu", "upsample", kUpsampleForms, MEMBER(gpu.upsample),
+             "how upsampling convolutions are computed"),
   };
 }
 
@@ -456,8 +473,8 @@ void in_unit_interval(const char* key, double value) {
 
 std::vector<ConfigOption> train_options() {
   std::vector<ConfigOption> all;
-  for (auto options : {run_options(), network_options(), diffusion_options(), condition_options(),
-                       optimiser_options(), output_options()})
+  for (auto options : {run_options(), gpu_options(), network_options(), diffusion_options(),
+                       condition_options(), optimiser_options(), output_options()})
     all.insert(all.end(), options.begin(), options.end());
   return all;
 }
@@ -477,8 +494,8 @@ std::vector<Setting> read_settings(const std::filesystem::path& path) {
     const toml::table* table = node.as_table();
     if (table == nullptr)
       throw_input(
-          "{}: '{}' stands outside of a table: put it under [run], [network], [diffusion], [condition], "
-          "[optimiser] or [output]",
+          "{}: '{}' stands outside of a table: put it under [run], [gpu], [network], [diffusion], "
+          "[condition], [optimiser] or [output]",
           place, group.str());
     if (std::none_of(options.begin(), options.end(),
                      [name = group.str()](const auto& option) { return option.group == name; }))
@@ -520,6 +537,24 @@ TrainConfig with_labels(TrainConfig config, const Labels& labels) {
   return config;
 }
 
+TrainingOptions training_options(const TrainConfig& config, int64_t dataset_count) {
+  return {.network = config.network,
+          .batch = config.batch,
+          .dataset_count = dataset_count,
+          .timesteps = config.schedule.timesteps,
+          .prediction = config.prediction,
+          .draw = config.timestep_draw,
+          .reduction = config.loss_reduction,
+          .weighting = config.loss_weighting,
+          .horizontal_flip = config.horizontal_flip,
+          .labels = config.condition.kind == ConditionKind::kNone
+                        ? std::nullopt
+                        : std::optional(labels_shape(config.condition)),
+          .dropout = config.dropout,
+          .seed = config.seed,
+          .optimiser = config.optimiser};
+}
+
 std::vector<Setting> to_settings(const TrainConfig& config) {
   std::vector<Setting> settings;
   for (const ConfigOption& option : train_options()) settings.push_back({option.key, option.get(config)});
@@ -544,6 +579,8 @@ void validate(const TrainConfig& config) {
   if (config.seed > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
     throw_input("seed = {}: it must be below 2^63, the whole numbers that TOML has", config.seed);
   at_least("batch", config.batch, 1);
+  at_least("workspace_mb", config.gpu.workspace_mb, 0);
+  if (config.gpu.plan_cache.empty()) throw_input("plan_cache is empty: give a file, or default, or none");
   at_least("timesteps", config.schedule.timesteps, 1);
   in_unit_interval("dropout", config.dropout);
   if (!(config.min_snr_gamma > 0))

@@ -1,6 +1,7 @@
 // Everything a training run is configured by: one table of options serves the TOML file, the command line,
 // --print-config and the checkpoint. Depends on
-// model/{condition,data_placement,presets,noise_schedule,sampler_table,training_program}.h, runtime/device.h.
+// model/{condition,data_placement,presets,noise_schedule,sampler_table,training_program}.h,
+// runtime/{device,gpu_options}.h.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include "model/sampler_table.h"
 #include "model/training_program.h"
 #include "runtime/device.h"
+#include "runtime/gpu_options.h"
 
 namespace ddpm {
 
@@ -33,6 +35,7 @@ struct TrainConfig {
   Device device = Device::kAuto;
   ComputePrecision precision = ComputePrecision::kAuto;
   DataPlacement data_placement = DataPlacement::kAuto;
+  GpuOptions gpu;
 
   UnetConfig network;
 
@@ -89,6 +92,9 @@ TrainConfig make_train_config(const std::vector<Setting>& settings);
 // The configuration on a data set with these labels: their names, and with them the size of the network's
 // table of embeddings. InputError where the condition or the network wants others.
 TrainConfig with_labels(TrainConfig config, const Labels& labels);
+
+// The program of a training step as it is configured.
+TrainingOptions training_options(const TrainConfig& config, int64_t dataset_count);
 
 // All options and their values: as settings, and as a TOML file with each option's help above it.
 std::vector<Setting> to_settings(const TrainConfig& config);

@@ -26,27 +26,10 @@ TrainingOptions program_options(const TrainConfig& config, const Dataset& datase
   if (dataset.count() < config.batch)
     throw_input("{} holds {} images, fewer than one batch of {}: use a smaller batch or more images",
                 config.data, dataset.count(), config.batch);
-  return {.network = network,
-          .batch = config.batch,
-          .dataset_count = dataset.count(),
-          .dataset_rows =
-              placement == DataPlacement::kStreamed ? DatasetRows::kBatchImages : DatasetRows::kEveryImage,
-          .timesteps = config.schedule.timesteps,
-          .prediction = config.prediction,
-          .draw = config.timestep_draw,
-          .reduction = config.loss_reduction,
-          .weighting = config.loss_weighting,
-          .horizontal_flip = config.horizontal_flip,
-          .labels = config.condition.kind == ConditionKind::kNone
-                        ? std::nullopt
-                        : std::optional(labels_shape(config.condition)),
-          .dropout = config.dropout,
-          .seed = config.seed,
-          .optimiser = config.optimiser};
+  TrainingOptions options = training_options(config, dataset.count());
+  if (placement == DataPlacement::kStreamed) options.dataset_rows = DatasetRows::kBatchImages;
+  return options;
 }
-
-// How far the host stays ahead of a GPU: enough that the GPU never waits for the next step.
-constexpr size_t kStepsAhead = 8;
 
 // What the images of the grids are drawn with.
 Conditioning grid_conditioning(const TrainConfig& config, const Labels& labels) {
@@ -122,6 +105,12 @@ void Trainer::restore(const std::filesystem::path& checkpoint) {
         "start a new run",
         checkpoint.string(), state.dataset_count, state.dataset_hash, config_.data, dataset_.count(),
         dataset_.hash());
+  const std::string labels = labels_hash();
+  if (!state.labels_hash.empty() && !labels.empty() && state.labels_hash != labels)
+    throw_input(
+        "{} was trained with other labels (hash {}) than those of {} (hash {}): give the same ones, or start "
+        "a new run",
+        checkpoint.string(), state.labels_hash, config_.data, labels);
   restore_checkpoint(checkpoint, buffers_, *executor_);
   start_at(executor_->read_index(buffers_.step));
 }
@@ -147,8 +136,13 @@ void Trainer::save(const std::filesystem::path& run) const {
                   {.step = step(),
                    .dataset_hash = dataset_.hash(),
                    .dataset_count = dataset_.count(),
+                   .labels_hash = labels_hash(),
                    .settings = to_settings(config_)},
                   buffers_, *executor_, config_.keep_checkpoints);
+}
+
+std::string Trainer::labels_hash() const {
+  return config_.condition.kind == ConditionKind::kNone ? std::string() : dataset_.labels().hash();
 }
 
 bool Trainer::is_reported(int64_t step) const {
@@ -162,6 +156,8 @@ void Trainer::train_step(TrainingMetrics& metrics) {
   ++step_;
   join_records(is_reported(step_) ? 0 : kStepsAhead, metrics);
 }
+
+void Trainer::catch_up(TrainingMetrics& metrics) { join_records(0, metrics); }
 
 // A record is image_loss (N), t (N), gradient_norm, learning_rate.
 void Trainer::join_records(size_t pending, TrainingMetrics& metrics) {
@@ -196,7 +192,7 @@ std::vector<Image> Trainer::sample(const std::function<bool()>& goes_on) {
   for (int first = 0; first < config_.sample_count; first += batch) {
     const int count = std::min(batch, config_.sample_count - first);
     const std::vector<float> values =
-        sampler_->generate(first, count, [&](int, std::span<const float>) { return !goes_on || goes_on(); });
+        sampler_->generate(first, count, [&](int, const auto&) { return !goes_on || goes_on(); });
     if (values.empty()) return {};
     for (Image& image : to_images(values, size, size, config_.network.in_channels))
       images.push_back(std::move(image));

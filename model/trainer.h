@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "data/dataset.h"
@@ -59,7 +60,7 @@ class Trainer {
   void initialise();
   // Given weights, an arena of the program, and their average equal to them; step 0, no moments.
   void initialise(std::span<const float> weights);
-  // InputError where the checkpoint's network or data set is another one.
+  // InputError where the checkpoint's network, data set or labels are others.
   void restore(const std::filesystem::path& checkpoint);
   void save(const std::filesystem::path& run) const;
 
@@ -67,6 +68,8 @@ class Trainer {
   // so that nothing waits for it; but none is missing after a step at which something is logged, saved or
   // sampled.
   void train_step(TrainingMetrics& metrics);
+  // What the steps up to now were like, as far as it is missing, joins `metrics`; waits for them.
+  void catch_up(TrainingMetrics& metrics);
 
   // Images 0 .. sample_count - 1 drawn with the averaged weights as they are now. Empty where `goes_on` said
   // no.
@@ -80,6 +83,7 @@ class Trainer {
   void start_at(int64_t step);
   void stream_images(int64_t first_step);
   bool is_reported(int64_t step) const;
+  std::string labels_hash() const;  // empty without a condition
   void join_records(size_t pending, TrainingMetrics& metrics);
 
   TrainConfig config_;

@@ -301,10 +301,10 @@ struct CpuExecutor<T>::Implementation {
   OnednnProducts onednn;
   AlignedBytes arena, parameters, gradients;
   std::vector<std::unique_ptr<AlignedBytes>> persistent;
-  std::vector<std::byte*> addresses;  // by BufferId
-  std::vector<OperationTime> times;   // by operation
+  std::vector<std::byte*> addresses;              // by BufferId
+  std::vector<OperationTime> times;               // by operation
+  std::optional<std::vector<BufferId>> recorded;  // none: no records are kept
   std::optional<StreamedBytes> streamed;
-  std::vector<BufferId> recorded;
   std::vector<std::vector<float>> records;
 };
 
@@ -329,9 +329,9 @@ void CpuExecutor<T>::run(std::span<const Phase> phases) {
   for (const Phase phase : phases)
     for (size_t position = 0; position < program().operations().size(); ++position)
       if (program().operations()[position].phase == phase) implementation_->run_operation(position);
-  if (implementation_->recorded.empty()) return;
+  if (!implementation_->recorded) return;
   std::vector<float>& record = implementation_->records.emplace_back();
-  for (const BufferId buffer : implementation_->recorded) {
+  for (const BufferId buffer : *implementation_->recorded) {
     const std::span<const T> source = values(buffer);
     std::transform(source.begin(), source.end(), std::back_inserter(record),
                    [](T value) { return static_cast<float>(value); });

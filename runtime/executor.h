@@ -24,6 +24,10 @@ struct OperationTime {
 // runs.
 using StepBytes = std::function<void(int64_t step, std::span<uint8_t> bytes)>;
 
+// How many runs a loop stays ahead of a GPU (take_records): enough that the GPU never waits for the next one,
+// few enough that the loop can be interrupted soon.
+inline constexpr size_t kStepsAhead = 8;
+
 // Owns all memory of a program. Host values are float and int64 whatever the device's precision; sizes must
 // be the buffer's (LogicError otherwise). Values of activations are defined only while they live: see
 // MemoryPlan.
@@ -55,7 +59,7 @@ class Executor {
   virtual void read_parameters(std::span<float> values) const = 0;
 
   // From now on each run() ends with a record: the values of these buffers (master, no activations), one
-  // after another.
+  // after another. Records of no buffer are empty: they only let take_records() keep count.
   virtual void keep_records(std::vector<BufferId> buffers) = 0;
   // Hands out the records that are complete, oldest first, each once. Waits until at most `pending` runs are
   // under way, so that a caller who asks after each run stays that many steps ahead of the device at the

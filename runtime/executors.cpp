@@ -15,13 +15,17 @@ std::string why_no_gpu() { return gpu_problem(); }
 std::string name_of_gpu() { return gpu_name(); }
 DevicePeak peak_of_gpu(ComputePrecision precision) { return gpu_peak(precision); }
 int64_t free_memory_of_gpu() { return gpu_free_memory(); }
-ExecutorFactory executors_of_gpu(ComputePrecision precision) { return gpu_executors(precision); }
+ExecutorFactory executors_of_gpu(const ExecutorChoice& choice, const LogLine& log) {
+  return gpu_executors(choice.precision, choice.gpu, log);
+}
 #else
 std::string why_no_gpu() { return "this program was built without CUDA"; }
 std::string name_of_gpu() { return {}; }
 DevicePeak peak_of_gpu(ComputePrecision) { return {}; }
 int64_t free_memory_of_gpu() { return 0; }
-ExecutorFactory executors_of_gpu(ComputePrecision) { throw LogicError("there is no GPU backend"); }
+ExecutorFactory executors_of_gpu(const ExecutorChoice&, const LogLine&) {
+  throw LogicError("there is no GPU backend");
+}
 #endif
 
 ExecutorChoice choose_cpu(ComputePrecision precision, const std::string& why) {
@@ -33,7 +37,7 @@ ExecutorChoice choose_cpu(ComputePrecision precision, const std::string& why) {
 
 }  // namespace
 
-ExecutorChoice choose_executor(Device device, ComputePrecision precision) {
+ExecutorChoice choose_executor(Device device, ComputePrecision precision, const GpuOptions& gpu) {
   if (device == Device::kCpu) return choose_cpu(precision, "");
   if (const std::string why = why_no_gpu(); !why.empty()) {
     if (device == Device::kCuda) throw_input("--device cuda: {}; use --device cpu", why);
@@ -44,13 +48,13 @@ ExecutorChoice choose_executor(Device device, ComputePrecision precision) {
           .precision = chosen,
           .description = fmt::format("{}, {}", name_of_gpu(), precision_name(chosen)),
           .peak = peak_of_gpu(chosen),
-          .free_bytes = free_memory_of_gpu()};
+          .free_bytes = free_memory_of_gpu(),
+          .gpu = gpu};
 }
 
-ExecutorFactory make_executors(const ExecutorChoice& choice) {
+ExecutorFactory make_executors(const ExecutorChoice& choice, const LogLine& log) {
   DDPM_CHECK(choice.device != Device::kAuto && choice.precision != ComputePrecision::kAuto);
-  return choice.device == Device::kCpu ? ExecutorFactory(make_cpu_executor)
-                                       : executors_of_gpu(choice.precision);
+  return choice.device == Device::kCpu ? ExecutorFactory(make_cpu_executor) : executors_of_gpu(choice, log);
 }
 
 }  // namespace ddpm

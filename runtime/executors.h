@@ -1,12 +1,14 @@
 // Which executor runs a program: the choice of device and precision, made once at the start of an app. It is
 // a library of its own, ddpm::executors, because it links the whole CUDA backend where there is one. Depends
-// on runtime/{device,executor}.h.
+// on runtime/{device,executor,gpu_options}.h, support/log_line.h.
 #pragma once
 
 #include <string>
 
 #include "runtime/device.h"
 #include "runtime/executor.h"
+#include "runtime/gpu_options.h"
+#include "support/log_line.h"
 
 namespace ddpm {
 
@@ -18,12 +20,14 @@ struct ExecutorChoice {
   std::string description;
   DevicePeak peak{};       // of a GPU
   int64_t free_bytes = 0;  // of its memory; 0 on the CPU
+  GpuOptions gpu{};        // how it computes
 };
 
 // What this machine and this build have of what was asked for. kCuda where there is no GPU is an InputError
 // that says why, and so is bf16 on the CPU.
-ExecutorChoice choose_executor(Device device, ComputePrecision precision);
+ExecutorChoice choose_executor(Device device, ComputePrecision precision, const GpuOptions& gpu = {});
 
-ExecutorFactory make_executors(const ExecutorChoice& choice);
+// `log`: see gpu_executors (runtime/gpu/backend.h).
+ExecutorFactory make_executors(const ExecutorChoice& choice, const LogLine& log = {});
 
 }  // namespace ddpm

@@ -16,8 +16,10 @@ constexpr int kLeastMajor = DDPM_CUDA_LEAST_ARCHITECTURE / 10;
 constexpr int kLeastMinor = DDPM_CUDA_LEAST_ARCHITECTURE % 10;
 
 template <typename T>
-std::unique_ptr<Executor> make_executor(Program program) {
-  return std::make_unique<GpuExecutor<T>>(std::move(program), make_cuda_products<T>());
+ExecutorFactory executors(const CudaProductsOptions& options) {
+  return [options](Program program) {
+    return std::make_unique<GpuExecutor<T>>(std::move(program), make_cuda_products<T>(options));
+  };
 }
 
 cudaDeviceProp properties() {
@@ -68,9 +70,10 @@ DevicePeak gpu_peak(ComputePrecision precision) {
                      precision);
 }
 
-ExecutorFactory gpu_executors(ComputePrecision precision) {
+ExecutorFactory gpu_executors(ComputePrecision precision, const GpuOptions& options, const LogLine& log) {
   DDPM_CHECK(precision != ComputePrecision::kAuto);
-  return precision == ComputePrecision::kBf16 ? make_executor<BFloat16> : make_executor<float>;
+  const CudaProductsOptions products = cuda_products_options(options, log);
+  return precision == ComputePrecision::kBf16 ? executors<BFloat16>(products) : executors<float>(products);
 }
 
 }  // namespace ddpm

@@ -19,12 +19,16 @@ size_t l2_cache_bytes() {
   return static_cast<size_t>(bytes);
 }
 
+// What the cache knows the problem by.
+std::string cache_key(const MatrixProblem& problem, const PlanLimits& limits, const std::string& device) {
+  return fmt::format("{} cublasLt {} {}: {}", device, cublasLtGetVersion(), to_string(limits),
+                     to_string(problem));
+}
+
 MatrixPlan choose_matrix_plan(const MatrixProblem& problem, const PlanLimits& limits,
                               const PlanSource<MatrixPlan>& source, const std::string& device,
                               PlanCache& cache, WorkTimer* timer) {
-  const std::string key = fmt::format("{} cublasLt {} {}: {}", device, cublasLtGetVersion(),
-                                      to_string(limits), to_string(problem));
-  std::optional<MatrixPlan> plan = choose_plan(source, key, cache, timer);
+  std::optional<MatrixPlan> plan = choose_plan(source, cache_key(problem, limits, device), cache, timer);
   if (!plan)
     throw_input("cuBLASLt {} has no plan for the matrix product {} within {}", cublasLtGetVersion(),
                 to_string(problem), to_string(limits));
@@ -61,6 +65,14 @@ void CudaPrimitives::choose_plans(const ProductProblems& problems, StreamView st
   WorkTimer* timer = clock ? &*clock : nullptr;
 
   ConvolutionChooser chooser(device_, options_.limits, cache, timer);
+  if (timer != nullptr) {
+    std::vector<std::string> keys;
+    for (const ConvolutionProblem& problem : problems.convolutions)
+      keys.push_back(chooser.cache_key(problem));
+    for (const MatrixProblem& problem : problems.matrices)
+      keys.push_back(cache_key(problem, options_.limits, device_.name()));
+    cache.announce(keys);
+  }
   convolutions_.clear();
   for (const ConvolutionProblem& problem : problems.convolutions)
     convolutions_.emplace_back(problem, chooser.choose(problem, [&](const ConvolutionPlan& plan) {

@@ -4,6 +4,15 @@
 
 namespace ddpm {
 
+CudaProductsOptions cuda_products_options(const GpuOptions& options, const LogLine& log) {
+  return {.composition = {.upsample = options.upsample},
+          .limits = {.workspace_bytes = int64_t{options.workspace_mb} << 20},
+          .choice = options.plan_choice,
+          .plan_cache = options.plan_choice == PlanChoice::kMeasured ? plan_cache_file(options.plan_cache)
+                                                                     : std::filesystem::path(),
+          .log = log};
+}
+
 template <typename T>
 std::unique_ptr<GpuProducts<T>> make_cuda_products(const CudaProductsOptions& options) {
   return std::make_unique<ComposedProducts<T>>(std::make_unique<CudaPrimitives>(options),

@@ -1,20 +1,16 @@
 // The products of the GPU executor on a real GPU: ComposedProducts with cuDNN's convolutions and cuBLASLt's
-// matrix products. Depends on runtime/products/*.h; the libraries stay in the .cpp files.
+// matrix products. Depends on runtime/gpu_options.h, runtime/products/*.h; the libraries stay in the .cpp
+// files.
 #pragma once
 
 #include <filesystem>
 #include <memory>
 
+#include "runtime/gpu_options.h"
 #include "runtime/products/composed_products.h"
 #include "runtime/products/plan_cache.h"
 
 namespace ddpm {
-
-// How one plan among several is chosen.
-enum class PlanChoice : uint8_t {
-  kMeasured,       // the fastest on this GPU; kept in the cache, for two measurements may differ
-  kFirstProposed,  // by the libraries' heuristics: at once, and always the same
-};
 
 struct CudaProductsOptions {
   ComposedProductsOptions composition{};
@@ -24,6 +20,9 @@ struct CudaProductsOptions {
   std::filesystem::path plan_cache = default_plan_cache_file();
   LogLine log{};
 };
+
+// What a user chose, in these terms. Plans that are not measured have no cache.
+CudaProductsOptions cuda_products_options(const GpuOptions& options, const LogLine& log);
 
 // For the current CUDA device. CudnnError or CublasError where there is none.
 template <typename T>

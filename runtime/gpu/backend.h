@@ -1,6 +1,6 @@
 // What GPU executors run on: implemented by runtime/cuda/cuda_backend.cpp and, with the emulator, by
 // runtime/gpu/emulated_backend.cpp. A program links one of them: ddpm::cuda_backend or
-// ddpm::emulated_backend. Depends on runtime/{device,executor}.h.
+// ddpm::emulated_backend. Depends on runtime/{device,executor,gpu_options}.h, support/log_line.h.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,8 @@
 
 #include "runtime/device.h"
 #include "runtime/executor.h"
+#include "runtime/gpu_options.h"
+#include "support/log_line.h"
 
 namespace ddpm {
 
@@ -23,7 +25,9 @@ int64_t gpu_free_memory();
 // Of that GPU.
 DevicePeak gpu_peak(ComputePrecision precision);
 
-// `precision` is kFp32 or kBf16.
-ExecutorFactory gpu_executors(ComputePrecision precision);
+// `precision` is kFp32 or kBf16. `log` is told while an executor is made: that products are measured, which
+// takes long, or that the cache of plans cannot be used. The emulator has no plans to choose among.
+ExecutorFactory gpu_executors(ComputePrecision precision, const GpuOptions& options = {},
+                              const LogLine& log = {});
 
 }  // namespace ddpm

@@ -10,10 +10,11 @@ namespace ddpm {
 namespace {
 
 template <typename T>
-std::unique_ptr<Executor> make_executor(Program program) {
-  return std::make_unique<GpuExecutor<T>>(
-      std::move(program),
-      std::make_unique<ComposedProducts<T>>(std::make_unique<PlainPrimitives>(), ComposedProductsOptions()));
+ExecutorFactory executors(const ComposedProductsOptions& options) {
+  return [options](Program program) {
+    auto products = std::make_unique<ComposedProducts<T>>(std::make_unique<PlainPrimitives>(), options);
+    return std::make_unique<GpuExecutor<T>>(std::move(program), std::move(products));
+  };
 }
 
 }  // namespace
@@ -26,9 +27,11 @@ int64_t gpu_free_memory() { return 0; }
 
 DevicePeak gpu_peak(ComputePrecision) { return {}; }
 
-ExecutorFactory gpu_executors(ComputePrecision precision) {
+ExecutorFactory gpu_executors(ComputePrecision precision, const GpuOptions& options, const LogLine&) {
   DDPM_CHECK(precision != ComputePrecision::kAuto);
-  return precision == ComputePrecision::kBf16 ? make_executor<BFloat16> : make_executor<float>;
+  const ComposedProductsOptions composition{.upsample = options.upsample};
+  return precision == ComputePrecision::kBf16 ? executors<BFloat16>(composition)
+                                              : executors<float>(composition);
 }
 
 }  // namespace ddpm

@@ -209,7 +209,7 @@ void GpuExecutor<T>::keep_records(std::vector<BufferId> buffers) {
   }
   implementation_->stream.synchronize();  // copies may be under way into the memory of an earlier ring
   implementation_->records.reset();
-  if (!sources.empty()) implementation_->records.emplace(std::move(sources));
+  implementation_->records.emplace(std::move(sources));
 }
 template <typename T>
 std::vector<std::vector<float>> GpuExecutor<T>::take_records(size_t pending) {

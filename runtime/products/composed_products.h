@@ -1,6 +1,6 @@
 // The network's products made of a library's convolutions and matrix products and of our own kernels: which
 // of them, in which order, on which pointers. Nothing here knows which library, so that every line also runs
-// under the emulator. Depends on runtime/gpu/products.h, runtime/products/primitives.h,
+// under the emulator. Depends on runtime/{gpu_options,gpu/products,products/primitives}.h,
 // kernels/cuda/kernels.h and kernels/device/memory.h; a program that uses it links one backend of those.
 //
 //   3x3 convolution    bias and residual first, then the convolution accumulates on them
@@ -13,21 +13,15 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 
 #include "kernels/device/bfloat16.h"
 #include "kernels/device/memory.h"
 #include "runtime/gpu/products.h"
+#include "runtime/gpu_options.h"
 #include "runtime/products/primitives.h"
 
 namespace ddpm {
-
-// How a convolution of a nearest-upsampled image is computed.
-enum class UpsampleForm : uint8_t {
-  kFolded,   // 2.25 times fewer multiply-adds; bf16 weights are summed before they are rounded again
-  kNearest,  // literally
-};
 
 struct ComposedProductsOptions {
   UpsampleForm upsample = UpsampleForm::kFolded;

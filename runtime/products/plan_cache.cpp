@@ -1,5 +1,6 @@
 #include "runtime/products/plan_cache.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -60,6 +61,14 @@ std::optional<std::string> PlanCache::find(const std::string& key) const {
   return found == plans_.end() ? std::nullopt : std::optional(found->second);
 }
 
+void PlanCache::announce(const std::vector<std::string>& keys) const {
+  const auto unknown =
+      std::count_if(keys.begin(), keys.end(), [&](const std::string& key) { return !plans_.contains(key); });
+  if (unknown == 0 || !log_) return;
+  log_(fmt::format("measuring {} product{} on this GPU ({})", unknown, unknown == 1 ? "" : "s",
+                   file_.empty() ? "for this run alone" : "kept in " + file_.string()));
+}
+
 void PlanCache::store(const std::string& key, const std::string& plan) { plans_[key] = plan; }
 
 void PlanCache::save() {
@@ -81,6 +90,11 @@ void PlanCache::save() {
 
 void PlanCache::report(const std::string& what) const {
   if (log_) log_("plan cache not used: " + what);
+}
+
+std::filesystem::path plan_cache_file(const std::string& option) {
+  if (option == "default") return default_plan_cache_file();
+  return option == "none" ? std::filesystem::path() : std::filesystem::path(option);
 }
 
 std::filesystem::path default_plan_cache_file() {

@@ -72,6 +72,22 @@ TEST(DdpmInspect, TakesAConfigurationAndFlagsWinOverIt) {
   EXPECT_THAT(inspect({"--config", config, "--batch", "7"}).out, HasSubstr("batch 7"));
 }
 
+TEST(DdpmInspect, ShowsWhatAConditionalNetworkIsToldInTraining) {
+  const TemporaryFolder folder;
+  const std::string config = (folder.path() / "run.toml").string();
+  const std::string condition = "[condition]\ncondition = \"classes\"\n";
+  write_file_atomically(config, condition + "label_names = [\"cat\", \"dog\"]\n");
+  const ProgramResult result = inspect({"--config", config, "--operations", "--tensors"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("gather_labels"));
+  EXPECT_THAT(result.out, HasSubstr("class_embedding.weight"));
+
+  write_file_atomically(config, condition);
+  const ProgramResult nameless = inspect({"--config", config});
+  EXPECT_EQ(nameless.exit_code, 2);
+  EXPECT_THAT(nameless.err, HasSubstr("run.toml does not name the labels"));
+}
+
 struct Mistake {
   std::vector<std::string> arguments;
   const char* message;

@@ -113,8 +113,9 @@ TEST_F(SampleTest, AFolderHoldsImagesOfOneKind) {
   refused({"--sampler", "ddpm"});
   refused({"--rounding", "truncate"});
   refused({"--weights", "raw"});
-  // More of the same are welcome, and other batches and counts are no other kind.
-  const ProgramResult more = sample({"--count", "3", "--batch", "1", "--png-dir", path("png")});
+  // More of the same are welcome; other batches, counts and ways to compute are no other kind.
+  const ProgramResult more =
+      sample({"--count", "3", "--batch", "1", "--upsample", "nearest", "--png-dir", path("png")});
   EXPECT_EQ(more.exit_code, 0) << more.err;
   EXPECT_THAT(more.err, HasSubstr("1 images"));
   const ProgramResult fewer = sample({"--count", "2", "--png-dir", path("png")});
@@ -183,6 +184,7 @@ TEST_F(SampleTest, BadInputIsOneSentenceAndExitCodeTwo) {
   refused(sample({"--grid", grid, "--count", "0"}), "--count 0");
   refused(sample({"--grid", grid, "--sampler", "magic"}), "magic");
   refused(sample({"--grid", grid, "--steps", "5000"}), "steps");
+  refused(sample({"--grid", grid, "--upsample", "bilinear"}), "choose one of folded, nearest");
   refused(sample({"--grid", grid, "--attr", "Smiling=1"}), "no condition");
   refused(sample({"--grid", grid, "--class", "3"}), "no condition");
   refused(sample({"--grid", grid, "--guidance", "3"}), "no condition");

@@ -90,7 +90,10 @@ TEST_F(TrainTest, SigtermFinishesTheStepAndSaves) {
 
   // Where it stopped depends on the machine: go on a little, and compare with a run that was never stopped.
   std::string latest = read_file(path("stopped") + "/checkpoints/latest");
-  const int target = std::stoi(latest.substr(5)) + 3;
+  const int last = std::stoi(latest.substr(5)), target = last + 3;
+  EXPECT_THAT(read_file(path("stopped") + "/metrics.jsonl"),
+              HasSubstr("{\"step\":" + std::to_string(last) + ","))
+      << "the losses of every step were looked at before it saved";
   const std::string steps = std::to_string(target);
   ASSERT_EQ(run_program("ddpm_train", {"--out", path("stopped"), "--resume", "--steps", steps}).exit_code, 0);
   ASSERT_EQ(run_program("ddpm_train", training("straight", {"--steps", steps})).exit_code, 0);
@@ -133,6 +136,17 @@ TEST_F(TrainTest, ResumeDropsTheMetricsThatAreDoneAgain) {
   const std::string text = read_file(metrics);
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 4);  // steps 5, 10, 15, 20
   EXPECT_THAT(text, Not(HasSubstr("\"step\":20,\"lo\n")));
+}
+
+TEST_F(TrainTest, ARunWithNothingToDoSaysSo) {
+  const ProgramResult none = run_program("ddpm_train", training("run", {"--steps", "0"}));
+  EXPECT_EQ(none.exit_code, 0);
+  EXPECT_THAT(none.err, AllOf(HasSubstr("no step was done: the run is at step 0 of 0; checkpoint of step 0"),
+                              Not(HasSubstr("loss"))));
+  EXPECT_TRUE(std::filesystem::exists(checkpoint_folder(path("run"), 0) + "/state.json"));
+  ASSERT_EQ(run_program("ddpm_train", {"--out", path("run"), "--resume", "--steps", "2"}).exit_code, 0);
+  const ProgramResult done = run_program("ddpm_train", {"--out", path("run"), "--resume", "--steps", "2"});
+  EXPECT_THAT(done.err, HasSubstr("no step was done: the run is at step 2 of 2"));
 }
 
 TEST_F(TrainTest, KeepsTheLastCheckpointsOnly) {
@@ -223,7 +237,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"guidance_without_dropout",
                  {"--condition", "attributes", "--condition-dropout", "0", "--sample-guidance", "2"},
                  "condition_dropout = 0"},
-        BadInput{"device", {"--device", "tpu"}, "device"}),
+        BadInput{"device", {"--device", "tpu"}, "device"},
+        BadInput{"plan_choice", {"--plan-choice", "best"}, "choose one of measured, first"},
+        BadInput{"upsample", {"--upsample", "bilinear"}, "choose one of folded, nearest"},
+        BadInput{"workspace", {"--workspace-mb", "-1"}, "workspace_mb = -1"},
+        BadInput{"plan_cache", {"--plan-cache", ""}, "plan_cache is empty"}),
     [](const auto& tested) { return std::string(tested.param.what); });
 
 void PrintTo(const BadInput& input, std::ostream* stream) { *stream << input.what; }

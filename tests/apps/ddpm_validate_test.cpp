@@ -56,12 +56,17 @@ TEST(DdpmValidate, PrintsEveryOutputWorstFirstAndWritesThem) {
   }
 }
 
+TEST(DdpmValidate, TakesTheFormOfUpsampling) {
+  for (const char* form : {"folded", "nearest"}) {
+    const ProgramResult result = run_program("ddpm_validate_emulated", small_network({"--upsample", form}));
+    EXPECT_EQ(result.exit_code, 0) << form << result.out << result.err;
+  }
+}
+
 TEST(DdpmValidate, BadInputIsRefusedInOneLine) {
-  const std::vector<std::vector<std::string>> bad = {{"--precision", "fp16"},
-                                                     {"--reference", "half"},
-                                                     {"--block-out-channels", "12,24"},
-                                                     {"--json", "/proc/no/such.json"},
-                                                     {"--steps", "0"}};
+  const std::vector<std::vector<std::string>> bad = {
+      {"--precision", "fp16"},          {"--reference", "half"}, {"--block-out-channels", "12,24"},
+      {"--json", "/proc/no/such.json"}, {"--steps", "0"},        {"--upsample", "bilinear"}};
   for (const std::vector<std::string>& arguments : bad) {
     const ProgramResult result = run_program("ddpm_validate_emulated", small_network(arguments));
     EXPECT_EQ(result.exit_code, 2) << arguments[0];

@@ -40,8 +40,8 @@ TEST(Dropout, DropsTheShareThatIsAskedForAtEveryPlaceOfABlock) {
     std::vector<int> dropped(kDropoutBlock);
     for (int64_t e = 0; e < kCount; ++e) dropped[size_t(e % kDropoutBlock)] += mask[size_t(e)] == 0;
     const double each = double(kCount) / kDropoutBlock;
-    // Five deviations of the binomial distribution: one run of this test in a hundred thousand would fail, and
-    // the numbers are the same in every run.
+    // Five deviations of the binomial distribution: one run of this test in a hundred thousand would fail,
+    // and the numbers are the same in every run.
     for (const int count : dropped)
       EXPECT_NEAR(count, rate * each, 5 * std::sqrt(rate * (1 - rate) * each)) << rate;
   }

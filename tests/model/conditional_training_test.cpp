@@ -1,14 +1,18 @@
 // A conditional network learns what it is told, and its sampling heeds it.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <ostream>
 #include <vector>
 
+#include "model/checkpoint.h"
 #include "model/sampler.h"
 #include "model/trainer.h"
+#include "support/atomic_file.h"
 #include "tests/model/expect_input_error.h"
 #include "tests/model/small_training.h"
+#include "tests/temporary_folder.h"
 
 namespace ddpm {
 namespace {
@@ -155,6 +159,47 @@ TEST_P(ConditionalTraining, GridsTakeTheConditionsInTurn) {
     EXPECT_EQ(grid("")[3].pixels, both[3].pixels) << "every class in turn";
   }
   expect_input_error([&] { grid("Nonsense=1"); }, ::testing::HasSubstr("Nonsense"));
+}
+
+// The same images, the first of which is said to be the other way.
+Dataset with_another_label(const Dataset& dataset) {
+  Labels labels = dataset.labels();
+  if (labels.kind == LabelKind::kClasses) labels.classes[0] = 1 - labels.classes[0];
+  if (labels.kind == LabelKind::kAttributes) labels.attributes[0] = 1 - labels.attributes[0];
+  const uint8_t* pixels = dataset.pixels();
+  return Dataset::from_pixels({pixels, pixels + static_cast<size_t>(dataset.count()) * dataset.image_bytes()},
+                              dataset.card(), std::move(labels));
+}
+
+TEST_P(ConditionalTraining, ResumesWithItsOwnLabelsAlone) {
+  const TemporaryFolder folder;
+  const Dataset dataset = two_kinds(GetParam().labels), other = with_another_label(dataset);
+  const TrainConfig config = conditional_config(GetParam().condition);
+  Trainer trainer(config, dataset), relabelled(config, other);
+  trainer.initialise();
+  trainer.save(folder.path());
+  const std::filesystem::path checkpoint = find_checkpoint(folder.path());
+  trainer.restore(checkpoint);
+  expect_input_error(
+      [&] { relabelled.restore(checkpoint); },
+      ::testing::AllOf(::testing::HasSubstr("other labels"), ::testing::HasSubstr(checkpoint.string()),
+                       ::testing::HasSubstr("small.npy")));
+
+  nlohmann::ordered_json state = nlohmann::ordered_json::parse(read_file(checkpoint / "state.json"));
+  ASSERT_EQ(state.erase("labels_hash"), 1U);
+  write_file_atomically(checkpoint / "state.json", state.dump());
+  relabelled.restore(checkpoint);  // an older version's checkpoint does not tell
+}
+
+// A run that is told nothing does not mind what else is known.
+TEST(ConditionalTrainer, LabelsDoNotMatterToARunWithoutACondition) {
+  const TemporaryFolder folder;
+  const Dataset dataset = two_kinds(LabelKind::kClasses), other = with_another_label(dataset);
+  Trainer trainer(small_config(), dataset), relabelled(small_config(), other);
+  trainer.initialise();
+  trainer.save(folder.path());
+  relabelled.restore(find_checkpoint(folder.path()));
+  EXPECT_EQ(relabelled.step(), 0);
 }
 
 TEST(ConditionalTrainer, RefusesDataWithoutLabels) {

@@ -120,8 +120,8 @@ TEST(Sampler, GuidanceGoesWithDynamicThresholdingAndGivenNoise) {
   EXPECT_NE(generate(options, 0, 2), clipped);
   Sampler sampler(options, weights(options));
   std::vector<float> noise;
-  const std::vector<float> drawn = sampler.generate(0, 2, [&](int step, std::span<const float> x) {
-    if (step == 0) noise.assign(x.begin(), x.end());
+  const std::vector<float> drawn = sampler.generate(0, 2, [&](int step, const auto& read) {
+    if (step == 0) noise = read();
     return true;
   });
   EXPECT_EQ(sampler.generate(0, 2, {}, noise), drawn)
@@ -160,10 +160,10 @@ TEST(Sampler, ReportsTheStartAndEachStep) {
   Sampler sampler(generation(SamplerMethod::kDdim, 3), weights(generation(SamplerMethod::kDdim, 3)));
   std::vector<int> steps;
   std::vector<float> last;
-  const std::vector<float> result = sampler.generate(0, 2, [&](int step, std::span<const float> x) {
+  const std::vector<float> result = sampler.generate(0, 2, [&](int step, const auto& read) {
     steps.push_back(step);
-    EXPECT_EQ(x.size(), 2 * kElements) << "the images asked for, not the batch";
-    last.assign(x.begin(), x.end());
+    last = read();
+    EXPECT_EQ(last.size(), 2 * kElements) << "the images asked for, not the batch";
     return true;
   });
   EXPECT_EQ(steps, (std::vector<int>{0, 1, 2, 3, 4, 5}));
@@ -174,8 +174,8 @@ TEST(Sampler, ReportsTheStartAndEachStep) {
 TEST(Sampler, StartIsStandardNormal) {
   Sampler sampler(generation(SamplerMethod::kDdim, 8), weights(generation(SamplerMethod::kDdim, 8)));
   double sum = 0, squares = 0;
-  sampler.generate(0, 8, [&](int, std::span<const float> x) {
-    for (const double value : x) sum += value, squares += value * value;
+  sampler.generate(0, 8, [&](int, const auto& read) {
+    for (const double value : read()) sum += value, squares += value * value;
     return false;
   });
   const double n = 8 * kElements;
@@ -186,7 +186,7 @@ TEST(Sampler, StartIsStandardNormal) {
 TEST(Sampler, GivesUpWhereProgressSaysSo) {
   Sampler sampler(generation(SamplerMethod::kDdim, 1), weights(generation(SamplerMethod::kDdim, 1)));
   int calls = 0;
-  EXPECT_TRUE(sampler.generate(0, 1, [&](int, std::span<const float>) { return ++calls < 3; }).empty());
+  EXPECT_TRUE(sampler.generate(0, 1, [&](int, const auto&) { return ++calls < 3; }).empty());
   EXPECT_EQ(calls, 3);
 }
 

@@ -1,33 +1,24 @@
 // One group normalisation with random inputs, as the kernel gets them and as the oracle does: for the tests
-// of its forward and backward pass. Tests only; depends on tests/kernels/cuda/kernel_test.h.
+// of its forward and backward pass. Tests only; depends on
+// tests/kernels/reference/group_norm_case.h, tests/kernels/cuda/kernel_test.h.
 #pragma once
 
 #include <algorithm>
-#include <string>
 #include <vector>
 
 #include "kernels/cuda/group_norm_plan.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/random.h"
-#include "kernels/reference/reference.h"
 #include "tests/kernels/cuda/kernel_test.h"
+#include "tests/kernels/reference/group_norm_case.h"
 
 namespace ddpm {
 
-struct GroupNormCase {
-  std::string name;
-  GroupNormShape shape;
-  bool shift = false, bias = false, film = false;
-};
-
-inline GroupNormCase group_norm_case(std::string name, GroupNormShape shape, bool shift = false,
-                                     bool bias = false, bool film = false) {
-  // Wider than the slices, so that a wrong stride reads or writes a neighbour's columns.
-  shape.shift_stride = shape.channels() + 8;
-  shape.film_stride = 2 * shape.channels() + 16;
-  shape.dropout_stream = static_cast<uint32_t>(RandomStream::kDropout) + 2;
-  return {std::move(name), shape, shift, bias, film};
-}
+using reference::group_norm_case;
+using reference::GroupNormCase;
+using reference::GroupNormInputs;
+using reference::kDropoutSeed;
+using reference::kDropoutStep;
+using GroupNormOutputs = reference::GroupNormOutputs<double>;
 
 // Each takes another way through the plan or the kernels; channels that both storage types can have.
 inline std::vector<GroupNormCase> group_norm_cases() {
@@ -70,38 +61,20 @@ inline std::vector<GroupNormCase> group_norm_cases() {
   };
 }
 
-// T is the kernel's storage type, or double for the oracle; M that of parameters.
-template <typename T, typename M>
-struct GroupNormInputs {
-  std::vector<T> x0, x1, shift, film, dy;
-  std::vector<M> bias, gamma, beta;
-};
-
+// As the kernel with storage type T gets them.
 template <typename T>
 GroupNormInputs<T, float> random_inputs(const GroupNormCase& test, double offset = 0) {
-  using reference::random_values;
-  const GroupNormShape& s = test.shape;
-  const int64_t rows = int64_t{s.n} * s.pixels;
-  GroupNormInputs<T, float> in;
-  in.x0 = rounded<T>(random_values(rows * s.c0, 1, offset));
-  in.x1 = rounded<T>(random_values(rows * s.c1, 2, offset));
-  if (test.shift) in.shift = rounded<T>(random_values(int64_t{s.n} * s.shift_stride, 3));
-  if (test.bias) in.bias = random_values<float>(s.channels(), 4);
-  in.gamma = random_values<float>(s.channels(), 5, 1.5);
-  in.beta = random_values<float>(s.channels(), 6);
-  if (test.film) in.film = rounded<T>(random_values(int64_t{s.n} * s.film_stride, 7));
-  in.dy = rounded<T>(random_values(s.elements(), 8));
-  return in;
+  const auto in = reference::group_norm_inputs<double>(test, offset);
+  return {rounded<T>(in.x0), rounded<T>(in.x1),       rounded<T>(in.shift),     rounded<T>(in.film),
+          rounded<T>(in.dy), rounded<float>(in.bias), rounded<float>(in.gamma), rounded<float>(in.beta)};
 }
 
+// As the oracle does.
 template <typename T>
-GroupNormInputs<double, double> widened(const GroupNormInputs<T, float>& in) {
+GroupNormInputs<double> widened(const GroupNormInputs<T, float>& in) {
   return {widened(in.x0), widened(in.x1),   widened(in.shift), widened(in.film),
           widened(in.dy), widened(in.bias), widened(in.gamma), widened(in.beta)};
 }
-
-inline constexpr uint64_t kDropoutSeed = 99;
-inline constexpr int64_t kDropoutStep = 3;
 
 // An optional input in device memory.
 template <typename T>
@@ -134,11 +107,6 @@ struct DeviceInputs {
   OptionalInput<int64_t> step;
 };
 
-struct GroupNormOutputs {
-  std::vector<double> y, mean, rstd;
-  bool operator==(const GroupNormOutputs&) const = default;
-};
-
 template <typename T>
 GroupNormOutputs run_forward(const GroupNormShape& s, const GroupNormInputs<T, float>& in,
                              StreamView stream) {
@@ -161,24 +129,6 @@ GroupNormOutputs run_forward(const GroupNormShape& s, const GroupNormInputs<T, f
                       scratch.data(), stream);
   scratch.values(stream);  // its guards
   return {widened(y.values(stream)), widened(mean.values(stream)), widened(rstd.values(stream))};
-}
-
-inline GroupNormOutputs reference_forward(const GroupNormShape& s,
-                                          const GroupNormInputs<double, double>& in) {
-  using reference::data_or_null;
-  reference::Output<double> y(s.elements()), mean(int64_t{s.n} * s.groups), rstd(int64_t{s.n} * s.groups);
-  reference::group_norm<double>(s, {.x0 = in.x0.data(),
-                                    .x1 = data_or_null(in.x1),
-                                    .shift = data_or_null(in.shift),
-                                    .bias = data_or_null(in.bias),
-                                    .gamma = in.gamma.data(),
-                                    .beta = in.beta.data(),
-                                    .film = data_or_null(in.film),
-                                    .y = y.data(),
-                                    .mean = mean.data(),
-                                    .rstd = rstd.data(),
-                                    .dropout = {kDropoutSeed, &kDropoutStep}});
-  return {y.values(), mean.values(), rstd.values()};
 }
 
 // The longest chain of additions in a sum over a group: a thread's pixels, a run of rows, the runs, the

@@ -7,111 +7,53 @@
 #include <string>
 #include <vector>
 
-#include "kernels/random.h"
-#include "kernels/reference/reference.h"
 #include "tests/finite_difference.h"
-#include "tests/kernels/reference/tensors.h"
+#include "tests/kernels/reference/group_norm_case.h"
 
 namespace ddpm::reference {
 namespace {
 
-constexpr uint64_t kSeed = 99;
-constexpr int64_t kStep = 3;
-
-struct Case {
-  std::string name;
-  GroupNormShape shape;
-  bool shift = false, bias = false, film = false;
-};
-
-// Wider than the slices that the operation gets, so that a wrong stride reads or writes a neighbour's
-// columns.
-int shift_stride(const GroupNormShape& shape) { return shape.channels() + 3; }
-int film_stride(const GroupNormShape& shape) { return 2 * shape.channels() + 5; }
-
-Case make_case(std::string name, GroupNormShape shape, bool shift = false, bool bias = false,
-               bool film = false) {
-  shape.shift_stride = shift_stride(shape);
-  shape.film_stride = film_stride(shape);
-  shape.dropout_stream = random_key(kSeed, RandomStream::kDropout, 2).stream;
-  return {std::move(name), shape, shift, bias, film};
-}
-
-const std::vector<Case>& cases() {
+const std::vector<GroupNormCase>& cases() {
   constexpr Activation kSilu = Activation::kSilu;
-  static const std::vector<Case> all = {
-      make_case("Plain", {.n = 2, .pixels = 6, .c0 = 4, .groups = 2}),
-      make_case("Silu", {.n = 2, .pixels = 5, .c0 = 6, .groups = 3, .activation = kSilu}),
-      make_case("OneChannelPerGroup", {.n = 2, .pixels = 7, .c0 = 5, .groups = 5, .activation = kSilu}),
-      make_case("OneGroupOneImage", {.n = 1, .pixels = 4, .c0 = 3, .groups = 1, .activation = kSilu}),
-      make_case("OnePixel", {.n = 2, .pixels = 1, .c0 = 8, .groups = 2}),
-      make_case("TwoSources", {.n = 2, .pixels = 4, .c0 = 4, .c1 = 2, .groups = 3, .activation = kSilu}),
-      make_case("GroupStraddlesSources",
-                {.n = 2, .pixels = 5, .c0 = 3, .c1 = 5, .groups = 2, .activation = kSilu}),
-      make_case("Shift", {.n = 3, .pixels = 4, .c0 = 4, .groups = 2, .activation = kSilu}, true),
-      make_case("ShiftAndBias", {.n = 2, .pixels = 4, .c0 = 4, .groups = 2, .activation = kSilu}, true, true),
-      make_case("Bias", {.n = 2, .pixels = 3, .c0 = 4, .groups = 4}, false, true),
-      make_case("Film", {.n = 2, .pixels = 4, .c0 = 4, .groups = 2, .activation = kSilu}, false, false, true),
-      make_case("Dropout", {.n = 2, .pixels = 5, .c0 = 3, .groups = 3, .dropout = 0.4}),
-      make_case("Everything",
-                {.n = 3,
-                 .pixels = 5,
-                 .c0 = 3,
-                 .c1 = 3,
-                 .groups = 2,
-                 .eps = 1e-5,
-                 .activation = kSilu,
-                 .dropout = 0.3},
-                true, true, true)};
+  static const std::vector<GroupNormCase> all = {
+      group_norm_case("Plain", {.n = 2, .pixels = 6, .c0 = 4, .groups = 2}),
+      group_norm_case("Silu", {.n = 2, .pixels = 5, .c0 = 6, .groups = 3, .activation = kSilu}),
+      group_norm_case("OneChannelPerGroup", {.n = 2, .pixels = 7, .c0 = 5, .groups = 5, .activation = kSilu}),
+      group_norm_case("OneGroupOneImage", {.n = 1, .pixels = 4, .c0 = 3, .groups = 1, .activation = kSilu}),
+      group_norm_case("OnePixel", {.n = 2, .pixels = 1, .c0 = 8, .groups = 2}),
+      group_norm_case("TwoSources",
+                      {.n = 2, .pixels = 4, .c0 = 4, .c1 = 2, .groups = 3, .activation = kSilu}),
+      group_norm_case("GroupStraddlesSources",
+                      {.n = 2, .pixels = 5, .c0 = 3, .c1 = 5, .groups = 2, .activation = kSilu}),
+      group_norm_case("Shift", {.n = 3, .pixels = 4, .c0 = 4, .groups = 2, .activation = kSilu}, true),
+      group_norm_case("ShiftAndBias", {.n = 2, .pixels = 4, .c0 = 4, .groups = 2, .activation = kSilu}, true,
+                      true),
+      group_norm_case("Bias", {.n = 2, .pixels = 3, .c0 = 4, .groups = 4}, false, true),
+      group_norm_case("Film", {.n = 2, .pixels = 4, .c0 = 4, .groups = 2, .activation = kSilu}, false, false,
+                      true),
+      group_norm_case("Dropout", {.n = 2, .pixels = 5, .c0 = 3, .groups = 3, .dropout = 0.4}),
+      group_norm_case("Everything",
+                      {.n = 3,
+                       .pixels = 5,
+                       .c0 = 3,
+                       .c1 = 3,
+                       .groups = 2,
+                       .eps = 1e-5,
+                       .activation = kSilu,
+                       .dropout = 0.3},
+                      true, true, true)};
   return all;
 }
 
-template <typename T>
-struct Inputs {
-  std::vector<T> x0, x1, shift, bias, gamma, beta, film;
-};
-
-template <typename T>
-Inputs<T> make_inputs(const Case& test, double offset = 0) {
-  const GroupNormShape& s = test.shape;
-  const int64_t rows = int64_t{s.n} * s.pixels;
-  Inputs<T> in;
-  in.x0 = random_values<T>(rows * s.c0, 1, offset);
-  in.x1 = random_values<T>(rows * s.c1, 2, offset);
-  if (test.shift) in.shift = random_values<T>(int64_t{s.n} * s.shift_stride, 3);
-  if (test.bias) in.bias = random_values<T>(s.channels(), 4);
-  in.gamma = random_values<T>(s.channels(), 5, 1.5);
-  in.beta = random_values<T>(s.channels(), 6);
-  if (test.film) in.film = random_values<T>(int64_t{s.n} * s.film_stride, 7);
-  return in;
-}
-
-template <typename T>
-struct Outputs {
-  std::vector<T> y, mean, rstd;
-};
-
-template <typename T>
-Outputs<T> forward(const GroupNormShape& s, const Inputs<T>& in) {
-  Output<T> y(s.elements()), mean(int64_t{s.n} * s.groups), rstd(int64_t{s.n} * s.groups);
-  group_norm<T>(s, {.x0 = in.x0.data(),
-                    .x1 = data_or_null(in.x1),
-                    .shift = data_or_null(in.shift),
-                    .bias = data_or_null(in.bias),
-                    .gamma = in.gamma.data(),
-                    .beta = in.beta.data(),
-                    .film = data_or_null(in.film),
-                    .y = y.data(),
-                    .mean = mean.data(),
-                    .rstd = rstd.data(),
-                    .dropout = {kSeed, &kStep}});
-  return {y.values(), mean.values(), rstd.values()};
+GroupNormInputs<double> in_double(const GroupNormInputs<float>& in) {
+  return {to_double(in.x0), to_double(in.x1),   to_double(in.shift), to_double(in.film),
+          to_double(in.dy), to_double(in.bias), to_double(in.gamma), to_double(in.beta)};
 }
 
 // The definition, a value at a time, in long double.
 struct Definition {
   const GroupNormShape& s;
-  const Inputs<double>& in;
+  const GroupNormInputs<double>& in;
 
   long double u(int n, int i, int c) const {
     const int64_t row = int64_t{n} * s.pixels + i;
@@ -142,7 +84,8 @@ struct Definition {
     if (s.activation == Activation::kSilu) w = w / (1 + std::exp(-w));
     if (s.dropout > 0) {
       const uint64_t element = uint64_t(i) * s.channels() + c;
-      const uint32_t word = random_bits({kSeed, s.dropout_stream}, uint64_t(kStep) * s.n + n, element / 2);
+      const uint32_t word =
+          random_bits({kDropoutSeed, s.dropout_stream}, uint64_t(kDropoutStep) * s.n + n, element / 2);
       const double drawn = (element % 2 == 0 ? word & 0xFFFF : word >> 16) * 0x1p-16;
       const double rate = std::round(s.dropout * 0x1p16) * 0x1p-16;
       w = drawn < rate ? 0 : w / (1 - rate);
@@ -155,14 +98,14 @@ struct Gradients {
   std::vector<double> x0, x1, shift, bias, gamma, beta, film;
 };
 
-Gradients backward(const GroupNormShape& s, const Inputs<double>& in, const std::vector<double>& dy) {
-  const Outputs<double> kept = forward(s, in);
+Gradients backward(const GroupNormShape& s, const GroupNormInputs<double>& in) {
+  const GroupNormOutputs<double> kept = group_norm_forward(s, in);
   const auto zeros = [](int64_t count) { return std::vector<double>(count, 0.0); };
   Output<double> dx0(int64_t(in.x0.size())), dx1(int64_t(in.x1.size()));
   // Slices are overwritten; the columns beside them must stay 0, which is also their gradient.
   Output<double> dshift(zeros(int64_t(in.shift.size()))), dfilm(zeros(int64_t(in.film.size())));
   Output<double> dbias(zeros(s.channels())), dgamma(zeros(s.channels())), dbeta(zeros(s.channels()));
-  group_norm_backward<double>(s, {.dy = dy.data(),
+  group_norm_backward<double>(s, {.dy = in.dy.data(),
                                   .x0 = in.x0.data(),
                                   .x1 = data_or_null(in.x1),
                                   .shift = data_or_null(in.shift),
@@ -181,21 +124,21 @@ Gradients backward(const GroupNormShape& s, const Inputs<double>& in, const std:
                                   .dgamma = dgamma.data(),
                                   .dbeta = dbeta.data(),
                                   .dfilm = in.film.empty() ? nullptr : dfilm.data(),
-                                  .dropout = {kSeed, &kStep}});
+                                  .dropout = {kDropoutSeed, &kDropoutStep}});
   return {dx0.values(),    in.x1.empty() ? zeros(0) : dx1.values(),
           dshift.values(), dbias.values(),
           dgamma.values(), dbeta.values(),
           dfilm.values()};
 }
 
-class GroupNorm : public ::testing::TestWithParam<Case> {};
+class GroupNorm : public ::testing::TestWithParam<GroupNormCase> {};
 INSTANTIATE_TEST_SUITE_P(Options, GroupNorm, ::testing::ValuesIn(cases()),
                          [](const auto& i) { return i.param.name; });
 
 TEST_P(GroupNorm, IsTheDefinition) {
   const GroupNormShape s = GetParam().shape;
-  const Inputs<double> in = make_inputs<double>(GetParam());
-  const Outputs<double> out = forward(s, in);
+  const GroupNormInputs<double> in = group_norm_inputs<double>(GetParam());
+  const GroupNormOutputs<double> out = group_norm_forward(s, in);
   const Definition definition{s, in};
   for (int n = 0; n < s.n; ++n)
     for (int i = 0; i < s.pixels; ++i)
@@ -206,10 +149,9 @@ TEST_P(GroupNorm, IsTheDefinition) {
 
 TEST_P(GroupNorm, GradientsAreTheDerivatives) {
   const GroupNormShape s = GetParam().shape;
-  Inputs<double> in = make_inputs<double>(GetParam());
-  const auto dy = random_values(s.elements(), 8);
-  const Gradients gradients = backward(s, in, dy);
-  const auto loss = [&] { return inner_product(forward(s, in).y, dy); };
+  GroupNormInputs<double> in = group_norm_inputs<double>(GetParam());
+  const Gradients gradients = backward(s, in);
+  const auto loss = [&] { return inner_product(group_norm_forward(s, in).y, in.dy); };
   expect_gradient("x0", in.x0, gradients.x0, loss);
   expect_gradient("x1", in.x1, gradients.x1, loss);
   expect_gradient("gamma", in.gamma, gradients.gamma, loss);
@@ -221,10 +163,10 @@ TEST_P(GroupNorm, GradientsAreTheDerivatives) {
 
 // The header's promise to convolutions that leave their bias to this operation.
 TEST(GroupNormBackward, BiasGradientIsTheSumOfTheShiftGradients) {
-  const Case test =
-      make_case("", {.n = 3, .pixels = 4, .c0 = 4, .groups = 2, .activation = Activation::kSilu}, true, true);
-  const Inputs<double> in = make_inputs<double>(test);
-  const Gradients gradients = backward(test.shape, in, random_values(test.shape.elements(), 8));
+  const GroupNormCase test = group_norm_case(
+      "", {.n = 3, .pixels = 4, .c0 = 4, .groups = 2, .activation = Activation::kSilu}, true, true);
+  const GroupNormInputs<double> in = group_norm_inputs<double>(test);
+  const Gradients gradients = backward(test.shape, in);
   for (int c = 0; c < 4; ++c) {
     double sum = 0;
     for (int n = 0; n < 3; ++n) sum += gradients.shift[n * test.shape.shift_stride + c];
@@ -233,19 +175,18 @@ TEST(GroupNormBackward, BiasGradientIsTheSumOfTheShiftGradients) {
 }
 
 TEST(GroupNormBackward, AddsAddendsAlsoInPlaceAndAccumulatesParameters) {
-  const Case test = make_case("", {.n = 2, .pixels = 3, .c0 = 3, .c1 = 5, .groups = 4});
+  const GroupNormCase test = group_norm_case("", {.n = 2, .pixels = 3, .c0 = 3, .c1 = 5, .groups = 4});
   const GroupNormShape& s = test.shape;
-  const Inputs<double> in = make_inputs<double>(test);
-  const auto dy = random_values(s.elements(), 8);
-  const Gradients plain = backward(s, in, dy);
-  const Outputs<double> kept = forward(s, in);
+  const GroupNormInputs<double> in = group_norm_inputs<double>(test);
+  const Gradients plain = backward(s, in);
+  const GroupNormOutputs<double> kept = group_norm_forward(s, in);
   const auto a = random_values(int64_t(in.x0.size()), 9), b = random_values(int64_t(in.x0.size()), 10);
   const auto c = random_values(int64_t(in.x1.size()), 11);
   const std::vector<double> ones(s.channels(), 1.0);
 
   // dx0 is its own first addend; dx1 has only a second one.
   Output<double> dx0(a), dx1(int64_t(in.x1.size())), dgamma(ones), dbeta(ones);
-  group_norm_backward<double>(s, {.dy = dy.data(),
+  group_norm_backward<double>(s, {.dy = in.dy.data(),
                                   .x0 = in.x0.data(),
                                   .x1 = in.x1.data(),
                                   .shift = nullptr,
@@ -282,12 +223,11 @@ TEST(GroupNormBackward, AddsAddendsAlsoInPlaceAndAccumulatesParameters) {
 // E[x^2] - E[x]^2 would lose all of the variance here (1e8 against 1/3, with 24 bits).
 TEST(GroupNormNumerics, LargeOffsetDoesNotCancel) {
   constexpr double kOffset = 1e4;
-  const Case test = make_case("", {.n = 2, .pixels = 64, .c0 = 4, .c1 = 4, .groups = 2});
-  const Inputs<float> in = make_inputs<float>(test, kOffset);
-  const Inputs<double> same{to_double(in.x0),    to_double(in.x1),   {}, {},
-                            to_double(in.gamma), to_double(in.beta), {}};
-  const Outputs<float> single = forward(test.shape, in);
-  const Outputs<double> exact = forward(test.shape, same);
+  const GroupNormCase test = group_norm_case("", {.n = 2, .pixels = 64, .c0 = 4, .c1 = 4, .groups = 2});
+  const GroupNormInputs<float> in = group_norm_inputs<float>(test, kOffset);
+  const GroupNormInputs<double> same = in_double(in);
+  const GroupNormOutputs<float> single = group_norm_forward(test.shape, in);
+  const GroupNormOutputs<double> exact = group_norm_forward(test.shape, same);
   constexpr double kUnit = std::numeric_limits<float>::epsilon() / 2;
   for (size_t g = 0; g < exact.rstd.size(); ++g) {
     EXPECT_NEAR(exact.rstd[g], std::sqrt(3.0), 0.2);  // uniform in (-1, 1): variance 1/3, over 256 values
@@ -301,26 +241,24 @@ TEST(GroupNormNumerics, LargeOffsetDoesNotCancel) {
 }
 
 TEST(GroupNormNumerics, ConstantInputGivesBetaAndFiniteGradients) {
-  const Case test =
-      make_case("", {.n = 1, .pixels = 4, .c0 = 4, .groups = 2, .activation = Activation::kSilu});
-  Inputs<double> in = make_inputs<double>(test);
+  const GroupNormCase test =
+      group_norm_case("", {.n = 1, .pixels = 4, .c0 = 4, .groups = 2, .activation = Activation::kSilu});
+  GroupNormInputs<double> in = group_norm_inputs<double>(test);
   in.x0.assign(in.x0.size(), 1e4);
-  const Outputs<double> out = forward(test.shape, in);
+  const GroupNormOutputs<double> out = group_norm_forward(test.shape, in);
   for (size_t e = 0; e < out.y.size(); ++e) {
     const double beta = in.beta[e % 4];
     EXPECT_NEAR(out.y[e], beta / (1 + std::exp(-beta)), 1e-14);
   }
-  for (const double g : backward(test.shape, in, random_values(16, 8)).x0) EXPECT_TRUE(std::isfinite(g));
+  for (const double g : backward(test.shape, in).x0) EXPECT_TRUE(std::isfinite(g));
 }
 
 TEST(GroupNormNumerics, FloatAgreesWithDouble) {
-  for (const Case& test : cases()) {
-    const Inputs<float> in = make_inputs<float>(test);
-    const Inputs<double> same{to_double(in.x0),   to_double(in.x1),    to_double(in.shift),
-                              to_double(in.bias), to_double(in.gamma), to_double(in.beta),
-                              to_double(in.film)};
-    const auto single = forward(test.shape, in).y;
-    const auto exact = forward(test.shape, same).y;
+  for (const GroupNormCase& test : cases()) {
+    const GroupNormInputs<float> in = group_norm_inputs<float>(test);
+    const GroupNormInputs<double> same = in_double(in);
+    const auto single = group_norm_forward(test.shape, in).y;
+    const auto exact = group_norm_forward(test.shape, same).y;
     // About ten roundings (mean, centre, scale, offset, product, sum, SiLU's four, mask) of values up to
     // some 50.
     const double bound = 10 * 50 * double(std::numeric_limits<float>::epsilon()) / 2;
@@ -331,9 +269,10 @@ TEST(GroupNormNumerics, FloatAgreesWithDouble) {
 
 TEST(GroupNormDropout, MaskFollowsTheImageNotTheBatch) {
   // Step 3 of batches of 2 holds images 6 and 7; images 6 and 7 are also steps 6 and 7 of batches of 1.
-  const Case test = make_case("", {.n = 2, .pixels = 50, .c0 = 6, .groups = 2, .dropout = 0.25});
-  const Inputs<double> in = make_inputs<double>(test);
-  const auto both = forward(test.shape, in).y;
+  const GroupNormCase test =
+      group_norm_case("", {.n = 2, .pixels = 50, .c0 = 6, .groups = 2, .dropout = 0.25});
+  const GroupNormInputs<double> in = group_norm_inputs<double>(test);
+  const auto both = group_norm_forward(test.shape, in).y;
   GroupNormShape one = test.shape;
   one.n = 1;
   std::vector<double> apart;
@@ -350,7 +289,7 @@ TEST(GroupNormDropout, MaskFollowsTheImageNotTheBatch) {
                              .y = y.data(),
                              .mean = mean.data(),
                              .rstd = rstd.data(),
-                             .dropout = {kSeed, &step}});
+                             .dropout = {kDropoutSeed, &step}});
     const auto values = y.values();
     apart.insert(apart.end(), values.begin(), values.end());
   }

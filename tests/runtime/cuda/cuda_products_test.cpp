@@ -49,6 +49,9 @@ TEST(CudaProducts, TakesMeasuredPlansAgainAndGivesTheSameBits) {
                                     .log = [&](const std::string& line) { log.push_back(line); }};
   const auto first = run(options);
   EXPECT_TRUE(std::filesystem::exists(file));
+  EXPECT_EQ(log,
+            std::vector<std::string>{"measuring 2 products on this GPU (kept in " + file.string() + ")"});
+  log.clear();
   const auto written = std::filesystem::last_write_time(file);
   EXPECT_EQ(run(options), first);
   EXPECT_EQ(std::filesystem::last_write_time(file), written) << "a plan was measured again";

@@ -6,9 +6,9 @@
 #include <memory>
 #include <vector>
 
-#include "runtime/gpu/backend.h"
 #include "support/error_types.h"
 #include "tests/runtime/gpu/networks.h"
+#include "tests/runtime/gpu/unmeasured_executors.h"
 
 #ifdef DDPM_LINKS_EMULATOR
 #include "runtime/products/composed_products.h"
@@ -28,7 +28,7 @@ struct Training {
     prepare_training(buffers, random_pixels(made), *executor);
   }
   explicit Training(const TrainingProgram& made, ComputePrecision precision = ComputePrecision::kFp32)
-      : Training(made, gpu_executors(precision)(made.program)) {}
+      : Training(made, unmeasured_executors(precision)(made.program)) {}
 
   // Everything that lives on after a step.
   std::vector<float> state() const {
@@ -86,6 +86,15 @@ TEST(GpuExecutor, AnyOrderOfThreadsGivesTheSameBits) {
 }
 #endif
 
+// Both are within the bounds of operations_test.cpp; that they differ shows that the option arrives.
+TEST(GpuExecutor, UpsamplesInTheFormAskedFor) {
+  const TrainingProgram made = small_program();
+  const auto state_of = [&](UpsampleForm form) {
+    return Training(made, unmeasured_executors(ComputePrecision::kBf16, form)(made.program)).after_steps(2);
+  };
+  EXPECT_NE(state_of(UpsampleForm::kFolded), state_of(UpsampleForm::kNearest));
+}
+
 TEST(GpuExecutor, MemoryReuseDoesNotChangeABit) {
   const TrainingProgram planned = small_program();
   TrainingProgram kept = planned;
@@ -97,8 +106,8 @@ TEST(GpuExecutor, MemoryReuseDoesNotChangeABit) {
 
 TEST(GpuExecutor, Bf16TakesHalfTheMemoryOfActivations) {
   const TrainingProgram made = small_program();
-  const int64_t fp32 = gpu_executors(ComputePrecision::kFp32)(made.program)->memory_plan().arena_bytes;
-  const int64_t bf16 = gpu_executors(ComputePrecision::kBf16)(made.program)->memory_plan().arena_bytes;
+  const int64_t fp32 = unmeasured_executors(ComputePrecision::kFp32)(made.program)->memory_plan().arena_bytes;
+  const int64_t bf16 = unmeasured_executors(ComputePrecision::kBf16)(made.program)->memory_plan().arena_bytes;
   EXPECT_LT(bf16, 0.6 * static_cast<double>(fp32));  // a tenth for statistics, and what alignment costs
 }
 
@@ -160,10 +169,10 @@ TEST(GpuExecutor, ValuesComeBackAsTheyAreStored) {
   const BufferId x = made.program.find("x_t");
   std::vector<float> values(static_cast<size_t>(element_count(made.program.shape(x))));
   fill_random<float>(values, 3);
-  const auto fp32 = gpu_executors(ComputePrecision::kFp32)(made.program);
+  const auto fp32 = unmeasured_executors(ComputePrecision::kFp32)(made.program);
   fp32->write(x, values);
   EXPECT_EQ(fp32->read(x), values);
-  const auto bf16 = gpu_executors(ComputePrecision::kBf16)(made.program);
+  const auto bf16 = unmeasured_executors(ComputePrecision::kBf16)(made.program);
   bf16->write(x, values);
   for (float& value : values) value = to_float(to_bfloat16(value));
   EXPECT_EQ(bf16->read(x), values);

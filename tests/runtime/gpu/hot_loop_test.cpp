@@ -1,14 +1,17 @@
-// Counts what a training step asks of the device once its graph is captured. The linker puts the functions
-// below in front of the device layer's own (CMakeLists.txt: --wrap), in the emulator as on CUDA.
+// Counts what a step of training and one of sampling ask of the device once their graphs are captured. The
+// linker puts the functions below in front of the device layer's own (CMakeLists.txt: --wrap), in the
+// emulator as on CUDA.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstddef>
 #include <vector>
 
 #include "kernels/device/memory.h"
 #include "kernels/device/stream.h"
-#include "runtime/gpu/backend.h"
+#include "model/sampler.h"
 #include "tests/runtime/gpu/networks.h"
+#include "tests/runtime/gpu/unmeasured_executors.h"
 
 namespace {
 
@@ -18,7 +21,8 @@ struct Counts {
   int copies = 0;
   int graphs = 0;
 };
-Counts counts;  // what the wrappers, being plain functions, count in
+Counts counts;                 // what the wrappers, being plain functions, count in
+std::atomic<int> event_waits;  // a thread that reads ahead waits for events too
 
 }  // namespace
 
@@ -46,6 +50,13 @@ void wrapped_synchronize(const ddpm::StreamView* stream) DDPM_WRAPPED("_ZNK4ddpm
 void wrapped_synchronize(const ddpm::StreamView* stream) {
   ++counts.synchronisations;
   real_synchronize(stream);
+}
+
+void real_wait(const ddpm::Event* event) DDPM_REAL("_ZNK4ddpm5Event11synchronizeEv");
+void wrapped_wait(const ddpm::Event* event) DDPM_WRAPPED("_ZNK4ddpm5Event11synchronizeEv");
+void wrapped_wait(const ddpm::Event* event) {
+  ++event_waits;
+  real_wait(event);
 }
 
 void real_copy(void* to, const void* from, size_t bytes, ddpm::StreamView stream)
@@ -77,7 +88,7 @@ size_t count_steps(const TrainingProgram& made, Executor& executor) {
   executor.keep_records({made.image_loss, made.t, made.gradient_norm, made.learning_rate});
   const auto step = [&] {
     executor.run({Phase::kForward, Phase::kBackward, Phase::kUpdate});
-    return executor.take_records(8).size();
+    return executor.take_records(kStepsAhead).size();
   };
   step();
   step();
@@ -93,21 +104,65 @@ size_t count_steps(const TrainingProgram& made, Executor& executor) {
 TEST(HotLoop, AStepIsOneGraphAndTheCopiesOfItsRecord) {
   const TrainingProgram made = training_program(training_of(plain_network()));
   const std::vector<uint8_t> pixels = random_pixels(made);
-  const auto executor = gpu_executors(ComputePrecision::kBf16)(made.program);
+  const auto executor = unmeasured_executors(ComputePrecision::kBf16)(made.program);
   prepare_training(made, pixels, *executor);
   const size_t records = count_steps(made, *executor);
   EXPECT_EQ(counts.allocations, 0);
   EXPECT_EQ(counts.synchronisations, 0);
   EXPECT_EQ(counts.graphs, kSteps);
   EXPECT_EQ(counts.copies, 4 * kSteps) << "to pinned memory, one for each buffer of a record";
-  EXPECT_EQ(records, size_t{2 + kSteps - 8}) << "the last eight may be under way";
+  EXPECT_EQ(records, 2 + kSteps - kStepsAhead) << "the last ones may be under way";
+}
+
+// Of two images at a time.
+Sampler small_sampler(int steps) {
+  const GenerationOptions options{.network = plain_network(),
+                                  .schedule = {},
+                                  .sampler = {.method = SamplerMethod::kDdpm, .steps = steps},
+                                  .conditioning = {},
+                                  .batch = 2};
+  return Sampler(options, random_weights(unet_program(options.network, 1)),
+                 unmeasured_executors(ComputePrecision::kBf16));
+}
+
+// The caller watches every step, as a progress bar and a test for an interrupt do, but asks for no images.
+TEST(HotLoop, ASamplingStepIsOneGraphAndTheLoopStaysAFewStepsAhead) {
+  Sampler sampler = small_sampler(kSteps);
+  Counts captured, all;
+  int waits = 0;
+  const std::vector<float> images = sampler.generate(0, 2, [&](int step, const auto&) {
+    if (step == 2) {
+      captured = counts;
+      waits = event_waits;
+    }
+    if (step == kSteps) all = counts;
+    return true;
+  });
+  ASSERT_FALSE(images.empty());
+  EXPECT_EQ(all.allocations, captured.allocations);
+  EXPECT_EQ(all.synchronisations, captured.synchronisations);
+  EXPECT_EQ(all.copies, captured.copies);
+  EXPECT_EQ(all.graphs - captured.graphs, kSteps - 2);
+  // Each waits for the one that lies so many before it; the first of all runs is the start.
+  EXPECT_EQ(event_waits - waits, 1 + kSteps - int{kStepsAhead});
+}
+
+TEST(HotLoop, SamplingCopiesTheImagesOfTheMomentsThatAreAskedFor) {
+  Sampler sampler = small_sampler(6);
+  int copies = 0;
+  sampler.generate(0, 2, [&](int step, const Sampler::ReadImages& read) {
+    if (step == 0) copies = counts.copies;
+    if (step == 3) read();
+    EXPECT_EQ(counts.copies - copies, step < 3 ? 0 : 1) << step;
+    return true;
+  });
 }
 
 TEST(HotLoop, AStreamedDataSetCostsOneCopyMore) {
   TrainingOptions options = training_of(plain_network());
   options.dataset_rows = DatasetRows::kBatchImages;
   const TrainingProgram made = training_program(options);
-  const auto executor = gpu_executors(ComputePrecision::kBf16)(made.program);
+  const auto executor = unmeasured_executors(ComputePrecision::kBf16)(made.program);
   prepare_training(made, random_pixels(made), *executor);
   executor->stream_bytes(made.dataset, 0, [](int64_t, std::span<uint8_t> bytes) { bytes[0] = 1; });
   count_steps(made, *executor);

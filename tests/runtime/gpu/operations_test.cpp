@@ -7,9 +7,9 @@
 #include <string>
 
 #include "runtime/cpu_executor.h"
-#include "runtime/gpu/backend.h"
 #include "runtime/operation_comparison.h"
 #include "tests/runtime/gpu/networks.h"
+#include "tests/runtime/gpu/unmeasured_executors.h"
 
 namespace ddpm {
 namespace {
@@ -18,6 +18,7 @@ struct Case {
   const char* name;
   UnetConfig network;
   ComputePrecision precision;
+  UpsampleForm upsample = UpsampleForm::kFolded;
 
   friend void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 };
@@ -49,7 +50,7 @@ TEST_P(GpuOperations, OfATrainingStepAreThoseOfTheCpu) {
   const TrainingProgram made = training_program(training_of(GetParam().network));
   const std::vector<uint8_t> pixels = random_pixels(made);
   CpuExecutor<double> reference(made.program);
-  const auto device = gpu_executors(GetParam().precision)(made.program);
+  const auto device = unmeasured_executors(GetParam().precision, GetParam().upsample)(made.program);
   for (Executor* executor : {static_cast<Executor*>(&reference), device.get()}) {
     prepare_training(made, pixels, *executor);
     executor->write_index(made.step, 3);
@@ -70,7 +71,7 @@ TEST_P(GpuOperations, OfASamplingStepAreThoseOfTheCpu) {
                                                  .thresholding = Thresholding{},
                                                  .seed = 7});
   CpuExecutor<double> reference(made.program);
-  const auto device = gpu_executors(GetParam().precision)(made.program);
+  const auto device = unmeasured_executors(GetParam().precision, GetParam().upsample)(made.program);
   for (Executor* executor : {static_cast<Executor*>(&reference), device.get()}) {
     executor->write_parameters(random_weights(made.program));
     executor->write(made.table, flat_rows<float>(table));
@@ -84,6 +85,8 @@ INSTANTIATE_TEST_SUITE_P(
     Networks, GpuOperations,
     testing::Values(Case{"plain_fp32", plain_network(), ComputePrecision::kFp32},
                     Case{"plain_bf16", plain_network(), ComputePrecision::kBf16},
+                    Case{"nearest_fp32", plain_network(), ComputePrecision::kFp32, UpsampleForm::kNearest},
+                    Case{"nearest_bf16", plain_network(), ComputePrecision::kBf16, UpsampleForm::kNearest},
                     Case{"conditional_fp32", conditional_network(), ComputePrecision::kFp32},
                     Case{"conditional_bf16", conditional_network(), ComputePrecision::kBf16},
                     Case{"learned_time_fp32", learned_time_network(), ComputePrecision::kFp32},

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <vector>
 
-#include "runtime/gpu/backend.h"
 #include "tests/model/small_training.h"
+#include "tests/runtime/gpu/unmeasured_executors.h"
 #include "tests/temporary_folder.h"
 
 namespace ddpm {
@@ -16,7 +16,7 @@ namespace {
 
 class GpuTrainer : public testing::TestWithParam<ComputePrecision> {
  protected:
-  Trainer trainer() const { return Trainer(small_config(), dataset, gpu_executors(GetParam())); }
+  Trainer trainer() const { return Trainer(small_config(), dataset, unmeasured_executors(GetParam())); }
   static TrainingMetrics train(Trainer& trainer, int steps) {
     TrainingMetrics metrics;
     for (int i = 0; i < steps; ++i) trainer.train_step(metrics);
@@ -47,7 +47,7 @@ TEST_P(GpuTrainer, ResumedRunGoesOnBitForBit) {
 
 TEST_P(GpuTrainer, AStreamedDataSetGivesTheSameBits) {
   const auto streaming = [&] {
-    return Trainer(small_config(), dataset, gpu_executors(GetParam()), DataPlacement::kStreamed);
+    return Trainer(small_config(), dataset, unmeasured_executors(GetParam()), DataPlacement::kStreamed);
   };
   Trainer resident = trainer(), streamed = streaming(), resumed = streaming();
   resident.initialise();
@@ -99,9 +99,34 @@ TEST_P(GpuTrainer, NoMetricsAreMissingAfterAStepThatIsLogged) {
   for (int step = 1; step <= 20; ++step) {
     on_gpu.train_step(metrics);
     EXPECT_EQ(on_gpu.step(), step);
-    const int64_t open = step % on_gpu.config().log_every == 0 ? 0 : 8;
+    const int64_t open = step % on_gpu.config().log_every == 0 ? 0 : int64_t{kStepsAhead};
     EXPECT_GE(metrics.gradient_norm.count, step - open);
   }
+}
+
+// What a run that is stopped between two such steps has to know before it saves.
+TEST_P(GpuTrainer, CatchesUpWithTheStepsUnderWay) {
+  Trainer on_gpu = trainer();
+  on_gpu.initialise();
+  TrainingMetrics metrics = train(on_gpu, 13);
+  ASSERT_EQ(metrics.gradient_norm.count, 10) << "the last three are under way";
+  on_gpu.catch_up(metrics);
+  EXPECT_EQ(metrics.gradient_norm.count, 13);
+  on_gpu.catch_up(metrics);
+  EXPECT_EQ(metrics.gradient_norm.count, 13) << "each joins once";
+}
+
+TEST_P(GpuTrainer, ALossThatIsNotFiniteShowsWhenCaughtUp) {
+  TrainConfig diverging = small_config();
+  diverging.optimiser.learning_rate = 1e30;
+  diverging.optimiser.warmup_steps = 0;
+  diverging.optimiser.clip_norm = 0;
+  Trainer on_gpu(diverging, dataset, unmeasured_executors(GetParam()));
+  on_gpu.initialise();
+  TrainingMetrics metrics = train(on_gpu, 5);
+  EXPECT_TRUE(metrics.finite()) << "nothing is known yet";
+  on_gpu.catch_up(metrics);
+  EXPECT_FALSE(metrics.finite());
 }
 
 TEST_P(GpuTrainer, SamplesAreThoseOfTheCpuUpToRounding) {

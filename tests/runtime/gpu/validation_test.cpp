@@ -8,8 +8,8 @@
 #include <set>
 #include <string>
 
-#include "runtime/gpu/backend.h"
 #include "tests/model/small_training.h"
+#include "tests/runtime/gpu/unmeasured_executors.h"
 
 namespace ddpm {
 namespace {
@@ -36,7 +36,7 @@ ExecutorFactory mistaken(const ValidationOptions& options,
                             .seed = options.config.seed,
                             .optimiser = options.config.optimiser};
     mistake(changed);
-    return gpu_executors(options.precision)(training_program(changed).program);
+    return unmeasured_executors(options.precision)(training_program(changed).program);
   };
 }
 
@@ -51,7 +51,7 @@ class Validation : public testing::TestWithParam<ComputePrecision> {};
 
 TEST_P(Validation, OfWhatIsRightIsWithinAllBounds) {
   const ValidationOptions options = small_validation(GetParam());
-  EXPECT_TRUE(validate_training(options, gpu_executors(GetParam())).is_within_bounds());
+  EXPECT_TRUE(validate_training(options, unmeasured_executors(GetParam())).is_within_bounds());
   EXPECT_TRUE(validate_training(options, mistaken(options, [](TrainingOptions&) {})).is_within_bounds());
 }
 

@@ -108,6 +108,19 @@ TEST_F(PlanCacheTest, AFolderThatCannotBeMadeIsALineOfLog) {
   EXPECT_THAT(log_, ElementsAre(HasSubstr("deeper")));
 }
 
+TEST_F(PlanCacheTest, AnnouncesWhatHasToBeMeasuredAndWhereItIsKept) {
+  PlanCache cache = open();
+  cache.store("a", "plan");
+  cache.announce({"a", "b", "c"});
+  EXPECT_THAT(log_, ElementsAre("measuring 2 products on this GPU (kept in " + file().string() + ")"));
+  log_.clear();
+  cache.announce({"a"});
+  EXPECT_THAT(log_, IsEmpty()) << "nothing has to be measured";
+  PlanCache unkept("", [this](const std::string& line) { log_.push_back(line); });
+  unkept.announce({"a"});
+  EXPECT_THAT(log_, ElementsAre("measuring 1 product on this GPU (for this run alone)"));
+}
+
 TEST_F(PlanCacheTest, WithoutAFileNothingIsWrittenOrSaid) {
   PlanCache cache("", [this](const std::string& line) { log_.push_back(line); });
   cache.store("a", "plan");
@@ -124,6 +137,9 @@ TEST_F(PlanCacheTest, LiesWhereTheXdgSpecificationSays) {
   EXPECT_EQ(default_plan_cache_file(), "/home/someone/.cache/ddpm.cu/plans.json");
   ::unsetenv("XDG_CACHE_HOME");
   EXPECT_EQ(default_plan_cache_file(), "/home/someone/.cache/ddpm.cu/plans.json");
+  EXPECT_EQ(plan_cache_file("default"), default_plan_cache_file());
+  EXPECT_EQ(plan_cache_file("none"), "");
+  EXPECT_EQ(plan_cache_file("plans of/mine.json"), "plans of/mine.json");
   ::unsetenv("HOME");
   EXPECT_EQ(default_plan_cache_file(), "");
 }

@@ -1,0 +1,32 @@
+// What a user's choice of how a GPU computes comes to for the libraries.
+#include <gtest/gtest.h>
+
+#include "runtime/cuda/cuda_products.h"
+
+namespace ddpm {
+namespace {
+
+TEST(CudaProductsOptions, AreWhatTheUserChose) {
+  const CudaProductsOptions options = cuda_products_options(
+      {.upsample = UpsampleForm::kNearest, .plan_cache = "mine.json", .workspace_mb = 4096}, {});
+  EXPECT_EQ(options.composition.upsample, UpsampleForm::kNearest);
+  EXPECT_EQ(options.limits.workspace_bytes, int64_t{1} << 32);
+  EXPECT_EQ(options.plan_cache, "mine.json");
+}
+
+TEST(CudaProductsOptions, DefaultsAreThoseOfTheProducts) {
+  const CudaProductsOptions chosen = cuda_products_options({}, {}), defaults;
+  EXPECT_EQ(chosen.composition.upsample, defaults.composition.upsample);
+  EXPECT_EQ(chosen.choice, defaults.choice);
+  EXPECT_EQ(chosen.plan_cache, defaults.plan_cache);
+  EXPECT_EQ(to_string(chosen.limits), to_string(defaults.limits));
+}
+
+// Else "first" would mean whatever an earlier run has measured.
+TEST(CudaProductsOptions, PlansThatAreNotMeasuredHaveNoCache) {
+  EXPECT_TRUE(cuda_products_options({.plan_choice = PlanChoice::kFirstProposed}, {}).plan_cache.empty());
+  EXPECT_TRUE(cuda_products_options({.plan_cache = "none"}, {}).plan_cache.empty());
+}
+
+}  // namespace
+}  // namespace ddpm
