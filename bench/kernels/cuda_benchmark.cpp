@@ -36,8 +36,8 @@ double CudaBenchmark::median_seconds(const std::function<void(StreamView)>& func
   constexpr int kRuns = 20;
   CudaBenchmark timer;
   for (int i = 0; i < kWarmUps; ++i) timer.milliseconds(function);
-  std::vector<double> times;
-  for (int i = 0; i < kRuns; ++i) times.push_back(1e-3 * static_cast<double>(timer.milliseconds(function)));
+  std::vector<double> times(kRuns);
+  for (double& time : times) time = 1e-3 * static_cast<double>(timer.milliseconds(function));
   std::nth_element(times.begin(), times.begin() + kRuns / 2, times.end());
   return times[kRuns / 2];
 }
@@ -66,10 +66,12 @@ template <typename T>
 DeviceBuffer<T> random_buffer(int64_t count) {
   static const std::vector<T> pattern = random_pattern<T>();
   DeviceBuffer<T> buffer(static_cast<size_t>(count));
+  const size_t first = std::min(pattern.size(), buffer.size());
   const Stream stream;
-  for (size_t begin = 0; begin < buffer.size(); begin += pattern.size()) {
-    const size_t part = std::min(pattern.size(), buffer.size() - begin);
-    copy_to_device<T>(std::span(pattern).first(part), buffer.span().subspan(begin, part), stream);
+  copy_to_device<T>(std::span(pattern).first(first), buffer.span().subspan(0, first), stream);
+  for (size_t begin = first; begin < buffer.size(); begin += first) {
+    const size_t part = std::min(first, buffer.size() - begin);
+    copy_on_device<T>(buffer.span().subspan(0, part), buffer.span().subspan(begin, part), stream);
   }
   stream.synchronize();
   return buffer;

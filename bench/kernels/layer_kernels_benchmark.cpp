@@ -1,5 +1,5 @@
-// What surrounds convolutions and matrix products, in bf16 with the shapes of ddim-celeba-64 at batch 128, and
-// one of ddpm-celebahq-256 at batch 16; the naive kernel beside it.
+// What surrounds convolutions and matrix products, in bf16 with the shapes of ddim-celeba-64 at batch 128,
+// and one of ddpm-celebahq-256 at batch 16; the naive kernel beside it.
 #include <cstdint>
 
 #include "bench/kernels/cuda_benchmark.h"
@@ -92,12 +92,11 @@ void pad_after(benchmark::State& state, Kind kind) {
   const int64_t padded = int64_t{f.n} * (f.side + 1) * (f.side + 1) * f.channels;
   const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(f.elements());
   const DeviceBuffer<BFloat16> y(static_cast<size_t>(padded));
-  CudaBenchmark::run(
-      state, {0, kReal * static_cast<double>(f.elements() + padded)}, [&](StreamView stream) {
-        if (kind == Kind::kNaive)
-          return naive::pad_after(f.n, f.side, f.side, f.channels, x.data(), y.data(), stream);
-        cuda::pad_after<BFloat16>(f.n, f.side, f.side, f.channels, x.data(), y.data(), stream);
-      });
+  CudaBenchmark::run(state, {0, kReal * static_cast<double>(f.elements() + padded)}, [&](StreamView stream) {
+    if (kind == Kind::kNaive)
+      return naive::pad_after(f.n, f.side, f.side, f.channels, x.data(), y.data(), stream);
+    cuda::pad_after<BFloat16>(f.n, f.side, f.side, f.channels, x.data(), y.data(), stream);
+  });
 }
 BENCHMARK_CAPTURE(pad_after, ours, Kind::kOurs)->Apply(features);
 BENCHMARK_CAPTURE(pad_after, naive, Kind::kNaive)->Apply(features);

@@ -2,7 +2,8 @@
 // by measurement, against the peak of a large product and the copy bandwidth measured in the same run:
 //
 //   products/PRESET/BATCH/LAYER/ROLE      a library's product; counter `count`: how often a step asks for it
-//   choices/PRESET/BATCH/LAYER/ROLE/FORM  what can be computed in two ways, our own kernels around it included:
+//   choices/PRESET/BATCH/LAYER/ROLE/FORM  what can be computed in two ways, our own kernels around it
+//   included:
 //                                         1x1 convolutions as `matrix` product (the engine's way) or by the
 //                                         library's `convolution`; convolutions after upsampling `folded`
 //                                         (the engine's way) or `nearest`
@@ -172,9 +173,8 @@ void convolution_form(ProductSteps& steps, ProductRole role, const Conv2dShape& 
   // The library has no bf16 convolution that adds to a float gradient.
   auto* dweight = steps.scratch<BFloat16>(s.weight_elements());
   steps.convolution(problem, {.x = t.x.data(), .w = dweight, .y = t.y.data()});
-  steps.kernel([&](StreamView stream) {
-    cuda::accumulate(s.weight_elements(), dweight, t.dweight.data(), stream);
-  });
+  steps.kernel(
+      [&](StreamView stream) { cuda::accumulate(s.weight_elements(), dweight, t.dweight.data(), stream); });
 }
 
 void upsample_form(ProductSteps& steps, UpsampleForm form, ProductRole role, const UpsampleConv2dShape& s,
@@ -195,8 +195,7 @@ std::vector<Form> forms_of(ProductRole role, const Conv2dShape& s) {
 
 std::vector<Form> forms_of(ProductRole role, const UpsampleConv2dShape& s) {
   const auto in_form = [=](UpsampleForm form) {
-    return
-        [=](ProductSteps& steps, const LayerTensors& t) { upsample_form(steps, form, role, s, t); };
+    return [=](ProductSteps& steps, const LayerTensors& t) { upsample_form(steps, form, role, s, t); };
   };
   return {{"folded", in_form(UpsampleForm::kFolded)}, {"nearest", in_form(UpsampleForm::kNearest)}};
 }

@@ -19,9 +19,7 @@ using reference::random_values;
 std::vector<BFloat16> reals(int64_t count, uint64_t seed) {
   return rounded<BFloat16>(random_values(count, seed));
 }
-std::vector<float> floats(int64_t count, uint64_t seed) {
-  return rounded<float>(random_values(count, seed));
-}
+std::vector<float> floats(int64_t count, uint64_t seed) { return rounded<float>(random_values(count, seed)); }
 
 // Of one result, by both kernels. Both form it in float from the same inputs, in another order, and bf16 is
 // rounded once: they differ by one unit of bf16, or by some of float where sums of up to a hundred values of
@@ -162,9 +160,8 @@ TEST_F(NaiveKernels, Sampling) {
   const Guarded<BFloat16> network_input(kShape.elements(), stream);
   const Guarded<float> t(kShape.n, stream);
   expect_alike("sampler_step", floats(kShape.elements(), 4), [&](Kind kind, float* state, StreamView on) {
-    const SamplerStepArgs<BFloat16, float> args{output,  table,   zero,
-                                                zero,    state,   nullptr,
-                                                nullptr, network_input.data(), t.data()};
+    const SamplerStepArgs<BFloat16, float> args{
+        output, table, zero, zero, state, nullptr, nullptr, network_input.data(), t.data()};
     kind == Kind::kNaive ? naive::sampler_step(kShape, args, on) : cuda::sampler_step(kShape, args, on);
   });
   expect_alike("guidance", reals(kShape.elements(), 4), [&](Kind kind, BFloat16* y, StreamView on) {
@@ -186,7 +183,8 @@ TEST_F(NaiveKernels, Sampling) {
 }
 
 TEST_F(NaiveKernels, BothEndsOfATrainingStep) {
-  constexpr DiffusionShape kShape{.n = 3, .h = 8, .w = 8, .c = 3, .dataset_count = 5, .timesteps = 4, .seed = 1};
+  constexpr DiffusionShape kShape{
+      .n = 3, .h = 8, .w = 8, .c = 3, .dataset_count = 5, .timesteps = 4, .seed = 1};
   const auto* dataset = on_device(std::vector<uint8_t>(5 * 8 * 8 * 3, 100));
   const auto* signal = on_device(std::vector<float>{0.9F, 0.7F, 0.5F, 0.3F});
   const auto* noise = on_device(std::vector<float>{0.1F, 0.3F, 0.5F, 0.7F});
@@ -198,13 +196,12 @@ TEST_F(NaiveKernels, BothEndsOfATrainingStep) {
   const Guarded<float> t(kShape.n, stream), image_loss(kShape.n, stream);
   expect_alike("diffuse", reals(kShape.elements(), 2), [&](Kind kind, BFloat16* x_t, StreamView on) {
     const DiffuseArgs<BFloat16, float> args{dataset, signal, noise, step, x_t, t.data(), nullptr};
-    kind == Kind::kNaive ? naive::diffuse(kShape, args, on)
-                         : cuda::diffuse(kShape, args, scratch.data(), on);
+    kind == Kind::kNaive ? naive::diffuse(kShape, args, on) : cuda::diffuse(kShape, args, scratch.data(), on);
     on.synchronize();
   });
   expect_alike("loss", reals(kShape.elements(), 2), [&](Kind kind, BFloat16* gradient, StreamView on) {
-    const LossArgs<BFloat16, float> args{prediction, dataset,  signal,   noise,            nullptr,
-                                         t.data(),   step,     gradient, image_loss.data()};
+    const LossArgs<BFloat16, float> args{prediction, dataset,  signal,           noise, nullptr, t.data(),
+                                         step,       gradient, image_loss.data()};
     kind == Kind::kNaive ? naive::loss(kShape, args, on) : cuda::loss(kShape, args, scratch.data(), on);
     on.synchronize();
   });
@@ -257,33 +254,34 @@ TEST_F(NaiveKernels, GroupNorm) {
     on.synchronize();
   });
   // Ours keeps dy SiLU' rounded to bf16 between its passes: half a unit of values up to 4.
-  expect_alike("group_norm_backward", reals(kShape.elements(), 7),
-               [&](Kind kind, BFloat16* dx, StreamView on) {
-                 const GroupNormBackwardArgs<BFloat16, float> args{.dy = dy,
-                                                                   .x0 = x,
-                                                                   .x1 = nullptr,
-                                                                   .shift = nullptr,
-                                                                   .bias = nullptr,
-                                                                   .gamma = gamma,
-                                                                   .beta = beta,
-                                                                   .film = nullptr,
-                                                                   .mean = mean.data(),
-                                                                   .rstd = rstd.data(),
-                                                                   .dx0_addends = {},
-                                                                   .dx1_addends = {},
-                                                                   .dx0 = dx,
-                                                                   .dx1 = nullptr,
-                                                                   .dshift = nullptr,
-                                                                   .dbias = nullptr,
-                                                                   .dgamma = dgamma.data(),
-                                                                   .dbeta = dbeta.data(),
-                                                                   .dfilm = nullptr,
-                                                                   .dropout = {}};
-                 kind == Kind::kNaive ? naive::group_norm_backward(kShape, args, on)
-                                      : cuda::group_norm_backward(kShape, args, scratch.data(), on);
-                 on.synchronize();
-               },
-               4 * 0x1p-9);
+  expect_alike(
+      "group_norm_backward", reals(kShape.elements(), 7),
+      [&](Kind kind, BFloat16* dx, StreamView on) {
+        const GroupNormBackwardArgs<BFloat16, float> args{.dy = dy,
+                                                          .x0 = x,
+                                                          .x1 = nullptr,
+                                                          .shift = nullptr,
+                                                          .bias = nullptr,
+                                                          .gamma = gamma,
+                                                          .beta = beta,
+                                                          .film = nullptr,
+                                                          .mean = mean.data(),
+                                                          .rstd = rstd.data(),
+                                                          .dx0_addends = {},
+                                                          .dx1_addends = {},
+                                                          .dx0 = dx,
+                                                          .dx1 = nullptr,
+                                                          .dshift = nullptr,
+                                                          .dbias = nullptr,
+                                                          .dgamma = dgamma.data(),
+                                                          .dbeta = dbeta.data(),
+                                                          .dfilm = nullptr,
+                                                          .dropout = {}};
+        kind == Kind::kNaive ? naive::group_norm_backward(kShape, args, on)
+                             : cuda::group_norm_backward(kShape, args, scratch.data(), on);
+        on.synchronize();
+      },
+      4 * 0x1p-9);
 }
 
 }  // namespace
