@@ -145,7 +145,7 @@ def choice_table(entries: list[Entry]) -> str:
         pairs[entry.name[:-1]].append(entry)
     rows = []
     for name, forms in pairs.items():
-        texts = [f"{form.name[-1]} {1e6 * form.seconds:.1f}" if form.seconds else f"{form.name[-1]} failed: {form.error}"
+        texts = [form.name[-1] + (f" {1e6 * form.seconds:.1f}" if form.seconds else f" failed: {form.error}")
                  for form in forms]
         timed = [form for form in forms if form.seconds]
         ratio = f"{forms[1].seconds / forms[0].seconds:.2f}" if len(timed) == 2 else ""

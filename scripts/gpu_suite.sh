@@ -25,13 +25,15 @@
 #   --preset NAME        what `train` trains (ddim-celeba-64)
 #   --train-seconds N    480
 #   --seconds N          a part stops starting things, and ends what runs, after this time (570)
+#   --tests GLOB         which tests `tests` and the sanitizers run (gpu_*_test)
 #   --python PROGRAM     with PyTorch and diffusers, for the peers (python3)
 #   --commit TEXT        where git cannot tell
 #   --device cpu         determinism and train without a GPU, on a small network: to try the suite out
 #   --dry-run            print the commands
 #
-# Each part writes PART.json with the GPU, driver, CUDA and cuDNN versions, the commit and what became of its commands.
-# Without a GPU it says so and ends with 0 (but build and bundle need none). Ends with 1 where a command failed; the others are run all the same.
+# Each part but build and bundle writes PART.json with the GPU, driver, CUDA and cuDNN versions, the commit and what
+# became of its commands. Without a GPU it says so and ends with 0; build and bundle need none. Ends with 1 where a
+# command failed; the others are run all the same.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -44,11 +46,12 @@ all=(build device tests "${sanitizers[@]}" kernels "${products[@]}" validate det
   "${peers[@]/%/-autotune}" train)
 
 bin="" results="" work=build/gpu-work data="" preset=ddim-celeba-64 train_seconds=480 seconds=570 python=python3
-commit="" device=cuda dry_run=false parts=()
+tests="gpu_*_test" commit="" device=cuda dry_run=false parts=()
 mistake() { echo "gpu_suite: $1; the head of scripts/gpu_suite.sh tells the usage" >&2; exit 2; }
 while (($#)); do
   case "$1" in
-    --bin | --results | --work | --data | --preset | --train-seconds | --seconds | --python | --commit | --device)
+    --bin | --results | --work | --data | --preset | --train-seconds | --seconds | --tests | --python | --commit | \
+      --device)
       (($# > 1)) || mistake "$1 needs a value"
       name="${1#--}"
       printf -v "${name//-/_}" %s "$2"
@@ -67,10 +70,11 @@ done
 ((${#parts[@]})) || parts=("${all[@]}")
 [[ "$device" == cuda || "$device" == cpu ]] || mistake "--device $device: cuda or cpu"
 [[ "$train_seconds" =~ ^[0-9]+$ && "$seconds" =~ ^[0-9]+$ ]] || mistake "seconds are whole numbers"
-needs_gpu=false
+needs_gpu=false needs_results=false
 for part in "${parts[@]}"; do
   [[ "$device" == cuda || "$part" =~ ^(build|bundle|determinism|train)$ ]] || mistake "$part needs a GPU"
-  [[ "$device" == cpu || "$part" =~ ^(build|bundle)$ ]] || needs_gpu=true
+  [[ "$part" =~ ^(build|bundle)$ ]] || needs_results=true
+  [[ "$device" == cpu ]] || needs_gpu=$needs_results
 done
 
 PATH="$PATH:/usr/local/cuda/bin"
@@ -112,9 +116,10 @@ describe_machine() {
 
 # The libraries that a bundle's programs miss here, from where Python's packages or the toolkit have them.
 link_missing_libraries() {
-  local library found folder packages
+  local library found folder packages missing
   packages="$("$python" -c 'import site; print(site.getsitepackages()[0])' 2> /dev/null || true)"
-  for library in $(ldd "$bin"/ddpm_train "$bin"/products_benchmark 2> /dev/null | awk '/not found/ {print $1}' | sort -u); do
+  missing="$(ldd "$bin"/{ddpm_train,products_benchmark} 2> /dev/null | awk '/not found/ {print $1}' | sort -u)"
+  for library in $missing; do
     found="$(find /usr/local/cuda*/ "${packages:-/nowhere}" -name "$library" 2> /dev/null | head -n 1 || true)"
     [[ -n "$found" ]] || { echo "gpu_suite: $library is missing on this machine" >&2; continue; }
     folder="$(dirname "$found")"
@@ -147,7 +152,8 @@ outcome() {
     else
       "${limit[@]}" "$@" || code=$?
     fi
-    if ((code == 124 || code == 137)); then word="stopped after $left s"; elif ((code)); then word="failed with $code"; fi
+    ((code == 0)) || word="failed with $code"
+    ((code != 124 && code != 137)) || word="stopped after $left s"
   fi
   [[ "$word" == passed ]] || { failed=1; echo "gpu_suite: $name: $word" >&2; }
   list+="${list:+,}"$'\n'"    \"$name\": {\"outcome\": \"$word\", \"seconds\": $((SECONDS - begin))}"
@@ -174,7 +180,7 @@ make_data() {
       --split all --crop ddim --size "$1" --out "$data_file")
   else
     data_file="$work/synthetic$1.npy"
-    command=("$bin/ddpm_data" synthetic-faces --count "${2:-10000}" --size "$1" --out "$data_file")
+    command=("$bin/ddpm_data" synthetic-faces --count 10000 --size "$1" --out "$data_file")
   fi
   [[ -e "$data_file" ]] || outcome "data $1" "${command[@]}"
 }
@@ -189,7 +195,8 @@ run_build() {
     -DCMAKE_CUDA_ARCHITECTURES="${architecture:-90}" -DCMAKE_BUILD_RPATH="\$ORIGIN/../lib" \
     -DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags
   local targets=("${programs[@]}")
-  $dry_run || mapfile -t -O ${#targets[@]} targets < <(cmake --build build/gpu --target help | grep -oE '^gpu_\w+_test\b')
+  $dry_run || mapfile -t -O ${#targets[@]} targets < <(
+    cmake --build build/gpu --target help | grep -oE '^gpu_\w+_test\b')
   outcome build cmake --build build/gpu --parallel "$(nproc)" --target "${targets[@]}"
 }
 run_device() {
@@ -198,7 +205,8 @@ run_device() {
 }
 each_gpu_test() {
   local test
-  for test in "$bin"/gpu_*_test; do "$@" "$test"; done
+  # shellcheck disable=SC2231  # a pattern
+  for test in "$bin"/$tests; do "$@" "$test"; done
 }
 run_tests() {
   one_test() { outcome "$(basename "$1")" "$1" --gtest_brief=1; }
@@ -294,9 +302,9 @@ run_profile() {
   local network
   for network in ddpm-cifar10-32 ddim-celeba-64; do
     make_data "${network##*-}"
-    output="$results/profile-$network.txt" outcome "$network" "$bin/ddpm_train" --preset "$network" --data "$data_file" \
-      --batch 128 --steps 30 --seed 1 --device cuda --precision bf16 --sample-every 0 --tensorboard false --profile \
-      --out "$work/profile-$network"
+    output="$results/profile-$network.txt" outcome "$network" "$bin/ddpm_train" --preset "$network" \
+      --data "$data_file" --batch 128 --steps 30 --seed 1 --device cuda --precision bf16 --sample-every 0 \
+      --tensorboard false --profile --out "$work/profile-$network"
   done
 }
 
@@ -333,7 +341,8 @@ print(json.dumps({"preset": sys.argv[2], "data": sys.argv[3], "steps": lines[-1]
 END
 }
 run_train() {
-  local run="$work/train-$preset" begin options=()
+  local run="$work/train-$preset" sampling_steps=100
+  [[ "$device" == cuda ]] || sampling_steps=10
   if [[ -n "$data" ]]; then
     data_file="$data"
   elif [[ "$preset" =~ -([0-9]+)$ ]]; then
@@ -341,12 +350,11 @@ run_train() {
   else
     make_data 32
   fi
-  # The average of a short run must not remember how the weights began.
-  options=(--ema-ramp true --sample-every 0 --checkpoint-every 1000000 --log-every 20)
-  # Ends by an interrupt, upon which it writes a checkpoint and succeeds.
+  # Ends by an interrupt, upon which it writes a checkpoint and succeeds. --ema-ramp: the average of a short run must
+  # not remember how the weights began.
   outcome "training for $train_seconds s" timeout --signal=INT --preserve-status "$train_seconds" "$bin/ddpm_train" \
     --preset "$preset" --data "$data_file" --out "$run" --resume --steps 1000000000 --seed 1 --device "$device" \
-    "${options[@]}"
+    --ema-ramp true --sample-every 0 --checkpoint-every 1000000 --log-every 20
   output="$results/train-figures.json" outcome figures describe_training "$run" "$data_file"
   outcome "loss curve" cp "$run/loss.svg" "$results/train-loss.svg"
   outcome "grid" "$bin/ddpm_sample" --checkpoint "$run" --count 64 --batch 64 --sampler ddim --steps "$sampling_steps" \
@@ -363,7 +371,7 @@ run_bundle() {
     outcome "$program" strip -o "$to/bin/$program" "$bin/$program"
   done
   outcome "libraries" copy_libraries "$to"
-  $dry_run || { du -sh "$to"; }
+  $dry_run || du -sh "$to"
 }
 # What is not the system's C and C++ libraries, nor CUDA's, which the other machine has.
 copy_libraries() {
@@ -374,8 +382,6 @@ copy_libraries() {
 
 # ---- All of it
 
-sampling_steps=100
-[[ "$device" == cuda ]] || sampling_steps=10
 [[ -n "$bin" ]] && link_libraries=true || link_libraries=false
 bin="$(realpath -m "${bin:-build/gpu/bin}")"
 mkdir -p "$work"
@@ -386,9 +392,9 @@ if $link_libraries && ! $dry_run; then link_missing_libraries; fi
 for part in "${parts[@]}"; do
   list="" deadline=$((SECONDS + seconds))
   describe_machine
-  $dry_run && echo "$part:" || mkdir -p "$results"
+  if $dry_run; then echo "$part:"; elif $needs_results; then mkdir -p "$results"; fi
   "run_${part//-/_}"
-  $dry_run || write_outcomes "$part.json"
+  [[ "$part" =~ ^(build|bundle)$ ]] || $dry_run || write_outcomes "$part.json"
 done
-$dry_run || echo "gpu_suite: results are in $results"
+if $needs_results && ! $dry_run; then echo "gpu_suite: results are in $results"; fi
 exit "$failed"

@@ -193,8 +193,9 @@ def cost_of(mode: str, network: str, batch: int, options: argparse.Namespace) ->
         return None
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "cost.json"
-        done = subprocess.run([str(inspect), "--preset", network, "--batch", str(batch), "--precision", "bf16", "--program",
-                               "training" if mode == "train" else "sampling", "--json", str(file)], capture_output=True)
+        program = "training" if mode == "train" else "sampling"
+        done = subprocess.run([str(inspect), "--preset", network, "--batch", str(batch), "--precision", "bf16",
+                               "--program", program, "--json", str(file)], capture_output=True)
         if done.returncode != 0:
             return None
         found = json.loads(file.read_text())
@@ -261,8 +262,8 @@ def print_ratios(table: list[dict]) -> None:
 
 def machine(options: argparse.Namespace) -> dict:
     """Of ours; PyTorch's libraries stand with the limits and in each run's summary."""
-    commit = options.commit or subprocess.run(["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"],
-                                              capture_output=True, text=True).stdout.strip()
+    git = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"]
+    commit = options.commit or subprocess.run(git, capture_output=True, text=True).stdout.strip()
     about = {"gpu": query_gpu("name"), "driver": query_gpu("driver_version"), "commit": commit or "unknown"}
     description = options.bin / "gpu_description"
     if description.exists():
@@ -311,7 +312,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--window-steps", type=int, default=50)
     parser.add_argument("--sampling-steps", type=int, default=50)
     parser.add_argument("--timeout", type=float, default=1800, help="seconds for one program")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="for everything: what comes later is not run")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="for all: what comes later is not run")
     parser.add_argument("--commit", help="of the programs in --bin (default: git's)")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--our-options", nargs="*", default=[], help="further options of ours: --our-options=--precision=bf16")
