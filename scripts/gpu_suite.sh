@@ -15,7 +15,8 @@
 #   peers-train-cifar10, peers-train-celeba, peers-sample-cifar10, peers-sample-celeba    side by side with PyTorch;
 #                 all four: peers. With -autotune at the end: torch.compile's autotuning instead; all: peers-autotune
 #   train         trains --preset for --train-seconds (again: goes on), draws a grid
-#   bundle        programs and libraries into build/gpu-bundle, for a machine that cannot build: --bin DIR/bin there
+#   bundle        programs and libraries into build/gpu-bundle and gpu-bundle.tar.gz beside it, for a machine that cannot
+#                 build: --bin gpu-bundle/bin there
 #
 # Options:
 #   --bin DIR            a ready build's folder of programs, instead of build/gpu/bin
@@ -371,7 +372,8 @@ run_bundle() {
     outcome "$program" strip -o "$to/bin/$program" "$bin/$program"
   done
   outcome "libraries" copy_libraries "$to"
-  $dry_run || du -sh "$to"
+  outcome "archive" tar --create --gzip --file "$to.tar.gz" --directory build gpu-bundle
+  $dry_run || du -sh "$to" "$to.tar.gz"
 }
 # What is not the system's C and C++ libraries, nor CUDA's, which the other machine has.
 copy_libraries() {

@@ -233,6 +233,7 @@ def ratios(runs: list[Run], options: argparse.Namespace) -> list[dict]:
                 startup[side] = smallest(run.startup_seconds for run in mine)
         row = dict(zip(("mode", "network", "batch"), key)) | {"images_per_second": speeds, "peak_memory_bytes": memory,
                                                               "startup_seconds": startup}
+        row["milliseconds_per_batch"] = {side: 1000 * row["batch"] / speed for side, speed in speeds.items()}
         row |= shares(row, options)
         competing = {side: speed for side, speed in speeds.items() if side != OURS and VARIANTS[side].best}
         if OURS in speeds and competing:

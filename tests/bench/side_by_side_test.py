@@ -29,6 +29,7 @@ class Ratios(unittest.TestCase):
                                     run("eager", [900], 10)], self.OPTIONS)  # eager does not compete
         self.assertEqual(row["best_peer"], "eager-graph")
         self.assertEqual(row["speed_ratio"], 300 / 150)
+        self.assertEqual(row["milliseconds_per_batch"]["eager-graph"], 1000 * 2 / 150)
         self.assertEqual(row["memory_ratio"], 50 / 100)
 
     def test_shares_are_of_what_the_machine_reached(self):
