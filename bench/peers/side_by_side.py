@@ -250,9 +250,9 @@ def print_ratios(table: list[dict]) -> None:
         print(f"\n{row['mode']} {row['network']} batch {row['batch']}")
         for side, speed in sorted(row["images_per_second"].items(), key=lambda item: -item[1]):
             memory, startup = row["peak_memory_bytes"][side], row["startup_seconds"][side]
-            steps = 1000 * row["batch"] / speed
+            milliseconds = row["milliseconds_per_batch"][side]
             peak = row.get("share_of_bf16_peak", {}).get(side)
-            print(f"  {side:20} {speed:10.1f} images/s  {steps:9.2f} ms a batch"
+            print(f"  {side:20} {speed:10.1f} images/s  {milliseconds:9.2f} ms a batch"
                   + (f"  {100 * peak:5.1f} % of the peak" if peak else "")
                   + (f"  {memory / 2**30:6.2f} GiB" if memory else "")
                   + (f"  start-up {startup:6.1f} s" if startup is not None else ""))
