@@ -150,7 +150,12 @@ def run_ours(run: Run, options: argparse.Namespace, folder: pathlib.Path) -> Non
                 seconds_left(options))
         return
     # A network that has learned nothing costs as much.
-    trained = subprocess.run(our_training(run, options, out, 1, 1), capture_output=True, text=True)
+    try:
+        trained = subprocess.run(our_training(run, options, out, 1, 1), capture_output=True, text=True,
+                                 timeout=seconds_left(options))
+    except subprocess.TimeoutExpired as late:
+        run.error = f"no network to sample after {late.timeout:.0f} s"
+        return
     if trained.returncode != 0:
         run.error = trained.stderr[-2000:]
         return
@@ -328,7 +333,8 @@ def parse_options() -> argparse.Namespace:
     return options
 
 
-def main() -> None:
+def main() -> int:
+    """1 where a ratio that was asked for could not be measured."""
     options = parse_options()
     check_libraries()
     options.end = time.monotonic() + options.seconds
@@ -347,10 +353,13 @@ def main() -> None:
                 for mode, network, batch in kinds
                 for turn in range(options.rounds) for side in [OURS, *options.variants]]
         measure(runs, options)
-    print_ratios(ratios(runs, options))
+    table = ratios(runs, options)
+    print_ratios(table)
     if options.results:
         print(f"\n{options.results}")
+    wanted = any(VARIANTS[name].best for name in options.variants)
+    return 1 if wanted and not all("speed_ratio" in row for row in table) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
