@@ -1,6 +1,8 @@
 // ddpm_sample: generates images from a checkpoint, as a grid, single files, an array, and as pictures of the
 // process.
 #include <algorithm>
+#include <chrono>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -31,6 +33,36 @@ std::string record_of(const SamplingCommand& command, std::span<const float> par
   return record.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
+// How fast each batch was, as it was drawn: a line like those of a training's metrics.jsonl.
+class BatchMetrics {
+ public:
+  // An empty path: none are written. InputError where the file cannot be made.
+  explicit BatchMetrics(const std::filesystem::path& path) {
+    if (path.empty()) return;
+    file_.open(path);
+    if (!file_) throw_input("--metrics {}: cannot be written", path.string());
+  }
+
+  template <typename Draw>
+  std::vector<Image> measure(const Draw& draw) {
+    const auto begin = std::chrono::steady_clock::now();
+    std::vector<Image> images = draw();
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    drawn_ += images.size();
+    if (file_.is_open())
+      file_ << nlohmann::ordered_json{{"images", drawn_},
+                                      {"images_per_second",
+                                       static_cast<double>(images.size()) / seconds.count()}}
+                   .dump()
+            << std::endl;  // at once: others watch
+    return images;
+  }
+
+ private:
+  std::ofstream file_;
+  size_t drawn_ = 0;
+};
+
 void report(int64_t wanted, int64_t drawn, int steps, const std::string& device, double seconds) {
   fmt::print(stderr, "{} images, {} steps each, on {} in {} ({:.2f} images/s)", drawn, steps, device,
              format_duration(seconds), static_cast<double>(drawn) / std::max(seconds, 1e-9));
@@ -50,13 +82,14 @@ int run(int argc, char** argv) {
   ImageDrawer drawer(command, model.config, parameters, make_executors(executors, log_to_stderr));
   install_interrupt_handler();
   if (!command.png_directory.empty()) claim_image_folder(command.png_directory, record);
+  BatchMetrics metrics(command.metrics);
   ImageStream stream(
       {.first = command.first,
        .count = command.count,
        .batch = drawer.batch(),
        .folder = command.png_directory,
        .existing = drawer.must_draw() ? ExistingImages::kAreDrawnAgain : ExistingImages::kAreKept},
-      [&](int64_t first, int count) { return drawer.draw(first, count); });
+      [&](int64_t first, int count) { return metrics.measure([&] { return drawer.draw(first, count); }); });
   const double seconds = write_outputs(command, network, record, stream, drawer);
   report(command.count, stream.drawn(), drawer.steps(), executors.description, seconds);
   return 0;

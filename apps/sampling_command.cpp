@@ -97,6 +97,7 @@ void add_output_options(CLI::App& app, SamplingCommand& c, Texts& texts) {
   add("--process-images", c.process_images, "Rows of --process and images of --animation");
   add("--process-moments", c.process_moments, "Columns of --process");
   add("--rounding", texts.rounding, "To 8 bits: round or truncate");
+  add("--metrics", c.metrics, "JSON lines: images a second of each batch");
 }
 
 bool changes_images(const CLI::Option& option) {
@@ -133,7 +134,7 @@ void check(const SamplingCommand& c) {
 }
 
 void create_folders(const SamplingCommand& c) {
-  for (const auto& file : {c.grid, c.npz, c.float_npy, c.process, c.animation})
+  for (const auto& file : {c.grid, c.npz, c.float_npy, c.process, c.animation, c.metrics})
     if (!file.empty() && !file.parent_path().empty()) create_folder(file.parent_path());
 }
 

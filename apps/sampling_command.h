@@ -35,7 +35,7 @@ struct SamplingCommand {
   std::optional<double> clip_range, threshold_ratio, threshold_max;
   bool no_clip = false;
 
-  std::filesystem::path grid, npz, png_directory, float_npy, process, animation;
+  std::filesystem::path grid, npz, png_directory, float_npy, process, animation, metrics;
   int columns = 0, process_images = 8, process_moments = 11;
   Rounding rounding = Rounding::kRound;
 

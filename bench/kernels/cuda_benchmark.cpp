@@ -14,6 +14,17 @@ namespace {
 
 constexpr size_t kFlushBytes = size_t{256} << 20;  // several times the L2 cache of any GPU that this runs on
 constexpr size_t kCopyBytes = size_t{1} << 30;
+// What large buffers are filled with again and again. Drawing every element on the host would take longer
+// than the benchmarks; that no two lines near each other are alike is enough.
+constexpr size_t kPatternElements = size_t{1} << 20;
+
+template <typename T>
+std::vector<T> random_pattern() {
+  std::mt19937 engine(1);
+  std::vector<T> values(kPatternElements);
+  for (T& value : values) value = from_float<T>(static_cast<float>(engine() >> 8) * 0x1p-23f - 1.0f);
+  return values;
+}
 
 }  // namespace
 
@@ -21,16 +32,22 @@ CudaBenchmark::CudaBenchmark() : flushed_(kFlushBytes) {}
 
 void CudaBenchmark::flush_cache() { fill_bytes(flushed_.span(), 0, stream_); }
 
+double CudaBenchmark::median_seconds(const std::function<void(StreamView)>& function) {
+  constexpr int kRuns = 20;
+  CudaBenchmark timer;
+  for (int i = 0; i < kWarmUps; ++i) timer.milliseconds(function);
+  std::vector<double> times(kRuns);
+  for (double& time : times) time = 1e-3 * static_cast<double>(timer.milliseconds(function));
+  std::nth_element(times.begin(), times.begin() + kRuns / 2, times.end());
+  return times[kRuns / 2];
+}
+
 double CudaBenchmark::copy_bandwidth() {
   static const double bandwidth = [] {
     const DeviceBuffer<std::byte> from(kCopyBytes), to(kCopyBytes);
-    CudaBenchmark timer;
-    const auto copy = [&](StreamView stream) { copy_on_device<std::byte>(from.span(), to.span(), stream); };
-    std::vector<double> times;
-    for (int i = 0; i < kWarmUps + 20; ++i) times.push_back(timer.milliseconds(copy));
-    times.erase(times.begin(), times.begin() + kWarmUps);
-    std::nth_element(times.begin(), times.begin() + 10, times.end());
-    return 2.0 * kCopyBytes / (1e-3 * times[10]);
+    return 2.0 * kCopyBytes / median_seconds([&](StreamView stream) {
+             copy_on_device<std::byte>(from.span(), to.span(), stream);
+           });
   }();
   return bandwidth;
 }
@@ -41,18 +58,21 @@ void CudaBenchmark::report(benchmark::State& state, const Cost& cost) {
   const auto rate = Counter::kIsIterationInvariantRate;
   state.counters["bytes/s"] = Counter(cost.bytes, rate, Counter::kIs1000);
   state.counters["FLOP/s"] = Counter(cost.flops, rate, Counter::kIs1000);
+  state.counters["bytes"] = cost.bytes;
   state.counters["share_of_copy"] = Counter(cost.bytes / copy_bandwidth(), rate);
 }
 
 template <typename T>
 DeviceBuffer<T> random_buffer(int64_t count) {
-  std::mt19937 engine(1);
-  std::vector<T> values(static_cast<size_t>(count));
-  // The lower bits of a counter-based hash would do as well; what matters is that no two lines are alike.
-  for (T& value : values) value = from_float<T>(static_cast<float>(engine() >> 8) * 0x1p-23f - 1.0f);
-  DeviceBuffer<T> buffer(values.size());
+  static const std::vector<T> pattern = random_pattern<T>();
+  DeviceBuffer<T> buffer(static_cast<size_t>(count));
+  const size_t first = std::min(pattern.size(), buffer.size());
   const Stream stream;
-  copy_to_device<T>(values, buffer.span(), stream);
+  copy_to_device<T>(std::span(pattern).first(first), buffer.span().subspan(0, first), stream);
+  for (size_t begin = first; begin < buffer.size(); begin += first) {
+    const size_t part = std::min(first, buffer.size() - begin);
+    copy_on_device<T>(buffer.span().subspan(0, part), buffer.span().subspan(begin, part), stream);
+  }
   stream.synchronize();
   return buffer;
 }
@@ -60,21 +80,23 @@ DeviceBuffer<T> random_buffer(int64_t count) {
 template DeviceBuffer<float> random_buffer(int64_t);
 template DeviceBuffer<BFloat16> random_buffer(int64_t);
 
-}  // namespace ddpm
-
-int main(int argc, char** argv) {
+bool find_gpu() {
   int count = 0;
   const cudaError_t code = cudaGetDeviceCount(&count);
-  if (code != cudaSuccess || count == 0) {
-    std::printf("no GPU, nothing is measured: %s\n", cudaGetErrorString(code));
-    return 0;
-  }
+  if (code == cudaSuccess && count > 0) return true;
+  std::printf("no GPU, nothing is measured: %s\n", cudaGetErrorString(code));
+  return false;
+}
+
+void run_cuda_benchmarks() {
   cudaDeviceProp device{};
-  if (cudaGetDeviceProperties(&device, 0) == cudaSuccess) benchmark::AddCustomContext("gpu", device.name);
-  benchmark::AddCustomContext("copy_bytes_per_second", std::to_string(ddpm::CudaBenchmark::copy_bandwidth()));
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  if (cudaGetDeviceProperties(&device, 0) == cudaSuccess) {
+    benchmark::AddCustomContext("gpu", device.name);
+    benchmark::AddCustomContext("l2_cache_bytes", std::to_string(device.l2CacheSize));
+  }
+  benchmark::AddCustomContext("copy_bytes_per_second", std::to_string(CudaBenchmark::copy_bandwidth()));
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
-  return 0;
 }
+
+}  // namespace ddpm

@@ -1,4 +1,4 @@
-// How a kernel is timed on a GPU: CUDA events around one run, from a cold L2 cache, and its ideal bytes held
+// How work on a GPU is timed: CUDA events around one run, from a cold L2 cache, and its ideal bytes held
 // against the copy bandwidth that the same program measures. Depends on Google Benchmark, kernels/cost.h and
 // kernels/device/.
 #pragma once
@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "kernels/cost.h"
@@ -19,6 +20,13 @@ class CudaBenchmark {
  public:
   CudaBenchmark();
 
+  // What every benchmark here is registered with. A fixed number of iterations: by its own rule Google
+  // Benchmark would run a kernel of some microseconds a hundred thousand times, each after a flush of the
+  // cache that takes far longer.
+  static void settings(benchmark::internal::Benchmark* benchmark) {
+    benchmark->UseManualTime()->Unit(benchmark::kMicrosecond)->Iterations(kIterations);
+  }
+
   // The body of a benchmark with manual time: kWarmUps runs, then one an iteration. Reports bytes and
   // operations a second by `cost`, and the share of the copy bandwidth. function(stream) gives its work to
   // the stream.
@@ -30,11 +38,15 @@ class CudaBenchmark {
     report(state, cost);
   }
 
-  // Bytes read and written a second by a copy of 1 GiB on the device: the median of 20, measured once.
+  // Of one run, after some to warm up: the median of 20.
+  static double median_seconds(const std::function<void(StreamView)>& function);
+
+  // Bytes read and written a second by a copy of 1 GiB on the device, measured once.
   static double copy_bandwidth();
 
  private:
   static constexpr int kWarmUps = 3;  // the first run loads the kernel
+  static constexpr int kIterations = 50;
 
   // What the function's work takes on the device, once the flush of the cache before it has ended.
   template <typename Function>
@@ -58,5 +70,24 @@ class CudaBenchmark {
 // Uniform in (-1, 1), the same in every run. T is float or BFloat16.
 template <typename T>
 DeviceBuffer<T> random_buffer(int64_t count);
+
+// `pattern` again and again.
+template <typename T>
+DeviceBuffer<T> filled(size_t count, const std::vector<T>& pattern) {
+  std::vector<T> values;
+  for (size_t i = 0; i < count; ++i) values.push_back(pattern[i % pattern.size()]);
+  DeviceBuffer<T> buffer(count);
+  const Stream stream;
+  copy_to_device<T>(values, buffer.span(), stream);
+  stream.synchronize();
+  return buffer;
+}
+
+// Whether there is a GPU; where there is none, says so.
+bool find_gpu();
+
+// Runs what is registered, once Google Benchmark has taken its flags: notes the GPU and its copy bandwidth in
+// the output's context first.
+void run_cuda_benchmarks();
 
 }  // namespace ddpm

@@ -1,7 +1,7 @@
-// GroupNorm + SiLU in bf16 for the shapes of ddim-celeba-64 and ddpm-cifar10-32 at batch 128, with and
-// without dropout, and the naive kernels beside it. Arguments: side of the image, channels.
+// GroupNorm + SiLU in bf16 for the shapes of ddim-celeba-64 and ddpm-cifar10-32 at batch 128 and of
+// ddpm-celebahq-256 at batch 16, alone and with what the network fuses into it, and the naive kernels beside
+// it. Arguments: side of the image, channels, batch.
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 #include "bench/kernels/cuda_benchmark.h"
@@ -12,26 +12,55 @@
 namespace ddpm {
 namespace {
 
-constexpr int kBatch = 128;
+// What is fused into the kernel.
+enum class Sources : uint8_t {
+  kOne,
+  kTwo,  // of half the channels each: a block on the way up
+};
+enum class Shift : uint8_t {
+  kNone,
+  kTimeAndBias,  // a residual block's second normalisation
+};
+enum class Addend : uint8_t {
+  kNone,
+  kResidual,  // the gradient that comes past the block is added
+};
+struct Variant {
+  Sources sources = Sources::kOne;
+  Shift shift = Shift::kNone;
+  Addend addend = Addend::kNone;
+  double dropout = 0;
+};
 
-GroupNormShape shape_of(const benchmark::State& state, double dropout) {
-  const int side = static_cast<int>(state.range(0));
-  return {.n = kBatch,
+GroupNormShape shape_of(const benchmark::State& state, const Variant& variant) {
+  const int side = static_cast<int>(state.range(0)), channels = static_cast<int>(state.range(1));
+  const int c1 = variant.sources == Sources::kTwo ? channels / 2 : 0;
+  return {.n = static_cast<int>(state.range(2)),
           .pixels = side * side,
-          .c0 = static_cast<int>(state.range(1)),
+          .c0 = channels - c1,
+          .c1 = c1,
           .groups = 32,
           .activation = Activation::kSilu,
-          .dropout = dropout,
+          .shift_stride = variant.shift == Shift::kNone ? 0 : channels,
+          .dropout = variant.dropout,
           .dropout_stream = static_cast<uint32_t>(RandomStream::kDropout)};
 }
 
 struct Tensors {
-  explicit Tensors(const GroupNormShape& shape)
-      : x(random_buffer<BFloat16>(shape.elements())),
+  Tensors(const GroupNormShape& group_norm_shape, const Variant& what)
+      : shape(group_norm_shape),
+        variant(what),
+        x0(random_buffer<BFloat16>(source_elements(shape.c0))),
+        x1(random_buffer<BFloat16>(source_elements(shape.c1))),
         dy(random_buffer<BFloat16>(shape.elements())),
+        addend(random_buffer<BFloat16>(what.addend == Addend::kNone ? 0 : source_elements(shape.c0))),
         y(static_cast<size_t>(shape.elements())),
+        shift(random_buffer<BFloat16>(int64_t{shape.n} * shape.channels())),
+        dshift(static_cast<size_t>(int64_t{shape.n} * shape.channels())),
+        bias(random_buffer<float>(shape.channels())),
         gamma(random_buffer<float>(shape.channels())),
         beta(random_buffer<float>(shape.channels())),
+        dbias(random_buffer<float>(shape.channels())),
         dgamma(random_buffer<float>(shape.channels())),
         dbeta(random_buffer<float>(shape.channels())),
         mean(random_buffer<float>(int64_t{shape.n} * shape.groups)),
@@ -45,10 +74,10 @@ struct Tensors {
   }
 
   GroupNormArgs<BFloat16, float> forward() const {
-    return {.x0 = x.data(),
-            .x1 = nullptr,
-            .shift = nullptr,
-            .bias = nullptr,
+    return {.x0 = x0.data(),
+            .x1 = x1.data(),
+            .shift = shifted(shift),
+            .bias = shifted(bias),
             .gamma = gamma.data(),
             .beta = beta.data(),
             .film = nullptr,
@@ -59,92 +88,113 @@ struct Tensors {
   }
   GroupNormBackwardArgs<BFloat16, float> backward() const {
     return {.dy = dy.data(),
-            .x0 = x.data(),
-            .x1 = nullptr,
-            .shift = nullptr,
-            .bias = nullptr,
+            .x0 = x0.data(),
+            .x1 = x1.data(),
+            .shift = shifted(shift),
+            .bias = shifted(bias),
             .gamma = gamma.data(),
             .beta = beta.data(),
             .film = nullptr,
             .mean = mean.data(),
             .rstd = rstd.data(),
-            .dx0_addends = {},
+            .dx0_addends = {addend.data(), nullptr},
             .dx1_addends = {},
             .dx0 = y.data(),
-            .dx1 = nullptr,
-            .dshift = nullptr,
-            .dbias = nullptr,
+            .dx1 = shape.c1 == 0 ? nullptr : y.data() + source_elements(shape.c0),
+            .dshift = shifted(dshift),
+            .dbias = shifted(dbias),
             .dgamma = dgamma.data(),
             .dbeta = dbeta.data(),
             .dfilm = nullptr,
             .dropout = {1, step.data()}};
   }
 
-  DeviceBuffer<BFloat16> x, dy, y;
-  DeviceBuffer<float> gamma, beta, dgamma, dbeta, mean, rstd;
+  int64_t source_elements(int channels) const { return int64_t{shape.n} * shape.pixels * channels; }
+  template <typename T>
+  T* shifted(const DeviceBuffer<T>& buffer) const {
+    return variant.shift == Shift::kNone ? nullptr : buffer.data();
+  }
+
+  GroupNormShape shape;
+  Variant variant;
+  DeviceBuffer<BFloat16> x0, x1, dy, addend, y, shift, dshift;
+  DeviceBuffer<float> bias, gamma, beta, dbias, dgamma, dbeta, mean, rstd;
   DeviceBuffer<int64_t> step;
   DeviceBuffer<std::byte> scratch;
 };
 
-void forward(benchmark::State& state, double dropout) {
-  const GroupNormShape shape = shape_of(state, dropout);
-  const Tensors tensors(shape);
-  CudaBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
-    cuda::group_norm<BFloat16>(shape, tensors.forward(), tensors.scratch.data(), stream);
+void group_norm(benchmark::State& state, const Variant& variant) {
+  const Tensors tensors(shape_of(state, variant), variant);
+  CudaBenchmark::run(state, cost(tensors.shape, sizeof(BFloat16)), [&](StreamView stream) {
+    cuda::group_norm<BFloat16>(tensors.shape, tensors.forward(), tensors.scratch.data(), stream);
   });
 }
 
-void backward(benchmark::State& state, double dropout) {
-  const GroupNormShape shape = shape_of(state, dropout);
-  const Tensors tensors(shape);
-  CudaBenchmark::run(state, backward_cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
-    cuda::group_norm_backward<BFloat16>(shape, tensors.backward(), tensors.scratch.data(), stream);
+void group_norm_backward(benchmark::State& state, const Variant& variant) {
+  const Tensors tensors(shape_of(state, variant), variant);
+  Cost ideal = backward_cost(tensors.shape, sizeof(BFloat16));
+  ideal.bytes += sizeof(BFloat16) * static_cast<double>(tensors.addend.size());
+  CudaBenchmark::run(state, ideal, [&](StreamView stream) {
+    cuda::group_norm_backward<BFloat16>(tensors.shape, tensors.backward(), tensors.scratch.data(), stream);
   });
 }
 
-void naive_forward(benchmark::State& state) {
-  const GroupNormShape shape = shape_of(state, 0);
-  const Tensors tensors(shape);
-  CudaBenchmark::run(state, cost(shape, sizeof(BFloat16)),
-                     [&](StreamView stream) { naive::group_norm(shape, tensors.forward(), stream); });
+void naive_group_norm(benchmark::State& state) {
+  const Tensors tensors(shape_of(state, {}), {});
+  CudaBenchmark::run(state, cost(tensors.shape, sizeof(BFloat16)),
+                     [&](StreamView stream) { naive::group_norm(tensors.shape, tensors.forward(), stream); });
 }
 
-void naive_backward(benchmark::State& state) {
-  const GroupNormShape shape = shape_of(state, 0);
-  const Tensors tensors(shape);
-  CudaBenchmark::run(state, backward_cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
-    naive::group_norm_backward(shape, tensors.backward(), stream);
+void naive_group_norm_backward(benchmark::State& state) {
+  const Tensors tensors(shape_of(state, {}), {});
+  CudaBenchmark::run(state, backward_cost(tensors.shape, sizeof(BFloat16)), [&](StreamView stream) {
+    naive::group_norm_backward(tensors.shape, tensors.backward(), stream);
   });
 }
 
-// The normalisations of ddim-celeba-64 (sides 64 to 4) and ddpm-cifar10-32 (32 to 4).
-void shapes(benchmark::internal::Benchmark* benchmark) {
-  for (const auto& [side, channels] : std::vector<std::pair<int, int>>{{64, 128},
-                                                                       {64, 256},
-                                                                       {64, 384},
-                                                                       {32, 128},
-                                                                       {32, 256},
-                                                                       {32, 384},
-                                                                       {32, 512},
-                                                                       {16, 256},
-                                                                       {16, 384},
-                                                                       {16, 512},
-                                                                       {8, 256},
-                                                                       {8, 512},
-                                                                       {8, 768},
-                                                                       {4, 256},
-                                                                       {4, 512},
-                                                                       {4, 1024}})
-    benchmark->Args({side, channels});
-  benchmark->UseManualTime()->Unit(benchmark::kMicrosecond);
+using Arguments = std::vector<std::vector<int64_t>>;
+
+void set_up(benchmark::internal::Benchmark* benchmark, const Arguments& arguments) {
+  for (const std::vector<int64_t>& one : arguments) benchmark->Args(one);
+  CudaBenchmark::settings(benchmark);
 }
 
-BENCHMARK_CAPTURE(forward, plain, 0.0)->Apply(shapes);
-BENCHMARK_CAPTURE(forward, dropout, 0.1)->Apply(shapes);
-BENCHMARK(naive_forward)->Apply(shapes);
-BENCHMARK_CAPTURE(backward, plain, 0.0)->Apply(shapes);
-BENCHMARK_CAPTURE(backward, dropout, 0.1)->Apply(shapes);
-BENCHMARK(naive_backward)->Apply(shapes);
+// Sides 64 to 4: ddim-celeba-64; 32 to 4: ddpm-cifar10-32; 256 and 128: ddpm-celebahq-256.
+void all_shapes(benchmark::internal::Benchmark* benchmark) {
+  set_up(benchmark, {{256, 128, 16}, {256, 256, 16}, {128, 128, 16}, {128, 256, 16}, {64, 128, 128},
+                     {64, 256, 128}, {64, 384, 128}, {32, 128, 128}, {32, 256, 128}, {32, 384, 128},
+                     {32, 512, 128}, {16, 256, 128}, {16, 384, 128}, {16, 512, 128}, {8, 256, 128},
+                     {8, 512, 128},  {8, 768, 128},  {4, 256, 128},  {4, 512, 128},  {4, 1024, 128}});
+}
+void one_source_shapes(benchmark::internal::Benchmark* benchmark) {
+  set_up(benchmark,
+         {{256, 128, 16}, {64, 128, 128}, {32, 256, 128}, {16, 256, 128}, {8, 256, 128}, {4, 512, 128}});
+}
+void two_source_shapes(benchmark::internal::Benchmark* benchmark) {
+  set_up(benchmark, {{256, 256, 16},
+                     {64, 256, 128},
+                     {64, 384, 128},
+                     {32, 512, 128},
+                     {16, 512, 128},
+                     {8, 768, 128},
+                     {4, 1024, 128}});
+}
+
+constexpr Variant kPlain{};
+constexpr Variant kDropout{.dropout = 0.1};
+constexpr Variant kShift{.shift = Shift::kTimeAndBias, .dropout = 0.1};
+constexpr Variant kTwoSources{.sources = Sources::kTwo, .addend = Addend::kResidual};
+
+BENCHMARK_CAPTURE(group_norm, ours, kPlain)->Apply(all_shapes);
+BENCHMARK(naive_group_norm)->Name("group_norm/naive")->Apply(all_shapes);
+BENCHMARK_CAPTURE(group_norm, dropout, kDropout)->Apply(one_source_shapes);
+BENCHMARK_CAPTURE(group_norm, shift_dropout, kShift)->Apply(one_source_shapes);
+BENCHMARK_CAPTURE(group_norm, two_sources, kTwoSources)->Apply(two_source_shapes);
+BENCHMARK_CAPTURE(group_norm_backward, ours, kPlain)->Apply(all_shapes);
+BENCHMARK(naive_group_norm_backward)->Name("group_norm_backward/naive")->Apply(all_shapes);
+BENCHMARK_CAPTURE(group_norm_backward, dropout, kDropout)->Apply(one_source_shapes);
+BENCHMARK_CAPTURE(group_norm_backward, shift_dropout, kShift)->Apply(one_source_shapes);
+BENCHMARK_CAPTURE(group_norm_backward, two_sources_addend, kTwoSources)->Apply(two_source_shapes);
 
 }  // namespace
 }  // namespace ddpm

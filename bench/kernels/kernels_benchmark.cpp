@@ -1,5 +1,5 @@
-// The kernels whose time is the memory's, in bf16 and at batch 128 with the shapes of ddim-celeba-64 and
-// ddpm-cifar10-32; each also at one size that no L2 cache holds; the naive kernel beside it.
+// Both ends of a training and of a sampling step, the optimiser and the softmax, in bf16 with the shapes of
+// the presets; each also at one size that no L2 cache holds; the naive kernel beside it.
 #include <cstdint>
 #include <vector>
 
@@ -9,19 +9,6 @@
 
 namespace ddpm {
 namespace {
-
-enum class Kind { kOurs, kNaive };
-
-template <typename T>
-DeviceBuffer<T> filled(size_t count, const std::vector<T>& pattern) {
-  std::vector<T> values;
-  for (size_t i = 0; i < count; ++i) values.push_back(pattern[i % pattern.size()]);
-  DeviceBuffer<T> buffer(count);
-  const Stream stream;
-  copy_to_device<T>(values, buffer.span(), stream);
-  stream.synchronize();
-  return buffer;
-}
 
 // ---- diffuse and loss. Arguments: side of the image, batch.
 
@@ -82,27 +69,34 @@ void loss(benchmark::State& state, Kind kind) {
 }
 
 void images(benchmark::internal::Benchmark* benchmark) {
-  benchmark->Args({64, 128})->Args({32, 128})->Args({64, 8192});
-  benchmark->UseManualTime()->Unit(benchmark::kMicrosecond);
+  benchmark->Args({64, 128})->Args({32, 128})->Args({256, 16})->Args({64, 8192});
+  CudaBenchmark::settings(benchmark);
 }
 BENCHMARK_CAPTURE(diffuse, ours, Kind::kOurs)->Apply(images);
 BENCHMARK_CAPTURE(diffuse, naive, Kind::kNaive)->Apply(images);
 BENCHMARK_CAPTURE(loss, ours, Kind::kOurs)->Apply(images);
 BENCHMARK_CAPTURE(loss, naive, Kind::kNaive)->Apply(images);
 
-// ---- sampler_step: DDPM, with noise.
+// ---- sampler_step: DDPM, with noise; and what goes before it. Arguments: side of the image, batch.
 
-void sampler_step(benchmark::State& state, Kind kind) {
+SamplerStepShape sampler_shape(const benchmark::State& state) {
   const int side = static_cast<int>(state.range(0));
-  const SamplerStepShape shape{
-      .n = static_cast<int>(state.range(1)), .h = side, .w = side, .c = 3, .steps = 2};
+  return {.n = static_cast<int>(state.range(1)), .h = side, .w = side, .c = 3, .steps = 2};
+}
+
+DeviceBuffer<SamplerRow<float>> sampler_table() {
   SamplerRow<float> row{};
   row.x0_from_x = 1.25F;
   row.x0_from_output = -0.75F;
   row.clip_range = 1;
   row.noise = 0.1F;
   row.x.x = row.x.x0 = 0.5F;
-  const DeviceBuffer<SamplerRow<float>> table = filled<SamplerRow<float>>(2, {row});
+  return filled<SamplerRow<float>>(2, {row});
+}
+
+void sampler_step(benchmark::State& state, Kind kind) {
+  const SamplerStepShape shape = sampler_shape(state);
+  const DeviceBuffer<SamplerRow<float>> table = sampler_table();
   const DeviceBuffer<int64_t> index = filled<int64_t>(1, {0});
   const DeviceBuffer<BFloat16> output = random_buffer<BFloat16>(shape.elements());
   const DeviceBuffer<BFloat16> network_input(static_cast<size_t>(shape.elements()));
@@ -120,6 +114,59 @@ void sampler_step(benchmark::State& state, Kind kind) {
 }
 BENCHMARK_CAPTURE(sampler_step, ours, Kind::kOurs)->Apply(images);
 BENCHMARK_CAPTURE(sampler_step, naive, Kind::kNaive)->Apply(images);
+
+void dynamic_threshold(benchmark::State& state, Kind kind) {
+  const DynamicThresholdShape shape{.step = sampler_shape(state), .ratio = 0.995, .max_value = 10};
+  const DeviceBuffer<SamplerRow<float>> table = sampler_table();
+  const DeviceBuffer<int64_t> index = filled<int64_t>(1, {0});
+  const DeviceBuffer<BFloat16> output = random_buffer<BFloat16>(shape.step.elements());
+  const DeviceBuffer<float> x = random_buffer<float>(shape.step.elements());
+  const DeviceBuffer<float> threshold(static_cast<size_t>(shape.step.n));
+  const DynamicThresholdArgs<BFloat16, float> args{output.data(), table.data(), index.data(), x.data(),
+                                                   threshold.data()};
+  const auto elements = static_cast<double>(shape.step.elements());
+  const Cost ideal{cost(shape, sizeof(float)).flops, (sizeof(float) + sizeof(BFloat16)) * elements};
+  CudaBenchmark::run(state, ideal, [&](StreamView stream) {
+    if (kind == Kind::kNaive) return naive::dynamic_threshold(shape, args, stream);
+    cuda::dynamic_threshold<BFloat16>(shape, args, stream);
+  });
+}
+BENCHMARK_CAPTURE(dynamic_threshold, ours, Kind::kOurs)->Apply(images);
+BENCHMARK_CAPTURE(dynamic_threshold, naive, Kind::kNaive)->Apply(images);
+
+void guidance(benchmark::State& state, Kind kind) {
+  const SamplerStepShape images = sampler_shape(state);
+  const GuidanceShape shape{.n = images.n, .pixels = int64_t{images.h} * images.w, .scale = 3};
+  const DeviceBuffer<BFloat16> answers = random_buffer<BFloat16>(2 * shape.elements());
+  const DeviceBuffer<BFloat16> y(static_cast<size_t>(shape.elements()));
+  const GuidanceArgs<BFloat16> args{answers.data(), y.data()};
+  CudaBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
+    if (kind == Kind::kNaive) return naive::guidance(shape, args, stream);
+    cuda::guidance<BFloat16>(shape, args, stream);
+  });
+}
+BENCHMARK_CAPTURE(guidance, ours, Kind::kOurs)->Apply(images);
+BENCHMARK_CAPTURE(guidance, naive, Kind::kNaive)->Apply(images);
+
+// ---- time_embedding. Arguments: batch, channels.
+
+void time_embedding(benchmark::State& state, Kind kind) {
+  const TimeEmbeddingShape shape{.n = static_cast<int>(state.range(0)),
+                                 .channels = static_cast<int>(state.range(1))};
+  const DeviceBuffer<float> t = filled<float>(static_cast<size_t>(shape.n), {0, 1, 500, 999});
+  const DeviceBuffer<BFloat16> y(static_cast<size_t>(shape.n) * static_cast<size_t>(shape.channels));
+  const TimeEmbeddingArgs<BFloat16, float> args{t.data(), nullptr, y.data()};
+  CudaBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
+    if (kind == Kind::kNaive) return naive::time_embedding(shape, args, stream);
+    cuda::time_embedding<BFloat16>(shape, args, stream);
+  });
+}
+
+void embeddings(benchmark::internal::Benchmark* benchmark) {
+  CudaBenchmark::settings(benchmark->Args({128, 128})->Args({1 << 18, 512}));
+}
+BENCHMARK_CAPTURE(time_embedding, ours, Kind::kOurs)->Apply(embeddings);
+BENCHMARK_CAPTURE(time_embedding, naive, Kind::kNaive)->Apply(embeddings);
 
 // ---- adam_ema. Argument: parameters, a whole number of vectors.
 
@@ -144,7 +191,8 @@ void adam_ema(benchmark::State& state, Kind kind) {
 
 // The parameters of ddim-celeba-64 and ddpm-cifar10-32, rounded up.
 void arenas(benchmark::internal::Benchmark* benchmark) {
-  benchmark->Arg(78700864)->Arg(35746368)->UseManualTime()->Unit(benchmark::kMicrosecond);
+  benchmark->Arg(78700864)->Arg(35746368);
+  CudaBenchmark::settings(benchmark);
 }
 BENCHMARK_CAPTURE(adam_ema, ours, Kind::kOurs)->Apply(arenas);
 BENCHMARK_CAPTURE(adam_ema, naive, Kind::kNaive)->Apply(arenas);
@@ -161,81 +209,27 @@ void softmax(benchmark::State& state, Kind kind) {
   });
 }
 
-void softmax_backward(benchmark::State& state) {
+void softmax_backward(benchmark::State& state, Kind kind) {
   const SoftmaxShape shape{state.range(0), static_cast<int>(state.range(1)), 0.0625};
   const DeviceBuffer<BFloat16> p = random_buffer<BFloat16>(shape.elements());
   const DeviceBuffer<BFloat16> dp = random_buffer<BFloat16>(shape.elements());
   const DeviceBuffer<BFloat16> dx(static_cast<size_t>(shape.elements()));
+  const SoftmaxBackwardArgs<BFloat16> args{p.data(), dp.data(), dx.data()};
   CudaBenchmark::run(state, backward_cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
-    cuda::softmax_backward<BFloat16>(shape, {p.data(), dp.data(), dx.data()}, stream);
+    if (kind == Kind::kNaive) return naive::softmax_backward(shape, args, stream);
+    cuda::softmax_backward<BFloat16>(shape, args, stream);
   });
 }
 
 // One head at 16x16 and at 4x4; then what no L2 cache holds.
 void rows(benchmark::internal::Benchmark* benchmark) {
   benchmark->Args({128 * 256, 256})->Args({128 * 16, 16})->Args({1 << 19, 256})->Args({1 << 15, 4096});
-  benchmark->UseManualTime()->Unit(benchmark::kMicrosecond);
+  CudaBenchmark::settings(benchmark);
 }
 BENCHMARK_CAPTURE(softmax, ours, Kind::kOurs)->Apply(rows);
 BENCHMARK_CAPTURE(softmax, naive, Kind::kNaive)->Apply(rows);
-BENCHMARK(softmax_backward)->Apply(rows);
-
-// ---- bias_gradient. Arguments: side of the image, channels.
-
-void bias_gradient(benchmark::State& state, Kind kind) {
-  const int64_t pixels = 128 * state.range(0) * state.range(0);
-  const int channels = static_cast<int>(state.range(1));
-  const DeviceBuffer<BFloat16> dy = random_buffer<BFloat16>(pixels * channels);
-  const DeviceBuffer<float> dbias = random_buffer<float>(channels);
-  const DeviceBuffer<std::byte> scratch(cuda::bias_gradient_scratch_bytes(pixels, channels));
-  const auto elements = static_cast<double>(pixels * channels);
-  CudaBenchmark::run(state, {elements, sizeof(BFloat16) * elements}, [&](StreamView stream) {
-    if (kind == Kind::kNaive) return naive::bias_gradient(pixels, channels, dy.data(), dbias.data(), stream);
-    cuda::bias_gradient<BFloat16>(pixels, channels, dy.data(), dbias.data(), scratch.data(), stream);
-  });
-}
-
-void features(benchmark::internal::Benchmark* benchmark) {
-  benchmark->Args({64, 128})->Args({32, 256})->Args({16, 256})->Args({8, 256})->Args({4, 512});
-  benchmark->UseManualTime()->Unit(benchmark::kMicrosecond);
-}
-BENCHMARK_CAPTURE(bias_gradient, ours, Kind::kOurs)->Apply(features);
-BENCHMARK_CAPTURE(bias_gradient, naive, Kind::kNaive)->Apply(features);
-
-// ---- upsample_nearest and sum_pool. Arguments: side of the smaller image, channels.
-
-ResampleShape resample_shape(const benchmark::State& state) {
-  const int side = static_cast<int>(state.range(0));
-  return {.n = 128, .h = side, .w = side, .c = static_cast<int>(state.range(1))};
-}
-
-void upsample_nearest(benchmark::State& state, Kind kind) {
-  const ResampleShape shape = resample_shape(state);
-  const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(shape.small_elements());
-  const DeviceBuffer<BFloat16> y(static_cast<size_t>(shape.large_elements()));
-  const ResampleArgs<BFloat16> args{x.data(), nullptr, y.data()};
-  CudaBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
-    if (kind == Kind::kNaive) return naive::upsample_nearest(shape, args, stream);
-    cuda::upsample_nearest<BFloat16>(shape, args, stream);
-  });
-}
-
-void sum_pool(benchmark::State& state) {
-  const ResampleShape shape = resample_shape(state);
-  const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(shape.large_elements());
-  const DeviceBuffer<BFloat16> y(static_cast<size_t>(shape.small_elements()));
-  CudaBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
-    cuda::sum_pool<BFloat16>(shape, {x.data(), nullptr, y.data()}, stream);
-  });
-}
-
-void levels(benchmark::internal::Benchmark* benchmark) {
-  benchmark->Args({32, 256})->Args({16, 256})->Args({8, 256})->Args({4, 512});
-  benchmark->UseManualTime()->Unit(benchmark::kMicrosecond);
-}
-BENCHMARK_CAPTURE(upsample_nearest, ours, Kind::kOurs)->Apply(levels);
-BENCHMARK_CAPTURE(upsample_nearest, naive, Kind::kNaive)->Apply(levels);
-BENCHMARK(sum_pool)->Apply(levels);
+BENCHMARK_CAPTURE(softmax_backward, ours, Kind::kOurs)->Apply(rows);
+BENCHMARK_CAPTURE(softmax_backward, naive, Kind::kNaive)->Apply(rows);
 
 }  // namespace
 }  // namespace ddpm

@@ -102,20 +102,53 @@ __global__ void softmax_kernel(int length, float scale, const BFloat16* x, BFloa
     p[row + i] = to_bfloat16(expf(scale * to_float(x[row + i]) - largest) / sum);
 }
 
-__global__ void bias_gradient_kernel(int64_t rows, int channels, const BFloat16* dy, float* dbias) {
-  const int64_t k = thread_index();
-  if (k >= channels) return;
-  float sum = 0;
-  for (int64_t row = 0; row < rows; ++row) sum += to_float(dy[row * channels + k]);
-  dbias[k] += sum;
+__global__ void softmax_backward_kernel(int length, float scale, SoftmaxBackwardArgs<BFloat16> args) {
+  Shared& shared = block_shared<Shared>();
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * length;
+  float dot = 0;
+  for (int i = static_cast<int>(threadIdx.x); i < length; i += kThreads)
+    dot += to_float(args.p[row + i]) * to_float(args.dp[row + i]);
+  dot = block_reduce(dot, Sum{}, shared.scratch);
+  for (int i = static_cast<int>(threadIdx.x); i < length; i += kThreads)
+    args.dx[row + i] = to_bfloat16(scale * to_float(args.p[row + i]) * (to_float(args.dp[row + i]) - dot));
 }
 
-__global__ void upsample_kernel(int64_t count, int h, int w, int c, const BFloat16* x, BFloat16* y) {
+__global__ void guidance_kernel(int64_t count, float scale, GuidanceArgs<BFloat16> args) {
   const int64_t i = thread_index();
   if (i >= count) return;
-  const int64_t k = i % c, column = i / c % (2 * w), row = i / c / (2 * w) % (2 * h),
-                image = i / c / (2 * w) / (2 * h);
-  y[i] = x[((image * h + row / 2) * w + column / 2) * c + k];
+  const float conditional = to_float(args.answers[i]), unconditional = to_float(args.answers[count + i]);
+  args.y[i] = to_bfloat16(unconditional + scale * (conditional - unconditional));
+}
+
+// 24 halvings: a float's precision.
+__global__ void threshold_kernel(int64_t image_elements, float ratio, float max_value,
+                                 DynamicThresholdArgs<BFloat16, float> args) {
+  Shared& shared = block_shared<Shared>();
+  const SamplerRow<float>& row = args.table[*args.index];
+  const int64_t image = static_cast<int64_t>(blockIdx.x) * image_elements;
+  float low = 0, high = max_value;
+  for (int halving = 0; halving < 24; ++halving) {
+    const float middle = 0.5f * (low + high);
+    float below = 0;
+    for (int64_t i = image + threadIdx.x; i < image + image_elements; i += kThreads)
+      below +=
+          fabsf(row.x0_from_x * args.x[i] + row.x0_from_output * to_float(args.output[i])) < middle ? 1 : 0;
+    below = block_reduce(below, Sum{}, shared.scratch);
+    (below < ratio * static_cast<float>(image_elements) ? low : high) = middle;
+  }
+  if (threadIdx.x == 0) args.threshold[blockIdx.x] = fmaxf(low, 1);
+}
+
+__global__ void time_embedding_kernel(int64_t count, TimeEmbeddingShape s,
+                                      TimeEmbeddingArgs<BFloat16, float> args) {
+  const int64_t i = thread_index();
+  if (i >= count) return;
+  const int half = s.channels / 2, column = static_cast<int>(i % s.channels);
+  const int k = column % half;
+  const float frequency = expf(-logf(static_cast<float>(s.max_period)) * static_cast<float>(k) /
+                               (static_cast<float>(half) - static_cast<float>(s.frequency_shift)));
+  const float angle = args.t[i / s.channels] * frequency;
+  args.y[i] = to_bfloat16(column < half ? sinf(angle) : cosf(angle));
 }
 
 }  // namespace
@@ -149,13 +182,26 @@ void softmax(const SoftmaxShape& shape, const SoftmaxArgs<BFloat16>& args, Strea
          args.x, args.p);
 }
 
-void bias_gradient(int64_t rows, int channels, const BFloat16* dy, float* dbias, StreamView stream) {
-  launch(bias_gradient_kernel, one_thread_each(channels, stream), rows, channels, dy, dbias);
+void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<BFloat16>& args,
+                      StreamView stream) {
+  launch(softmax_backward_kernel, {.grid = shape.rows, .block = kThreads, .stream = stream}, shape.length,
+         shape.scale, args);
 }
 
-void upsample_nearest(const ResampleShape& shape, const ResampleArgs<BFloat16>& args, StreamView stream) {
-  launch(upsample_kernel, one_thread_each(shape.large_elements(), stream), shape.large_elements(), shape.h,
-         shape.w, shape.c, args.x, args.y);
+void dynamic_threshold(const DynamicThresholdShape& shape, const DynamicThresholdArgs<BFloat16, float>& args,
+                       StreamView stream) {
+  launch(threshold_kernel, {.grid = shape.step.n, .block = kThreads, .stream = stream},
+         shape.step.image_elements(), shape.ratio, shape.max_value, args);
+}
+
+void guidance(const GuidanceShape& shape, const GuidanceArgs<BFloat16>& args, StreamView stream) {
+  launch(guidance_kernel, one_thread_each(shape.elements(), stream), shape.elements(), shape.scale, args);
+}
+
+void time_embedding(const TimeEmbeddingShape& shape, const TimeEmbeddingArgs<BFloat16, float>& args,
+                    StreamView stream) {
+  const int64_t count = int64_t{shape.n} * shape.channels;
+  launch(time_embedding_kernel, one_thread_each(count, stream), count, shape, args);
 }
 
 }  // namespace ddpm::naive

@@ -1,6 +1,6 @@
-// The kernels of kernels_benchmark.cpp as one would write them first, in bf16: one element a thread, scalar
-// accesses, one kernel for each step of the formulas. The baselines. Depends on kernels/*.h and
-// kernels/device/stream.h.
+// The kernels of kernels_benchmark.cpp and layer_kernels_benchmark.cpp as one would write them first, in
+// bf16: one element a thread, scalar accesses, one kernel for each step of the formulas. The baselines.
+// Depends on kernels/*.h and kernels/device/stream.h.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,17 @@
 #include "kernels/device/bfloat16.h"
 #include "kernels/device/stream.h"
 #include "kernels/diffusion.h"
+#include "kernels/dynamic_threshold.h"
+#include "kernels/guidance.h"
 #include "kernels/resample.h"
 #include "kernels/sampler_step.h"
 #include "kernels/softmax.h"
+#include "kernels/time_embedding.h"
+
+namespace ddpm {
+// Which of two kernels is measured: that of kernels/cuda, or its baseline.
+enum class Kind : uint8_t { kOurs, kNaive };
+}  // namespace ddpm
 
 namespace ddpm::naive {
 
@@ -25,11 +33,33 @@ void adam_ema(const AdamEmaShape& shape, const AdamEmaArgs<float>& args, BFloat1
 // DDPM: x = a x + b clip(x0) + c z.
 void sampler_step(const SamplerStepShape& shape, const SamplerStepArgs<BFloat16, float>& args,
                   StreamView stream);
-// A block a row, which is read three times.
+// A block an image, which is read again for each bit of the quantile: bisection.
+void dynamic_threshold(const DynamicThresholdShape& shape, const DynamicThresholdArgs<BFloat16, float>& args,
+                       StreamView stream);
+void guidance(const GuidanceShape& shape, const GuidanceArgs<BFloat16>& args, StreamView stream);
+// Sinusoidal, sines first; even channels.
+void time_embedding(const TimeEmbeddingShape& shape, const TimeEmbeddingArgs<BFloat16, float>& args,
+                    StreamView stream);
+// A block a row, which is read three times, and twice in the backward pass.
 void softmax(const SoftmaxShape& shape, const SoftmaxArgs<BFloat16>& args, StreamView stream);
+void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<BFloat16>& args,
+                      StreamView stream);
+
+// naive_layer_kernels.cu
+void add(int64_t count, const BFloat16* a, const BFloat16* b, BFloat16* y, StreamView stream);
+void accumulate(int64_t count, const BFloat16* from, float* to, StreamView stream);
+void silu(int64_t count, const BFloat16* x, BFloat16* y, StreamView stream);
+void broadcast_bias(int64_t rows, int channels, const float* bias, const BFloat16* residual, BFloat16* y,
+                    StreamView stream);
 // A thread a column.
 void bias_gradient(int64_t rows, int channels, const BFloat16* dy, float* dbias, StreamView stream);
-// A thread an element of the larger image.
+// A thread an element of y.
 void upsample_nearest(const ResampleShape& shape, const ResampleArgs<BFloat16>& args, StreamView stream);
+void sum_pool(const ResampleShape& shape, const ResampleArgs<BFloat16>& args, StreamView stream);
+void pad_after(int n, int h, int w, int c, const BFloat16* x, BFloat16* y, StreamView stream);
+// A thread an element of the result, which gathers its addends from all over the other array.
+void fold_upsample_weight(int k, int c, const BFloat16* weight, BFloat16* folded, StreamView stream);
+void unfold_upsample_gradient(int k, int c, const BFloat16* dfolded, float* dweight, StreamView stream);
+void nchw_to_nhwc(int n, int c, int h, int w, const BFloat16* from, BFloat16* to, StreamView stream);
 
 }  // namespace ddpm::naive

@@ -5,6 +5,7 @@ import pathlib
 
 import diffusers.models.upsampling
 import torch
+import torch._inductor.config
 from diffusers import UNet2DModel
 
 from variants import Variant
@@ -12,10 +13,14 @@ from variants import Variant
 NETWORKS = pathlib.Path(__file__).parent / "networks"
 
 
-def set_up_libraries() -> None:
+def set_up_libraries(variant: Variant) -> None:
     """cuDNN tries every algorithm it has, without a limit on their number; torch.compile sees the whole network."""
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.benchmark_limit = 0
+    if variant.precision == "bf16":  # what autocast leaves in fp32
+        torch.set_float32_matmul_precision("high")
+    if variant.autotunes:  # 1x1 convolutions may be tuned as products too
+        torch._inductor.config.conv_1x1_as_mm = True
     # The upsampling layer asks for PyTorch's version in each forward pass. Tracing how `packaging` parses it breaks
     # the graph, or fails (packaging 26 with torch 2.8); the answer is known.
     diffusers.models.upsampling.is_torch_version = lambda operation, version: False

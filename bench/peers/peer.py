@@ -10,6 +10,7 @@ import json
 import pathlib
 import time
 
+import diffusers
 import numpy
 import torch
 
@@ -63,7 +64,7 @@ def main() -> None:
     device, variant = torch.device(options.device), VARIANTS[options.variant]
     if device.type != "cuda" and (variant.graph or variant.compile_mode == "max-autotune"):
         parser.error(f"{variant.name} needs a GPU: CUDA graphs are part of it")
-    set_up_libraries()
+    set_up_libraries(variant)
     if options.mode == "train":
         from training import Training
         size = json.loads((NETWORKS / f"{options.network}.json").read_text())["sample_size"]
@@ -81,6 +82,8 @@ def main() -> None:
     summary = {
         "parameters": sum(p.numel() for p in step.network.parameters()),
         "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "diffusers": diffusers.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "windows": len(speeds),
     }

@@ -21,7 +21,8 @@ class Sampling:
         of_x = (before / alpha_bar[t]).sqrt()
         of_eps = (1 - before).sqrt() - of_x * (1 - alpha_bar[t]).sqrt()
         self.t, self.of_x, self.of_eps = t.to(device), of_x.float().to(device), of_eps.float().to(device)
-        self.index = torch.zeros((), dtype=torch.long, device=device)
+        # One element, not none: indexing by a scalar tensor would read it back.
+        self.index = torch.zeros(1, dtype=torch.long, device=device)
         config = self.network.config
         shape = (batch, config.in_channels, config.sample_size, config.sample_size)
         form = torch.channels_last if variant.channels_last else torch.contiguous_format

@@ -6,11 +6,13 @@
 Both sides are programs that write a line of images a second for each window of steps; the first window, in which
 things are compiled, chosen and captured, counts for the start-up only. Start-up: from the program's start to the end
 of the first window, less what a window takes later. Memory: the most that the GPU had in use while the program ran,
-less what it had before.
+less what it had before. The shares of the bf16 peak and of the copy bandwidth are of what PyTorch reaches in the same
+run; they count the operations of the network's products, and the ideal traffic of our program, for both sides alike.
 """
 
 import argparse
 import dataclasses
+import importlib.util
 import itertools
 import json
 import pathlib
@@ -115,6 +117,11 @@ def execute(command: list[str], windows_file: pathlib.Path, run: Run, window_ima
     return printed
 
 
+def seconds_left(options: argparse.Namespace) -> float:
+    """For one program: its own limit, or what is left of the whole run's."""
+    return min(options.timeout, options.end - time.monotonic())
+
+
 def run_peer(run: Run, options: argparse.Namespace, folder: pathlib.Path) -> None:
     command = [sys.executable, str(HERE / "peer.py"), run.mode, "--network", run.network, "--variant", run.side,
                "--batch", str(run.batch), "--out", str(folder), "--device", options.device,
@@ -123,7 +130,7 @@ def run_peer(run: Run, options: argparse.Namespace, folder: pathlib.Path) -> Non
     if run.mode == "train":
         command += ["--data", options.data]
     images = run.batch * options.window_steps / (options.sampling_steps if run.mode == "sample" else 1)
-    execute(command, folder / "metrics.jsonl", run, images, options.timeout)
+    execute(command, folder / "metrics.jsonl", run, images, seconds_left(options))
     if (folder / "summary.json").exists():
         run.summary = json.loads((folder / "summary.json").read_text())
 
@@ -139,39 +146,83 @@ def run_ours(run: Run, options: argparse.Namespace, folder: pathlib.Path) -> Non
     out = folder / "run"
     if run.mode == "train":
         command = our_training(run, options, out, options.windows * options.window_steps, options.window_steps)
-        execute(command, out / "metrics.jsonl", run, run.batch * options.window_steps, options.timeout)
+        execute(command, out / "metrics.jsonl", run, run.batch * options.window_steps,
+                seconds_left(options))
         return
     # A network that has learned nothing costs as much.
-    trained = subprocess.run(our_training(run, options, out, 1, 1), capture_output=True, text=True)
+    try:
+        trained = subprocess.run(our_training(run, options, out, 1, 1), capture_output=True, text=True,
+                                 timeout=seconds_left(options))
+    except subprocess.TimeoutExpired as late:
+        run.error = f"no network to sample after {late.timeout:.0f} s"
+        return
     if trained.returncode != 0:
         run.error = trained.stderr[-2000:]
         return
-    batches = max(1, options.windows * options.window_steps // options.sampling_steps)
-    command = [str(options.bin / "ddpm_sample"), "--checkpoint", str(out), "--count", str(batches * run.batch),
+    # A window is a batch.
+    command = [str(options.bin / "ddpm_sample"), "--checkpoint", str(out), "--count", str(options.windows * run.batch),
                "--batch", str(run.batch), "--sampler", "ddim", "--steps", str(options.sampling_steps),
-               "--device", options.device, "--npz", str(folder / "images.npz"), *options.our_options]
-    begin = time.monotonic()
-    printed = execute(command, folder / "no-windows", run, 0, options.timeout)
-    seconds = time.monotonic() - begin
-    if found := re.search(r"\(([\d.]+) images/s\)", printed):
-        speed = float(found.group(1))
-        run.images_per_second = [speed]
-        run.startup_seconds = seconds - batches * run.batch / speed if speed > 0 else None
+               "--device", options.device, "--npz", str(folder / "images.npz"),
+               "--metrics", str(folder / "metrics.jsonl"), *options.our_options]
+    execute(command, folder / "metrics.jsonl", run, run.batch, seconds_left(options))
+
+
+def write_results(runs: list[Run], table: list[dict], options: argparse.Namespace) -> None:
+    about = options.about | {"limits": options.limits, "costs": options.costs}
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    options.results.write_text(json.dumps({"machine": about, "ratios": table,
+                                           "runs": [dataclasses.asdict(run) for run in runs]}, indent=1) + "\n")
 
 
 def measure(runs: list[Run], options: argparse.Namespace) -> None:
-    for run in runs:
-        with tempfile.TemporaryDirectory() as folder:
-            (run_ours if run.side == OURS else run_peer)(run, options, pathlib.Path(folder))
+    for i, run in enumerate(runs):
+        if seconds_left(options) < 5:
+            run.error = f"not run: the {options.seconds:.0f} s were up"
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                (run_ours if run.side == OURS else run_peer)(run, options, pathlib.Path(folder))
         speed = f"{run.median():10.1f} images/s" if run.median() else f"failed: {run.error}"
         print(f"{run.mode:6} {run.network:18} batch {run.batch:4} round {run.round} {run.side:20} {speed}", flush=True)
+        if options.results:  # what is stopped later keeps what it has
+            write_results(runs[:i + 1], ratios(runs[:i + 1], options), options)
 
 
 def smallest(values) -> float | None:
     return min((value for value in values if value is not None), default=None)
 
 
-def ratios(runs: list[Run]) -> list[dict]:
+def cost_of(mode: str, network: str, batch: int, options: argparse.Namespace) -> dict | None:
+    """FLOPs of the convolutions, products and attention of one image, and the ideal bytes of all of our program."""
+    inspect = options.bin / "ddpm_inspect"
+    if not inspect.exists():
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "cost.json"
+        program = "training" if mode == "train" else "sampling"
+        done = subprocess.run([str(inspect), "--preset", network, "--batch", str(batch), "--precision", "bf16",
+                               "--program", program, "--json", str(file)], capture_output=True)
+        if done.returncode != 0:
+            return None
+        found = json.loads(file.read_text())
+    products = sum(kind["flops"] for name, kind in found["kinds"].items()
+                   if name.startswith(("conv2d", "upsample_conv2d", "linear", "attention")))
+    evaluations = 1 if mode == "train" else options.sampling_steps
+    return {"flops_per_image": evaluations * products / batch,
+            "ideal_bytes_per_image": evaluations * found["total"]["bytes"] / batch}
+
+
+def shares(row: dict, options: argparse.Namespace) -> dict:
+    """Of the bf16 peak and of the copy bandwidth, by side."""
+    cost = options.costs.get(f"{row['mode']} {row['network']} {row['batch']}")
+    if not cost or not options.limits:
+        return {}
+    return {name: {side: speed * cost[per_image] / options.limits[limit]
+                   for side, speed in row["images_per_second"].items()}
+            for name, per_image, limit in (("share_of_bf16_peak", "flops_per_image", "bf16_flops_per_second"),
+                                           ("share_of_copy", "ideal_bytes_per_image", "copy_bytes_per_second"))}
+
+
+def ratios(runs: list[Run], options: argparse.Namespace) -> list[dict]:
     """Ours over the best competing variant, by mode, network and batch; medians over all rounds' windows."""
     table = []
     for key, group in itertools.groupby(sorted(runs, key=lambda r: (r.mode, r.network, r.batch)),
@@ -187,6 +238,8 @@ def ratios(runs: list[Run]) -> list[dict]:
                 startup[side] = smallest(run.startup_seconds for run in mine)
         row = dict(zip(("mode", "network", "batch"), key)) | {"images_per_second": speeds, "peak_memory_bytes": memory,
                                                               "startup_seconds": startup}
+        row["milliseconds_per_batch"] = {side: 1000 * row["batch"] / speed for side, speed in speeds.items()}
+        row |= shares(row, options)
         competing = {side: speed for side, speed in speeds.items() if side != OURS and VARIANTS[side].best}
         if OURS in speeds and competing:
             best = max(competing, key=competing.get)
@@ -202,8 +255,10 @@ def print_ratios(table: list[dict]) -> None:
         print(f"\n{row['mode']} {row['network']} batch {row['batch']}")
         for side, speed in sorted(row["images_per_second"].items(), key=lambda item: -item[1]):
             memory, startup = row["peak_memory_bytes"][side], row["startup_seconds"][side]
-            steps = 1000 * row["batch"] / speed
-            print(f"  {side:20} {speed:10.1f} images/s  {steps:9.2f} ms a batch"
+            milliseconds = row["milliseconds_per_batch"][side]
+            peak = row.get("share_of_bf16_peak", {}).get(side)
+            print(f"  {side:20} {speed:10.1f} images/s  {milliseconds:9.2f} ms a batch"
+                  + (f"  {100 * peak:5.1f} % of the peak" if peak else "")
                   + (f"  {memory / 2**30:6.2f} GiB" if memory else "")
                   + (f"  start-up {startup:6.1f} s" if startup is not None else ""))
         if "speed_ratio" in row:
@@ -211,10 +266,35 @@ def print_ratios(table: list[dict]) -> None:
             print(f"  ours / {row['best_peer']}: speed {row['speed_ratio']:.2f}{memory}")
 
 
-def machine() -> dict:
-    commit = subprocess.run(["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"],
-                            capture_output=True, text=True).stdout.strip()
-    return {"gpu": query_gpu("name"), "driver": query_gpu("driver_version"), "commit": commit or "unknown"}
+def machine(options: argparse.Namespace) -> dict:
+    """Of ours; PyTorch's libraries stand with the limits and in each run's summary."""
+    git = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"]
+    commit = options.commit or subprocess.run(git, capture_output=True, text=True).stdout.strip()
+    about = {"gpu": query_gpu("name"), "driver": query_gpu("driver_version"), "commit": commit or "unknown"}
+    description = options.bin / "gpu_description"
+    if description.exists():
+        printed = subprocess.run([str(description)], capture_output=True, text=True).stdout
+        if printed.startswith("{"):
+            about |= {key: value for key, value in json.loads(printed).items() if key in ("cuda", "cudnn", "cublasLt")}
+    return about
+
+
+def measure_limits(options: argparse.Namespace) -> dict | None:
+    done = subprocess.run([sys.executable, str(HERE / "limits.py"), "--device", options.device],
+                          capture_output=True, text=True)
+    if done.returncode == 0:
+        return json.loads(done.stdout)
+    print(f"the peak and the copy bandwidth could not be measured: {done.stderr[-500:]}", file=sys.stderr)
+    return None
+
+
+def check_libraries() -> None:
+    missing = [name for name in ("torch", "diffusers", "numpy") if importlib.util.find_spec(name) is None]
+    if missing:
+        print(f"side_by_side.py: {' and '.join(missing)} missing for {sys.executable}: run "
+              f"{sys.executable} -m pip install -r {HERE / 'requirements.txt'}, or another Python that has them",
+              file=sys.stderr)
+        raise SystemExit(2)
 
 
 def smoke_data(folder: str) -> str:
@@ -238,6 +318,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--window-steps", type=int, default=50)
     parser.add_argument("--sampling-steps", type=int, default=50)
     parser.add_argument("--timeout", type=float, default=1800, help="seconds for one program")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="for all: what comes later is not run")
+    parser.add_argument("--commit", help="of the programs in --bin (default: git's)")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--our-options", nargs="*", default=[], help="further options of ours: --our-options=--precision=bf16")
     parser.add_argument("--results", type=pathlib.Path, help="JSON file (default: in bench/results)")
@@ -251,28 +333,33 @@ def parse_options() -> argparse.Namespace:
     return options
 
 
-def main() -> None:
+def main() -> int:
+    """1 where a ratio that was asked for could not be measured."""
     options = parse_options()
+    check_libraries()
+    options.end = time.monotonic() + options.seconds
+    options.about = machine(options)
+    name = re.sub("[^a-z0-9]+", "-", (options.about["gpu"] or "cpu").lower())
+    if not options.results and not options.smoke:
+        options.results = HERE.parent / "results" / f"{name}-{options.about['commit']}" / "peers.json"
+    options.limits = measure_limits(options)
+    kinds = list(itertools.product(options.modes, options.networks, options.batches))
+    options.costs = {" ".join(map(str, kind)): cost_of(*kind, options) for kind in kinds}
     with tempfile.TemporaryDirectory() as folder:
         if options.smoke and not options.data:
             options.data = smoke_data(folder)
         # In turns, so that a drifting clock or a warm GPU favours nobody.
         runs = [Run(side, mode, network, batch, turn)
-                for mode, network, batch in itertools.product(options.modes, options.networks, options.batches)
+                for mode, network, batch in kinds
                 for turn in range(options.rounds) for side in [OURS, *options.variants]]
         measure(runs, options)
-    table = ratios(runs)
+    table = ratios(runs, options)
     print_ratios(table)
-    about = machine()
-    name = re.sub("[^a-z0-9]+", "-", (about["gpu"] or "cpu").lower())
-    results = options.results or HERE.parent / "results" / f"{name}-{about['commit']}" / "peers.json"
-    if options.smoke and not options.results:
-        return
-    results.parent.mkdir(parents=True, exist_ok=True)
-    results.write_text(json.dumps({"machine": about, "ratios": table, "runs": [dataclasses.asdict(r) for r in runs]},
-                                  indent=1) + "\n")
-    print(f"\n{results}")
+    if options.results:
+        print(f"\n{options.results}")
+    wanted = any(VARIANTS[name].best for name in options.variants)
+    return 1 if wanted and not all("speed_ratio" in row for row in table) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -14,6 +14,10 @@ class Variant:
     graph: bool = False  # the whole step as one CUDA graph of ours around whatever runs
     best: bool = True
 
+    @property
+    def autotunes(self) -> bool:
+        return self.compile_mode is not None and self.compile_mode.startswith("max-autotune")
+
 
 # torch.compile's own CUDA graphs (max-autotune) leave the optimiser, the clipping and the average outside; a graph
 # around the whole step takes them in, and then the compiled parts must bring none of their own.

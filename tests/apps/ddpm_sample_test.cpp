@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <sstream>
 #include <vector>
 
 #include "data/npy.h"
@@ -46,6 +47,24 @@ TEST_F(SampleTest, WritesEveryFormAtOnce) {
   EXPECT_EQ(strip.height, 2 * 8 + 3 * 2);
   EXPECT_THAT(read_file(path("a.png")), HasSubstr("acTL"));
   EXPECT_THAT(read_file(path("samples.npz")), AllOf(HasSubstr("arr_0.npy"), HasSubstr("(6, 8, 8, 3)")));
+}
+
+TEST_F(SampleTest, MetricsHaveALineForEachBatch) {
+  ASSERT_EQ(
+      sample({"--count", "5", "--batch", "2", "--npz", path("a.npz"), "--metrics", path("metrics.jsonl")})
+          .exit_code,
+      0);
+  std::istringstream lines(read_file(path("metrics.jsonl")));
+  std::vector<std::string> begins;
+  for (std::string line; std::getline(lines, line);) {
+    EXPECT_THAT(line, HasSubstr("\"images_per_second\":"));
+    begins.push_back(line.substr(0, line.find(',')));
+  }
+  EXPECT_THAT(begins, ::testing::ElementsAre("{\"images\":2", "{\"images\":4", "{\"images\":5"));
+  const ProgramResult refused =
+      sample({"--count", "1", "--npz", path("b.npz"), "--metrics", path("run")});  // a folder
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("--metrics"));
 }
 
 TEST_F(SampleTest, AnImageIsTheSameWhateverTheBatchAndTheCount) {

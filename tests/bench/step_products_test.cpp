@@ -1,0 +1,134 @@
+// The list of products that the benchmark times: against what the executor asks for, and against the costs of
+// the network's operations.
+#include "bench/products/step_products.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "kernels/device/bfloat16.h"
+#include "model/presets.h"
+#include "model/training_program.h"
+#include "runtime/products/composed_products.h"
+
+namespace ddpm {
+namespace {
+
+constexpr int kBatch = 128;
+
+Program training_step(const char* preset) {
+  return training_program({.network = find_preset(preset).network, .batch = kBatch, .dataset_count = kBatch})
+      .program;
+}
+
+class StepProducts : public testing::TestWithParam<const char*> {
+ protected:
+  const Program program = training_step(GetParam());
+  const std::vector<StepProduct> products = step_products(program);
+};
+
+TEST_P(StepProducts, AreThoseThatTheExecutorMakesReady) {
+  const ProductProblems wanted = product_problems<BFloat16>(program);
+  EXPECT_EQ(products.size(), wanted.convolutions.size() + wanted.matrices.size());
+  const auto is_listed = [&](const ProductProblem& problem) {
+    return std::any_of(products.begin(), products.end(),
+                       [&](const StepProduct& product) { return product.problem == problem; });
+  };
+  for (const ConvolutionProblem& problem : wanted.convolutions)
+    EXPECT_TRUE(is_listed(problem)) << to_string(problem);
+  for (const MatrixProblem& problem : wanted.matrices) EXPECT_TRUE(is_listed(problem)) << to_string(problem);
+}
+
+// The operations' own formulas, counted over the whole step; only convolutions after upsampling are cheaper
+// than theirs, which count the literal form: 4x4 taps on a quarter of the pixels, 16/36.
+TEST_P(StepProducts, CostWhatTheOperationsOfTheStepCost) {
+  double expected = 0;
+  for (const Operation& operation : program.operations()) {
+    const std::string kind = ddpm::kind(operation.operation);
+    const double flops = ddpm::cost(operation.operation, sizeof(BFloat16)).flops;
+    if (kind.starts_with("conv2d")) expected += flops;
+    if (kind.starts_with("upsample_conv2d")) expected += flops * 16 / 36;
+  }
+  double found = 0;
+  for (const StepProduct& product : products)
+    if (product.shape.find("conv ") != std::string::npos)
+      found += product.count *
+               std::visit([](const auto& problem) { return cost(problem).flops; }, product.problem);
+  EXPECT_NEAR(found / expected, 1, 1e-12);  // sums of whole numbers below 2^53, added in another order
+}
+
+TEST_P(StepProducts, HaveNamesOfTheirOwn) {
+  std::set<std::string> names;
+  for (const StepProduct& product : products) EXPECT_TRUE(names.insert(product.name).second) << product.name;
+  for (const StepChoice& choice : step_choices(program)) EXPECT_FALSE(choice.name.empty());
+}
+
+TEST_P(StepProducts, OfOneRoleAddUpToTheOperationsThatHaveIt) {
+  int convolutions[3] = {};  // by role; one product each
+  for (const StepProduct& product : products)
+    if (product.shape.find("conv ") != std::string::npos)
+      convolutions[static_cast<int>(product.role)] += product.count;
+  int expected[3] = {};
+  for (const Operation& operation : program.operations()) {
+    const std::string kind = ddpm::kind(operation.operation);
+    expected[0] += kind == "conv2d" || kind == "upsample_conv2d";
+    expected[1] += kind == "conv2d_backward_data" || kind == "upsample_conv2d_backward_data";
+    expected[2] += kind == "conv2d_backward_weight" || kind == "upsample_conv2d_backward_weight";
+  }
+  EXPECT_THAT(convolutions, testing::ElementsAreArray(expected));
+}
+
+TEST_P(StepProducts, ChoicesAreThe1x1ConvolutionsAndThoseAfterUpsampling) {
+  int counted = 0;
+  for (const StepChoice& choice : step_choices(program)) counted += choice.count;
+  int expected = 0;
+  for (const Operation& operation : program.operations()) {
+    expected += std::string(ddpm::kind(operation.operation)).starts_with("upsample_conv2d");
+    if (const auto* op = std::get_if<Conv2d>(&operation.operation)) expected += op->shape.filter == 1;
+    if (const auto* op = std::get_if<Conv2dBackwardData>(&operation.operation))
+      expected += op->shape.filter == 1;
+    if (const auto* op = std::get_if<Conv2dBackwardWeight>(&operation.operation))
+      expected += op->shape.filter == 1;
+  }
+  EXPECT_GT(expected, 0);
+  EXPECT_EQ(counted, expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Presets, StepProducts,
+                         testing::Values("ddpm-cifar10-32", "ddim-celeba-64", "ddpm-celebahq-256"));
+
+TEST(StepProduct, NamesTheFirstLayerThatAsks) {
+  const std::vector<StepProduct> products = step_products(training_step("ddpm-cifar10-32"));
+  const auto conv_in = std::find_if(products.begin(), products.end(),
+                                    [](const StepProduct& p) { return p.name == "conv_in/forward"; });
+  ASSERT_NE(conv_in, products.end());
+  EXPECT_EQ(conv_in->count, 1);
+  EXPECT_THAT(conv_in->shape, testing::StartsWith("conv 3x3 128x32x32x3 -> 32x32x128"));
+}
+
+TEST(TensorBytes, OfAMatrixReachToItsLastElement) {
+  const MatrixProblem problem{.m = 2,
+                              .n = 3,
+                              .k = 4,
+                              .a = {.leading_dimension = 10, .begin = 5},
+                              .b = {.leading_dimension = 4, .transpose = Transpose::kYes},
+                              .c = {.leading_dimension = 3, .batch_stride = 6},
+                              .batch = 2,
+                              .output = ProductType::kFloat};
+  // a: 5 before it, one row of 10, 4 of the second; b: (3, 4); c: two of (2, 3) in float.
+  EXPECT_THAT(tensor_bytes(problem), testing::ElementsAre(2 * 19, 2 * 12, 4 * 12));
+}
+
+TEST(ProductCost, ReadsAResultThatIsAddedTo) {
+  const MatrixProblem plain{.m = 2, .n = 3, .k = 4, .a = {}, .b = {}, .c = {}};
+  MatrixProblem added = plain;
+  added.beta = 1;
+  EXPECT_EQ(cost(plain).flops, 2 * 2 * 3 * 4);
+  EXPECT_EQ(cost(plain).bytes, 2 * (8 + 12 + 6));
+  EXPECT_EQ(cost(added).bytes, 2 * (8 + 12 + 6 + 6));
+}
+
+}  // namespace
+}  // namespace ddpm
