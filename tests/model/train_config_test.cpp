@@ -42,6 +42,7 @@ std::map<std::string, std::string> other_values() {
           {"seed", "9223372036854775807"},
           {"device", "cpu"},
           {"precision", "fp32"},
+          {"data_placement", "streamed"},
           {"plan_choice", "first"},
           {"plan_cache", "plans of/this machine.json"},
           {"workspace_mb", "512"},
