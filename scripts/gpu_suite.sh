@@ -122,7 +122,7 @@ programs_see_gpu() { [[ "${machine[cuda]}" != unknown ]]; }
 link_missing_libraries() {
   local library found folder packages missing
   packages="$("$python" -c 'import site; print(site.getsitepackages()[0])' 2> /dev/null || true)"
-  missing="$(ldd "$bin"/{ddpm_train,products_benchmark} 2> /dev/null | awk '/not found/ {print $1}' | sort -u || true)"
+  missing="$(ldd "$bin"/{ddpm_train,products_benchmark} 2> /dev/null | awk '/not found/ {print $1}' || true)"
   for library in $missing; do
     found="$(find /usr/local/cuda*/ "${packages:-/nowhere}" -name "$library" 2> /dev/null | head -n 1 || true)"
     [[ -n "$found" ]] || { echo "gpu_suite: $library is missing on this machine" >&2; continue; }
@@ -152,7 +152,7 @@ outcome() {
     echo "== $name"
     if [[ -n "${output:-}" ]]; then
       "${limit[@]}" "$@" > "$output" || code=$?
-      cat "$output"
+      if [[ -s "$output" ]]; then cat "$output"; else rm "$output"; fi
     else
       "${limit[@]}" "$@" || code=$?
     fi
