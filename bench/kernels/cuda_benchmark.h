@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <vector>
 
@@ -29,13 +30,17 @@ class CudaBenchmark {
 
   // The body of a benchmark with manual time: kWarmUps runs, then one an iteration. Reports bytes and
   // operations a second by `cost`, and the share of the copy bandwidth. function(stream) gives its work to
-  // the stream.
+  // the stream. What it throws is noted as this benchmark's error, and the others go on.
   template <typename Function>
   static void run(benchmark::State& state, const Cost& cost, Function function) {
-    CudaBenchmark timer;
-    for (int i = 0; i < kWarmUps; ++i) timer.milliseconds(function);
-    for (auto _ : state) state.SetIterationTime(1e-3 * static_cast<double>(timer.milliseconds(function)));
-    report(state, cost);
+    try {
+      CudaBenchmark timer;
+      for (int i = 0; i < kWarmUps; ++i) timer.milliseconds(function);
+      for (auto _ : state) state.SetIterationTime(1e-3 * static_cast<double>(timer.milliseconds(function)));
+      report(state, cost);
+    } catch (const std::exception& error) {
+      state.SkipWithError(error.what());
+    }
   }
 
   // Of one run, after some to warm up: the median of 20.
