@@ -12,7 +12,7 @@
 namespace ddpm {
 namespace {
 
-constexpr size_t kFlushBytes = size_t{256} << 20;  // several times the L2 cache of any GPU that this runs on
+constexpr size_t kFlushFloats = size_t{64} << 20;  // several times the L2 cache of any GPU that this runs on
 constexpr size_t kCopyBytes = size_t{1} << 30;
 // What large buffers are filled with again and again. Drawing every element on the host would take longer
 // than the benchmarks; that no two lines near each other are alike is enough.
@@ -28,9 +28,7 @@ std::vector<T> random_pattern() {
 
 }  // namespace
 
-CudaBenchmark::CudaBenchmark() : flushed_(kFlushBytes) {}
-
-void CudaBenchmark::flush_cache() { fill_bytes(flushed_.span(), 0, stream_); }
+CudaBenchmark::CudaBenchmark() : zeros_(kFlushFloats) { fill_bytes(zeros_.span(), 0, stream_); }
 
 double CudaBenchmark::median_seconds(const std::function<void(StreamView)>& function) {
   constexpr int kRuns = 20;

@@ -11,6 +11,7 @@
 #include <functional>
 #include <vector>
 
+#include "bench/kernels/flush_cache.h"
 #include "kernels/cost.h"
 #include "kernels/device/memory.h"
 #include "kernels/device/stream.h"
@@ -56,7 +57,7 @@ class CudaBenchmark {
   // What the function's work takes on the device, once the flush of the cache before it has ended.
   template <typename Function>
   float milliseconds(const Function& function) {
-    flush_cache();
+    flush_cache(zeros_.span(), stream_);
     begin_.record(stream_);
     function(stream_.view());
     end_.record(stream_);
@@ -64,12 +65,11 @@ class CudaBenchmark {
     return end_.milliseconds_since(begin_);
   }
 
-  void flush_cache();
   static void report(benchmark::State& state, const Cost& cost);
 
   Stream stream_;
   Event begin_, end_;
-  DeviceBuffer<std::byte> flushed_;
+  DeviceBuffer<float> zeros_;
 };
 
 // Uniform in (-1, 1), the same in every run. T is float or BFloat16.

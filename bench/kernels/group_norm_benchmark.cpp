@@ -30,6 +30,7 @@ struct Variant {
   Shift shift = Shift::kNone;
   Addend addend = Addend::kNone;
   double dropout = 0;
+  cuda::GroupNormTuning tuning{};
 };
 
 GroupNormShape shape_of(const benchmark::State& state, const Variant& variant) {
@@ -66,8 +67,8 @@ struct Tensors {
         mean(random_buffer<float>(int64_t{shape.n} * shape.groups)),
         rstd(random_buffer<float>(int64_t{shape.n} * shape.groups)),
         step(1),
-        scratch(
-            std::max(cuda::group_norm_scratch_bytes(shape), cuda::group_norm_backward_scratch_bytes(shape))) {
+        scratch(std::max(cuda::group_norm_scratch_bytes(shape),
+                         cuda::group_norm_backward_scratch_bytes(shape, what.tuning))) {
     const Stream stream;
     fill_bytes(step.span(), 0, stream);
     stream.synchronize();
@@ -126,7 +127,8 @@ struct Tensors {
 void group_norm(benchmark::State& state, const Variant& variant) {
   const Tensors tensors(shape_of(state, variant), variant);
   CudaBenchmark::run(state, cost(tensors.shape, sizeof(BFloat16)), [&](StreamView stream) {
-    cuda::group_norm<BFloat16>(tensors.shape, tensors.forward(), tensors.scratch.data(), stream);
+    cuda::group_norm<BFloat16>(tensors.shape, tensors.forward(), tensors.scratch.data(), stream,
+                               variant.tuning);
   });
 }
 
@@ -135,7 +137,8 @@ void group_norm_backward(benchmark::State& state, const Variant& variant) {
   Cost ideal = backward_cost(tensors.shape, sizeof(BFloat16));
   ideal.bytes += sizeof(BFloat16) * static_cast<double>(tensors.addend.size());
   CudaBenchmark::run(state, ideal, [&](StreamView stream) {
-    cuda::group_norm_backward<BFloat16>(tensors.shape, tensors.backward(), tensors.scratch.data(), stream);
+    cuda::group_norm_backward<BFloat16>(tensors.shape, tensors.backward(), tensors.scratch.data(), stream,
+                                        variant.tuning);
   });
 }
 
@@ -180,6 +183,11 @@ void two_source_shapes(benchmark::internal::Benchmark* benchmark) {
                      {4, 1024, 128}});
 }
 
+// What the choices of GroupNormTuning bear on.
+void large_shapes(benchmark::internal::Benchmark* benchmark) {
+  set_up(benchmark, {{256, 128, 16}, {128, 256, 16}, {64, 128, 128}, {64, 256, 128}, {64, 384, 128}});
+}
+
 constexpr Variant kPlain{};
 constexpr Variant kDropout{.dropout = 0.1};
 constexpr Variant kShift{.shift = Shift::kTimeAndBias, .dropout = 0.1};
@@ -195,6 +203,24 @@ BENCHMARK(naive_group_norm_backward)->Name("group_norm_backward/naive")->Apply(a
 BENCHMARK_CAPTURE(group_norm_backward, dropout, kDropout)->Apply(one_source_shapes);
 BENCHMARK_CAPTURE(group_norm_backward, shift_dropout, kShift)->Apply(one_source_shapes);
 BENCHMARK_CAPTURE(group_norm_backward, two_sources_addend, kTwoSources)->Apply(two_source_shapes);
+
+constexpr size_t kMiB = size_t{1} << 20;
+constexpr Variant kRange8{.tuning = {.range_bytes = 8 * kMiB}};
+constexpr Variant kRange32{.tuning = {.range_bytes = 32 * kMiB}};
+constexpr Variant kOneRange{.tuning = {.range_bytes = size_t{1} << 40}};
+constexpr Variant kWholeSectors{.tuning = {.least_row_bytes = 32}};
+constexpr Variant kWholeSectors32{.tuning = {.range_bytes = 32 * kMiB, .least_row_bytes = 32}};
+constexpr Variant kWholeSectorsOneRange{.tuning = {.range_bytes = size_t{1} << 40, .least_row_bytes = 32}};
+
+BENCHMARK_CAPTURE(group_norm, range_8_mib, kRange8)->Apply(large_shapes);
+BENCHMARK_CAPTURE(group_norm, range_32_mib, kRange32)->Apply(large_shapes);
+BENCHMARK_CAPTURE(group_norm, one_range, kOneRange)->Apply(large_shapes);
+BENCHMARK_CAPTURE(group_norm_backward, range_8_mib, kRange8)->Apply(large_shapes);
+BENCHMARK_CAPTURE(group_norm_backward, range_32_mib, kRange32)->Apply(large_shapes);
+BENCHMARK_CAPTURE(group_norm_backward, one_range, kOneRange)->Apply(large_shapes);
+BENCHMARK_CAPTURE(group_norm_backward, whole_sectors, kWholeSectors)->Apply(large_shapes);
+BENCHMARK_CAPTURE(group_norm_backward, whole_sectors_range_32_mib, kWholeSectors32)->Apply(large_shapes);
+BENCHMARK_CAPTURE(group_norm_backward, whole_sectors_one_range, kWholeSectorsOneRange)->Apply(large_shapes);
 
 }  // namespace
 }  // namespace ddpm

@@ -252,11 +252,11 @@ size_t partial_bytes(const GroupNormPlan& plan) {
 
 template <typename T>
 void two_phases(const GroupNormPlan& plan, const GroupNormArgs<T, float>& args, void* scratch,
-                StreamView stream) {
+                const GroupNormTuning& tuning, StreamView stream) {
   auto* partial = static_cast<PartialStatistics*>(scratch);
   auto* arrived = reinterpret_cast<unsigned*>(static_cast<std::byte*>(scratch) + partial_bytes(plan));
   detail::fill_async(arrived, 0, sizeof(unsigned) * plan.units(), stream);
-  const int range = units_per_range(plan, GroupNormPass::kForward);
+  const int range = units_per_range(plan, GroupNormPass::kForward, tuning);
   GroupNormPlan second = plan;  // needs no tile
   second.tiles = 0;
   for (int first = 0; first < plan.units(); first += range) {
@@ -292,9 +292,9 @@ size_t group_norm_scratch_bytes(const GroupNormShape& shape) {
 
 template <typename T>
 void group_norm(const GroupNormShape& shape, const GroupNormArgs<T, float>& args, void* scratch,
-                StreamView stream) {
-  const GroupNormPlan plan = plan_group_norm(shape, sizeof(T), GroupNormPass::kForward);
-  if (plan.path == GroupNormPath::kTwoPhase) return two_phases(plan, args, scratch, stream);
+                StreamView stream, const GroupNormTuning& tuning) {
+  const GroupNormPlan plan = plan_group_norm(shape, sizeof(T), GroupNormPass::kForward, tuning);
+  if (plan.path == GroupNormPath::kTwoPhase) return two_phases(plan, args, scratch, tuning, stream);
   with_options(shape, [&]<Activation kActivation, Dropout kDropout>() {
     launch(group_norm_kernel<T, kActivation, kDropout>,
            {.grid = plan.units(),
@@ -305,7 +305,9 @@ void group_norm(const GroupNormShape& shape, const GroupNormArgs<T, float>& args
   });
 }
 
-template void group_norm(const GroupNormShape&, const GroupNormArgs<float, float>&, void*, StreamView);
-template void group_norm(const GroupNormShape&, const GroupNormArgs<BFloat16, float>&, void*, StreamView);
+template void group_norm(const GroupNormShape&, const GroupNormArgs<float, float>&, void*, StreamView,
+                         const GroupNormTuning&);
+template void group_norm(const GroupNormShape&, const GroupNormArgs<BFloat16, float>&, void*, StreamView,
+                         const GroupNormTuning&);
 
 }  // namespace ddpm::cuda

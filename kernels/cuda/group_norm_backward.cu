@@ -405,7 +405,7 @@ size_t scratch_bytes(const GroupNormPlan& plan) {
 
 template <typename T>
 void two_phases(const GroupNormPlan& plan, const Args<T>& args, const ImageGradients& images, float* memory,
-                StreamView stream) {
+                const GroupNormTuning& tuning, StreamView stream) {
   const size_t unit_columns = size_t(plan.units()) * plan.columns();
   TwoPhaseScratch scratch{};
   scratch.partial = memory;
@@ -413,7 +413,7 @@ void two_phases(const GroupNormPlan& plan, const Args<T>& args, const ImageGradi
   scratch.constant = scratch.factor + unit_columns;
   scratch.arrived = reinterpret_cast<unsigned*>(scratch.constant + unit_columns);
   detail::fill_async(scratch.arrived, 0, sizeof(unsigned) * plan.units(), stream);
-  const int range = units_per_range(plan, GroupNormPass::kBackward);
+  const int range = units_per_range(plan, GroupNormPass::kBackward, tuning);
   for (int first = 0; first < plan.units(); first += range) {
     const LaunchConfig config{.grid = int64_t{std::min(range, plan.units() - first)} * plan.chunks(),
                               .block = plan.threads(),
@@ -430,20 +430,20 @@ void two_phases(const GroupNormPlan& plan, const Args<T>& args, const ImageGradi
 
 }  // namespace
 
-size_t group_norm_backward_scratch_bytes(const GroupNormShape& shape) {
-  return std::max(scratch_bytes(plan_group_norm(shape, 2, GroupNormPass::kBackward)),
-                  scratch_bytes(plan_group_norm(shape, 4, GroupNormPass::kBackward)));
+size_t group_norm_backward_scratch_bytes(const GroupNormShape& shape, const GroupNormTuning& tuning) {
+  return std::max(scratch_bytes(plan_group_norm(shape, 2, GroupNormPass::kBackward, tuning)),
+                  scratch_bytes(plan_group_norm(shape, 4, GroupNormPass::kBackward, tuning)));
 }
 
 template <typename T>
 void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<T, float>& args,
-                         void* scratch, StreamView stream) {
-  const GroupNormPlan plan = plan_group_norm(shape, sizeof(T), GroupNormPass::kBackward);
+                         void* scratch, StreamView stream, const GroupNormTuning& tuning) {
+  const GroupNormPlan plan = plan_group_norm(shape, sizeof(T), GroupNormPass::kBackward, tuning);
   const size_t floats = image_gradient_floats(shape);
   auto* memory = static_cast<float*>(scratch);
   const ImageGradients images{memory, memory + floats, memory + 2 * floats};
   if (plan.path == GroupNormPath::kTwoPhase) {
-    two_phases(plan, args, images, memory + kParameters * floats, stream);
+    two_phases(plan, args, images, memory + kParameters * floats, tuning, stream);
   } else {
     with_options(shape, [&]<Activation kActivation, Dropout kDropout>() {
       launch(group_norm_backward_kernel<T, kActivation, kDropout>,
@@ -462,8 +462,8 @@ void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArg
 }
 
 template void group_norm_backward(const GroupNormShape&, const GroupNormBackwardArgs<float, float>&, void*,
-                                  StreamView);
+                                  StreamView, const GroupNormTuning&);
 template void group_norm_backward(const GroupNormShape&, const GroupNormBackwardArgs<BFloat16, float>&, void*,
-                                  StreamView);
+                                  StreamView, const GroupNormTuning&);
 
 }  // namespace ddpm::cuda

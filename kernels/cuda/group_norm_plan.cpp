@@ -26,18 +26,12 @@ constexpr Fit kAlone{227 * 1024, kGroupNormMaxThreads};
 // Bytes of a pixel's channels in a slice: a whole line of the cache, half of one, or the least that memory
 // moves.
 constexpr int kRowBytes[] = {128, 64, 32};
-// Half of the least: the neighbouring slice's block, which runs at the same time, finds the other half in L2.
-constexpr int kHalfRowBytes[] = {16};
 
 // A block of less has too few loads under way for the latency that it pays.
 constexpr size_t kSmallTile = 16 * 1024;
 
 // Two-phase: 8 vectors for each of 256 threads, and some 500 blocks in each range of units.
 constexpr size_t kChunkBytes = 32 * 1024;
-
-// What the first phase read must still be in L2 when the second reads it: a third of an H100's 50 MB, since
-// both halves of it may hold a line and the tensor that is written passes through it too.
-constexpr size_t kRangeBytes = 16 * 1024 * 1024;
 
 void check(const GroupNormShape& s, int width) {
   constexpr const char* kName = "group_norm";
@@ -119,7 +113,8 @@ GroupNormPlan two_phase_plan(GroupNormPlan plan, int arrays, GroupNormPass pass)
 
 }  // namespace
 
-GroupNormPlan plan_group_norm(const GroupNormShape& shape, int element_bytes, GroupNormPass pass) {
+GroupNormPlan plan_group_norm(const GroupNormShape& shape, int element_bytes, GroupNormPass pass,
+                              const GroupNormTuning& tuning) {
   GroupNormPlan start{.shape = shape, .width = 16 / element_bytes};
   check(shape, start.width);
   start.channels = shape.channels();
@@ -133,14 +128,14 @@ GroupNormPlan plan_group_norm(const GroupNormShape& shape, int element_bytes, Gr
     if (const auto plan = resident_plan(start, arrays, fit, kRowBytes)) return *plan;
   // Three tensors' worth of traffic, where two phases move five.
   if (pass == GroupNormPass::kBackward)
-    if (const auto plan = resident_plan(start, arrays, kAlone, kHalfRowBytes)) return *plan;
+    if (const auto plan = resident_plan(start, arrays, kAlone, {&tuning.least_row_bytes, 1})) return *plan;
   return two_phase_plan(start, arrays, pass);
 }
 
-int units_per_range(const GroupNormPlan& plan, GroupNormPass pass) {
+int units_per_range(const GroupNormPlan& plan, GroupNormPass pass, const GroupNormTuning& tuning) {
   const size_t tensors = pass == GroupNormPass::kForward ? 1 : 2;
   const size_t unit_bytes = tensors * size_t(plan.shape.pixels) * size_t(plan.vectors()) * 16;
-  return int(std::clamp<size_t>(kRangeBytes / unit_bytes, 1, size_t(plan.units())));
+  return int(std::clamp<size_t>(tuning.range_bytes / unit_bytes, 1, size_t(plan.units())));
 }
 
 }  // namespace ddpm::cuda

@@ -66,10 +66,22 @@ inline constexpr int kBackwardArrays = 8;
 
 inline constexpr int kGroupNormMaxThreads = 512;  // leaves a thread 128 registers
 
+// What arithmetic leaves open, and only a GPU can settle: group_norm_benchmark varies it.
+struct GroupNormTuning {
+  // Two-phase: what the first phase reads before the second reads it again. It must still be in L2 then: a
+  // third of an H100's 50 MB, since both halves of it may hold a line and the tensor that is written passes
+  // through it too.
+  size_t range_bytes = size_t{16} << 20;
+  // Backward: the least bytes of a pixel in a resident slice. 32 are the least that memory moves; with 16 the
+  // neighbouring slice's block, which runs at the same time, finds the other half in L2.
+  int least_row_bytes = 16;
+};
+
 // element_bytes is 4 or 2. Throws InputError for what the kernels cannot do.
-GroupNormPlan plan_group_norm(const GroupNormShape& shape, int element_bytes, GroupNormPass pass);
+GroupNormPlan plan_group_norm(const GroupNormShape& shape, int element_bytes, GroupNormPass pass,
+                              const GroupNormTuning& tuning = {});
 
 // Two-phase: how many units are read and then normalised before the next ones are read.
-int units_per_range(const GroupNormPlan& plan, GroupNormPass pass);
+int units_per_range(const GroupNormPlan& plan, GroupNormPass pass, const GroupNormTuning& tuning = {});
 
 }  // namespace ddpm::cuda

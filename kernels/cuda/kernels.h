@@ -13,6 +13,7 @@
 #include <cstddef>
 
 #include "kernels/adam_ema.h"
+#include "kernels/cuda/group_norm_plan.h"
 #include "kernels/device/bfloat16.h"
 #include "kernels/device/stream.h"
 #include "kernels/diffusion.h"
@@ -33,11 +34,11 @@ namespace ddpm::cuda {
 size_t group_norm_scratch_bytes(const GroupNormShape& shape);
 template <typename T>
 void group_norm(const GroupNormShape& shape, const GroupNormArgs<T, float>& args, void* scratch,
-                StreamView stream);
-size_t group_norm_backward_scratch_bytes(const GroupNormShape& shape);
+                StreamView stream, const GroupNormTuning& tuning = {});
+size_t group_norm_backward_scratch_bytes(const GroupNormShape& shape, const GroupNormTuning& tuning = {});
 template <typename T>
 void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<T, float>& args,
-                         void* scratch, StreamView stream);
+                         void* scratch, StreamView stream, const GroupNormTuning& tuning = {});
 
 // time_embedding.cu. Any channels.
 template <typename T>
