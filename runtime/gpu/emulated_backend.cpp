@@ -13,7 +13,7 @@ template <typename T>
 std::unique_ptr<Executor> make_executor(Program program) {
   return std::make_unique<GpuExecutor<T>>(
       std::move(program),
-      std::make_unique<ComposedProducts<T>>(std::make_unique<PlainPrimitives>(), ComposedProductsOptions()));
+      ComposedProducts<T>(std::make_unique<PlainPrimitives>(), ComposedProductsOptions()));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "runtime/products/layers.h"
 #include "tests/kernels/cuda/kernel_test.h"
 
 namespace ddpm {
@@ -27,8 +28,8 @@ Program small_program() {
 // The bytes of both outputs.
 std::vector<std::vector<double>> run(const CudaProductsOptions& options) {
   const Stream stream;
-  const auto products = make_cuda_products<BFloat16>(options);
-  products->prepare(small_program(), stream);
+  ComposedProducts<BFloat16> products = make_cuda_products<BFloat16>(options);
+  products.prepare(small_program(), stream);
   using reference::random_values;
   const auto input = [&](int64_t count, uint32_t seed) {
     return Guarded<BFloat16>(rounded<BFloat16>(random_values(count, seed)), stream);
@@ -36,8 +37,10 @@ std::vector<std::vector<double>> run(const CudaProductsOptions& options) {
   const auto x = input(kConvolution.x_elements(), 1), weight = input(kConvolution.weight_elements(), 2),
              lx = input(kLinear.n * kLinear.in, 3), lweight = input(kLinear.out * kLinear.in, 4);
   const Guarded<BFloat16> y(kConvolution.y_elements(), stream), ly(kLinear.n * kLinear.out, stream);
-  products->conv2d(kConvolution, {x.data(), weight.data(), nullptr, nullptr, y.data()}, stream);
-  products->linear(kLinear, {lx.data(), lweight.data(), nullptr, nullptr, ly.data()}, stream);
+  ProductRun conv = products.layer(stream);
+  composed::conv2d<BFloat16>(conv, kConvolution, {x.data(), weight.data(), nullptr, nullptr, y.data()});
+  ProductRun linear = products.layer(stream);
+  composed::linear<BFloat16>(linear, kLinear, {lx.data(), lweight.data(), nullptr, nullptr, ly.data()});
   return {widened(y.values(stream)), widened(ly.values(stream))};
 }
 
@@ -58,12 +61,13 @@ TEST(CudaProducts, TakesMeasuredPlansAgainAndGivesTheSameBits) {
 
 TEST(CudaProducts, AnOperationThatWasNotMadeReadyIsADefect) {
   const Stream stream;
-  const auto products =
+  ComposedProducts<BFloat16> products =
       make_cuda_products<BFloat16>({.choice = PlanChoice::kFirstProposed, .plan_cache = {}});
-  products->prepare(small_program(), stream);
+  products.prepare(small_program(), stream);
   Conv2dShape other = kConvolution;
   other.n = 9;
-  EXPECT_THROW(products->conv2d(other, {nullptr, nullptr, nullptr, nullptr, nullptr}, stream), LogicError);
+  ProductRun steps = products.layer(stream);
+  EXPECT_THROW(composed::conv2d<BFloat16>(steps, other, {}), LogicError);
 }
 
 }  // namespace

@@ -5,12 +5,12 @@
 namespace ddpm {
 
 template <typename T>
-std::unique_ptr<GpuProducts<T>> products_under_test(const ComposedProductsOptions& options) {
-  return std::make_unique<ComposedProducts<T>>(std::make_unique<PlainPrimitives>(), options);
+ComposedProducts<T> products_under_test(const ComposedProductsOptions& options) {
+  return {std::make_unique<PlainPrimitives>(), options};
 }
 
-template std::unique_ptr<GpuProducts<float>> products_under_test(const ComposedProductsOptions&);
-template std::unique_ptr<GpuProducts<BFloat16>> products_under_test(const ComposedProductsOptions&);
+template ComposedProducts<float> products_under_test(const ComposedProductsOptions&);
+template ComposedProducts<BFloat16> products_under_test(const ComposedProductsOptions&);
 
 double summation_error(double) { return 0; }  // they add in double
 

@@ -8,7 +8,7 @@
 namespace ddpm {
 
 template <typename T>
-std::unique_ptr<GpuProducts<T>> products_under_test(const ComposedProductsOptions& options);
+ComposedProducts<T> products_under_test(const ComposedProductsOptions& options);
 
 // How far the primitives' sum of that many products, each below 1, may be from the exact one.
 double summation_error(double terms);
