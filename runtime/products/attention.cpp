@@ -76,7 +76,7 @@ void attention(ProductSteps& steps, const AttentionShape& s, const AttentionArgs
     const Head head = head_at(s, j);
     steps.matrix_product(to_scores<T>(s, head.q, head.k, head), args.qkv, args.qkv, args.probabilities);
   }
-  steps.kernel([&](StreamView stream) {
+  steps.kernel(bytes_of<T>(s.score_elements(), 2), [&](StreamView stream) {
     cuda::softmax<T>(softmax_of(s), {.x = args.probabilities, .p = args.probabilities}, stream);
   });
   for (int j = 0; j < s.heads; ++j) {
@@ -94,7 +94,7 @@ void attention_backward(ProductSteps& steps, const AttentionShape& s, const Atte
     steps.matrix_product(from_scores<T>(s, transposed(head.scores), head.y, head.v), args.probabilities,
                          args.dy, args.dqkv);
   }
-  steps.kernel([&](StreamView stream) {
+  steps.kernel(bytes_of<T>(s.score_elements(), 3), [&](StreamView stream) {
     cuda::softmax_backward<T>(softmax_of(s),
                               {.p = args.probabilities, .dp = args.dscores, .dx = args.dscores}, stream);
   });

@@ -93,8 +93,9 @@ void conv2d_backward_weight(ProductSteps& steps, const Conv2dShape& s,
   } else {
     T* dweight = steps.scratch<T>(s.weight_elements());
     steps.convolution(library_problem<T>(s, kDirection, false), {.x = args.x, .w = dweight, .y = args.dy});
-    steps.kernel(
-        [&](StreamView stream) { cuda::accumulate(s.weight_elements(), dweight, args.dweight, stream); });
+    const int64_t count = s.weight_elements();
+    steps.kernel(bytes_of<T>(count) + bytes_of<float>(count, 2),
+                 [&](StreamView stream) { cuda::accumulate(count, dweight, args.dweight, stream); });
   }
 }
 

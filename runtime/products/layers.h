@@ -14,15 +14,23 @@ namespace ddpm::composed {
 template <typename T>
 inline constexpr ProductType kType = sizeof(T) == 4 ? ProductType::kFloat : ProductType::kBfloat16;
 
+// Bytes of so many elements, each moved `times` times.
+template <typename T>
+double bytes_of(int64_t elements, double times = 1) {
+  return times * static_cast<double>(elements) * sizeof(T);
+}
+
 // Puts bias and residual (null: none) into y (rows, channels) for the product to be added to. Returns whether
 // there is anything: where not, y is uninitialised and the product overwrites it.
 template <typename T>
 bool start_output(ProductSteps& steps, int64_t rows, int channels, const float* bias, const T* residual,
                   T* y) {
   if (bias != nullptr) {
-    steps.kernel([&](StreamView stream) { cuda::broadcast_bias(rows, channels, bias, residual, y, stream); });
+    steps.kernel(bytes_of<T>(rows * channels, residual == nullptr ? 1 : 2),
+                 [&](StreamView stream) { cuda::broadcast_bias(rows, channels, bias, residual, y, stream); });
   } else if (residual != nullptr && residual != y) {
-    steps.kernel([&](StreamView stream) { cuda::convert(rows * channels, residual, y, stream); });
+    steps.kernel(bytes_of<T>(rows * channels, 2),
+                 [&](StreamView stream) { cuda::convert(rows * channels, residual, y, stream); });
   }
   return bias != nullptr || residual != nullptr;
 }
@@ -33,7 +41,8 @@ void add_bias_gradient(ProductSteps& steps, int64_t rows, int channels, const T*
   if (dbias == nullptr) return;
   auto* scratch =
       steps.scratch<std::byte>(static_cast<int64_t>(cuda::bias_gradient_scratch_bytes(rows, channels)));
-  steps.kernel([&](StreamView stream) { cuda::bias_gradient(rows, channels, dy, dbias, scratch, stream); });
+  steps.kernel(bytes_of<T>(rows * channels),
+               [&](StreamView stream) { cuda::bias_gradient(rows, channels, dy, dbias, scratch, stream); });
 }
 
 // convolution.cpp

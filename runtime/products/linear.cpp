@@ -10,7 +10,7 @@ const T* activated(ProductSteps& steps, const LinearShape& s, const T* x) {
   if (s.input_activation == Activation::kNone) return x;
   const int64_t count = int64_t{s.n} * s.in;
   T* active = steps.scratch<T>(count);
-  steps.kernel([&](StreamView stream) { cuda::silu(count, x, active, stream); });
+  steps.kernel(bytes_of<T>(count, 2), [&](StreamView stream) { cuda::silu(count, x, active, stream); });
   return active;
 }
 
@@ -57,7 +57,7 @@ void linear_backward(ProductSteps& steps, const LinearShape& s, const LinearBack
                                      .output = kType<T>};
   steps.matrix_product(input_gradient, args.dy, args.weight, args.dx);
   if (s.input_activation == Activation::kSilu)
-    steps.kernel([&](StreamView stream) {
+    steps.kernel(bytes_of<T>(int64_t{s.n} * s.in, 3), [&](StreamView stream) {
       cuda::silu_backward(int64_t{s.n} * s.in, args.x, args.dx, args.dx, stream);
     });
 }

@@ -1,5 +1,5 @@
-// The products among a program's operations as the steps of layers.h: which of an operation's buffers is which
-// argument, said once for the survey of a program and for its runs. Depends on runtime/operations.h and
+// The products among a program's operations as the steps of layers.h: which of an operation's buffers is
+// which argument, said once for the survey of a program and for its runs. Depends on runtime/operations.h and
 // runtime/products/layers.h.
 #pragma once
 

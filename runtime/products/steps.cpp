@@ -22,7 +22,7 @@ void ProductRun::matrix_product(const MatrixProblem& problem, const void* a, con
   primitives_.matrix_product(problem, a, b, c, stream_);
 }
 
-void ProductRun::kernel(const std::function<void(StreamView)>& launch) { launch(stream_); }
+void ProductRun::kernel(double, const std::function<void(StreamView)>& launch) { launch(stream_); }
 
 void* ProductRun::scratch_at(size_t offset) {
   DDPM_CHECK(scratch_bytes() <= scratch_.size());  // else prepare() did not see this layer

@@ -19,8 +19,8 @@ class ProductSteps {
 
   virtual void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors) = 0;
   virtual void matrix_product(const MatrixProblem& problem, const void* a, const void* b, void* c) = 0;
-  // One of our kernels.
-  virtual void kernel(const std::function<void(StreamView)>& launch) = 0;
+  // One of our kernels, and the bytes that it moves, large arrays only: for an account of the traffic.
+  virtual void kernel(double bytes, const std::function<void(StreamView)>& launch) = 0;
 
   // Uninitialised memory for the rest of this layer, 256-byte aligned.
   template <typename U>
@@ -53,7 +53,7 @@ class ProductRun final : public ProductSteps {
 
   void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors) override;
   void matrix_product(const MatrixProblem& problem, const void* a, const void* b, void* c) override;
-  void kernel(const std::function<void(StreamView)>& launch) override;
+  void kernel(double bytes, const std::function<void(StreamView)>& launch) override;
 
  private:
   void* scratch_at(size_t offset) override;
@@ -74,7 +74,7 @@ class ProductSurvey final : public ProductSteps {
 
   void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors) override;
   void matrix_product(const MatrixProblem& problem, const void* a, const void* b, void* c) override;
-  void kernel(const std::function<void(StreamView)>&) override {}
+  void kernel(double, const std::function<void(StreamView)>&) override {}
 
  private:
   void* scratch_at(size_t offset) override;

@@ -9,7 +9,9 @@ namespace {
 template <typename T>
 T* folded_weight(ProductSteps& steps, const UpsampleConv2dShape& s, const T* weight) {
   T* folded = steps.scratch<T>(s.folded().weight_elements());
-  steps.kernel([&](StreamView stream) { cuda::fold_upsample_weight(s.k, s.c, weight, folded, stream); });
+  const int64_t elements = s.upsampled().weight_elements() + s.folded().weight_elements();
+  steps.kernel(bytes_of<T>(elements),
+               [&](StreamView stream) { cuda::fold_upsample_weight(s.k, s.c, weight, folded, stream); });
   return folded;
 }
 
@@ -24,7 +26,7 @@ ResampleShape resampling(const UpsampleConv2dShape& s) { return {.n = s.n, .h = 
 template <typename T>
 T* upsampled_copy(ProductSteps& steps, const UpsampleConv2dShape& s, const T* x) {
   T* copy = steps.scratch<T>(s.upsampled().x_elements());
-  steps.kernel([&](StreamView stream) {
+  steps.kernel(bytes_of<T>(s.upsampled().x_elements(), 1.25), [&](StreamView stream) {
     cuda::upsample_nearest<T>(resampling(s), {.x = x, .residual = nullptr, .y = copy}, stream);
   });
   return copy;
@@ -58,8 +60,11 @@ void folded_conv2d_backward_weight(ProductSteps& steps, const UpsampleConv2dShap
   T* dfolded = steps.scratch<T>(s.folded().weight_elements());
   steps.convolution(folded_problem<T>(s, ConvolutionDirection::kBackwardWeight, false),
                     {.x = args.dy, .w = dfolded, .y = args.x});
-  steps.kernel(
-      [&](StreamView stream) { cuda::unfold_upsample_gradient(s.k, s.c, dfolded, args.dweight, stream); });
+  const double bytes =
+      bytes_of<T>(s.folded().weight_elements()) + bytes_of<float>(s.upsampled().weight_elements(), 2);
+  steps.kernel(bytes, [&](StreamView stream) {
+    cuda::unfold_upsample_gradient(s.k, s.c, dfolded, args.dweight, stream);
+  });
 }
 
 // ---- Nearest
@@ -77,7 +82,8 @@ void nearest_conv2d_backward_data(ProductSteps& steps, const UpsampleConv2dShape
   T* larger = steps.scratch<T>(s.upsampled().x_elements());
   conv2d_backward_data<T>(steps, s.upsampled(),
                           {.dy = args.dy, .weight = args.weight, .residual = nullptr, .dx = larger});
-  steps.kernel([&](StreamView stream) {
+  const double times = args.residual == nullptr ? 1.25 : 1.5;
+  steps.kernel(bytes_of<T>(s.upsampled().x_elements(), times), [&](StreamView stream) {
     cuda::sum_pool<T>(resampling(s), {.x = larger, .residual = args.residual, .y = args.dx}, stream);
   });
 }
