@@ -135,7 +135,7 @@ struct Place {
 // Shared: none. Traffic: y once, residual once. Preconditions: channels are a multiple of kWidth.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kRowThreads)
-    broadcast_bias_kernel(int64_t rows, int channels, int lanes, const float* __restrict__ bias,
+    broadcast_bias_kernel(int64_t rows, int channels, int lanes, const T* __restrict__ bias,
                           const T* residual, T* y) {
   const Place<kWidth> place(channels, lanes);
   if (!place.is_used) return;
@@ -143,7 +143,7 @@ __global__ void __launch_bounds__(kRowThreads)
   const int64_t first = static_cast<int64_t>(blockIdx.x) * row_step * kRowUnroll + place.row;
   float columns[kWidth];
 #pragma unroll
-  for (int k = 0; k < kWidth; ++k) columns[k] = bias[place.channel + k];
+  for (int k = 0; k < kWidth; ++k) columns[k] = to_float(bias[place.channel + k]);
   float values[kRowUnroll][kWidth] = {};
   if (residual != nullptr) {
 #pragma unroll
@@ -268,7 +268,7 @@ __global__ void __launch_bounds__(kRowThreads)
 __global__ void advance_counter_kernel(int64_t* counter) { ++*counter; }
 
 template <int kWidth, typename T>
-void launch_broadcast_bias(int64_t rows, int channels, const float* bias, const T* residual, T* y,
+void launch_broadcast_bias(int64_t rows, int channels, const T* bias, const T* residual, T* y,
                            StreamView stream) {
   const RowPlan plan = row_plan(channels / kWidth);
   launch(broadcast_bias_kernel<kWidth, T>,
@@ -336,8 +336,7 @@ void accumulate_rows(int64_t rows, int channels, int64_t to_stride, const T* fro
 }
 
 template <typename T>
-void broadcast_bias(int64_t rows, int channels, const float* bias, const T* residual, T* y,
-                    StreamView stream) {
+void broadcast_bias(int64_t rows, int channels, const T* bias, const T* residual, T* y, StreamView stream) {
   with_width<Packed<T>::kWidth>(channels, [&](auto width) {
     launch_broadcast_bias<width()>(rows, channels, bias, residual, y, stream);
   });
@@ -378,7 +377,7 @@ template void accumulate(int64_t, const BFloat16*, float*, StreamView);
 template void accumulate_rows(int64_t, int, int64_t, const float*, float*, StreamView);
 template void accumulate_rows(int64_t, int, int64_t, const BFloat16*, float*, StreamView);
 template void broadcast_bias(int64_t, int, const float*, const float*, float*, StreamView);
-template void broadcast_bias(int64_t, int, const float*, const BFloat16*, BFloat16*, StreamView);
+template void broadcast_bias(int64_t, int, const BFloat16*, const BFloat16*, BFloat16*, StreamView);
 template void bias_gradient(int64_t, int, const float*, float*, void*, StreamView);
 template void bias_gradient(int64_t, int, const BFloat16*, float*, void*, StreamView);
 

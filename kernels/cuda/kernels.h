@@ -98,8 +98,7 @@ void accumulate_rows(int64_t rows, int channels, int64_t to_stride, const T* fro
 // y[row,k] = bias[k] (+ residual[row,k] where not null) for y (rows, channels): what a convolution then
 // accumulates on.
 template <typename T>
-void broadcast_bias(int64_t rows, int channels, const float* bias, const T* residual, T* y,
-                    StreamView stream);
+void broadcast_bias(int64_t rows, int channels, const T* bias, const T* residual, T* y, StreamView stream);
 // dbias[k] += sum over rows of dy[row,k].
 size_t bias_gradient_scratch_bytes(int64_t rows, int channels);
 template <typename T>

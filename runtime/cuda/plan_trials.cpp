@@ -5,12 +5,14 @@
 #include <random>
 #include <vector>
 
+#include "kernels/cuda/kernels.h"
 #include "kernels/device/bfloat16.h"
 
 namespace ddpm {
 namespace {
 
 using Sizes = std::array<size_t, 3>;
+constexpr size_t kOutput = 2;  // of products that have a bias
 
 // Of x, w, y.
 Sizes bytes_of(const ConvolutionProblem& p) {
@@ -27,10 +29,10 @@ size_t operand_bytes(const MatrixProblem& p, const MatrixOperand& operand, int64
   return static_cast<size_t>(elements * element_bytes(type));
 }
 
-// Of a, b, c.
+// Of a, b, d.
 Sizes bytes_of(const MatrixProblem& p) {
   return {operand_bytes(p, p.a, p.m, p.k, p.input), operand_bytes(p, p.b, p.k, p.n, p.input),
-          operand_bytes(p, p.c, p.m, p.n, p.output)};
+          operand_bytes(p, p.d, p.m, p.n, p.output)};
 }
 
 Sizes bytes_of(const ProductProblems& problems) {
@@ -63,6 +65,19 @@ DeviceBuffer<std::byte> filled(size_t bytes, const std::vector<BFloat16>& values
   return buffer;
 }
 
+size_t bias_bytes(const ProductProblems& problems) {
+  size_t largest = 0;
+  for (const MatrixProblem& p : problems.matrices)
+    if (p.bias) largest = std::max(largest, static_cast<size_t>(p.n * element_bytes(p.output)));
+  return largest;
+}
+
+template <typename T>
+void broadcast_bias(const MatrixProblem& wish, const MatrixTensors& at, StreamView stream) {
+  cuda::broadcast_bias(wish.m, static_cast<int>(wish.n), static_cast<const T*>(at.bias),
+                       static_cast<const T*>(wish.beta == 0 ? nullptr : at.c), static_cast<T*>(at.d), stream);
+}
+
 }  // namespace
 
 PlanTrials::PlanTrials(const ProductProblems& problems, const PlanLimits& limits, StreamView stream)
@@ -74,7 +89,8 @@ PlanTrials::Memory& PlanTrials::memory() {
     const std::vector<BFloat16> values = random_values(kPatternElements);
     const Sizes bytes = bytes_of(problems_);
     memory_.emplace(Memory{{filled(bytes[0], values, stream_), filled(bytes[1], values, stream_),
-                            filled(bytes[2], values, stream_)},
+                            filled(bytes[kOutput], values, stream_), filled(bytes[kOutput], values, stream_)},
+                           filled(bias_bytes(problems_), values, stream_),
                            DeviceBuffer<std::byte>(static_cast<size_t>(limits_.workspace_bytes))});
   }
   return *memory_;
@@ -91,11 +107,30 @@ bool PlanTrials::run(const CudnnHandle& handle, const ConvolutionPlan& plan) {
   }
 }
 
-bool PlanTrials::run(const CublasLtHandle& handle, const MatrixPlan& plan) {
+MatrixTensors PlanTrials::matrix_tensors() {
   const Memory& at = memory();
+  return {.a = at.tensors[0].data(),
+          .b = at.tensors[1].data(),
+          .c = at.tensors[3].data(),
+          .bias = at.bias.data(),
+          .d = at.tensors[kOutput].data()};
+}
+
+bool PlanTrials::run(const CublasLtHandle& handle, const MatrixPlan& plan) {
   try {
-    plan.run(handle, at.tensors[0].data(), at.tensors[1].data(), at.tensors[2].data(), at.workspace.data(),
-             stream_);
+    plan.run(handle, matrix_tensors(), memory().workspace.data(), stream_);
+    return true;
+  } catch (const CublasError&) {
+    return false;
+  }
+}
+
+bool PlanTrials::run_steps(const CublasLtHandle& handle, const MatrixProblem& wish, const MatrixPlan& adds) {
+  MatrixTensors at = matrix_tensors();
+  (wish.output == ProductType::kFloat ? broadcast_bias<float> : broadcast_bias<BFloat16>)(wish, at, stream_);
+  at.c = at.d;
+  try {
+    adds.run(handle, at, memory().workspace.data(), stream_);
     return true;
   } catch (const CublasError&) {
     return false;

@@ -33,11 +33,12 @@ ConvolutionProblem library_problem(const Conv2dShape& s, ConvolutionDirection di
 }  // namespace
 
 template <typename T>
-void conv2d(ProductSteps& steps, const Conv2dShape& s, const Conv2dArgs<T, float>& args) {
-  const bool accumulate = start_output(steps, output_pixels(s), s.k, args.bias, args.residual, args.y);
-  if (!is_matrix_product(s))
+void conv2d(ProductSteps& steps, const Conv2dShape& s, const Conv2dArgs<T>& args) {
+  if (!is_matrix_product(s)) {
+    const bool accumulate = start_output(steps, output_pixels(s), s.k, args.bias, args.residual, args.y);
     return steps.convolution(library_problem<T>(s, ConvolutionDirection::kForward, accumulate),
                              {.x = args.x, .w = args.weight, .y = args.y});
+  }
   MatrixOperand weight = weight_slice(s);
   weight.transpose = Transpose::kYes;
   const MatrixProblem problem{.m = output_pixels(s),
@@ -45,29 +46,29 @@ void conv2d(ProductSteps& steps, const Conv2dShape& s, const Conv2dArgs<T, float
                               .k = s.c,
                               .a = {.leading_dimension = s.c},
                               .b = weight,
-                              .c = {.leading_dimension = s.k},
+                              .d = {.leading_dimension = s.k},
                               .input = kType<T>,
-                              .output = kType<T>,
-                              .beta = accumulate ? 1.0F : 0.0F};
-  steps.matrix_product(problem, args.x, args.weight, args.y);
+                              .output = kType<T>};
+  matrix_layer<T>(steps, problem,
+                  {.a = args.x, .b = args.weight, .c = args.residual, .bias = args.bias, .d = args.y});
 }
 
 template <typename T>
 void conv2d_backward_data(ProductSteps& steps, const Conv2dShape& s, const Conv2dBackwardDataArgs<T>& args) {
-  const bool accumulate = start_output<T>(steps, input_pixels(s), s.c, nullptr, args.residual, args.dx);
-  if (!is_matrix_product(s))
+  if (!is_matrix_product(s)) {
+    const bool accumulate = start_output<T>(steps, input_pixels(s), s.c, nullptr, args.residual, args.dx);
     return steps.convolution(library_problem<T>(s, ConvolutionDirection::kBackwardData, accumulate),
                              {.x = args.dx, .w = args.weight, .y = args.dy});
+  }
   const MatrixProblem problem{.m = input_pixels(s),
                               .n = s.c,
                               .k = s.k,
                               .a = {.leading_dimension = s.k},
                               .b = weight_slice(s),
-                              .c = {.leading_dimension = s.c},
+                              .d = {.leading_dimension = s.c},
                               .input = kType<T>,
-                              .output = kType<T>,
-                              .beta = accumulate ? 1.0F : 0.0F};
-  steps.matrix_product(problem, args.dy, args.weight, args.dx);
+                              .output = kType<T>};
+  matrix_layer<T>(steps, problem, {.a = args.dy, .b = args.weight, .c = args.residual, .d = args.dx});
 }
 
 template <typename T>
@@ -80,11 +81,11 @@ void conv2d_backward_weight(ProductSteps& steps, const Conv2dShape& s,
                                 .k = output_pixels(s),
                                 .a = {.leading_dimension = s.k, .transpose = Transpose::kYes},
                                 .b = {.leading_dimension = s.c},
-                                .c = weight_slice(s),
+                                .d = weight_slice(s),
                                 .input = kType<T>,
                                 .output = ProductType::kFloat,
                                 .beta = 1};
-    return steps.matrix_product(problem, args.dy, args.x, args.dweight);
+    return steps.matrix_product(problem, {.a = args.dy, .b = args.x, .c = args.dweight, .d = args.dweight});
   }
   constexpr auto kDirection = ConvolutionDirection::kBackwardWeight;
   if constexpr (std::is_same_v<T, float>) {
@@ -99,8 +100,8 @@ void conv2d_backward_weight(ProductSteps& steps, const Conv2dShape& s,
   }
 }
 
-template void conv2d(ProductSteps&, const Conv2dShape&, const Conv2dArgs<float, float>&);
-template void conv2d(ProductSteps&, const Conv2dShape&, const Conv2dArgs<BFloat16, float>&);
+template void conv2d(ProductSteps&, const Conv2dShape&, const Conv2dArgs<float>&);
+template void conv2d(ProductSteps&, const Conv2dShape&, const Conv2dArgs<BFloat16>&);
 template void conv2d_backward_data(ProductSteps&, const Conv2dShape&, const Conv2dBackwardDataArgs<float>&);
 template void conv2d_backward_data(ProductSteps&, const Conv2dShape&,
                                    const Conv2dBackwardDataArgs<BFloat16>&);

@@ -15,18 +15,30 @@ struct ConvolutionTensors {
   const void* y;
 };
 
+// Where a matrix product's operands count from, in device memory, 16-byte aligned.
+struct MatrixTensors {
+  const void* a;
+  const void* b;
+  const void* c = nullptr;     // read where beta is not 0; may be d
+  const void* bias = nullptr;  // of the output's type
+  void* d;
+};
+
 class ProductPrimitives {
  public:
   virtual ~ProductPrimitives() = default;
 
-  // Makes ready for these problems, once, before the first call; InputError names one that has no solution.
+  // Makes ready for these problems, once, before the first call; InputError names one that has no solution,
+  // wishes excepted.
   virtual void prepare(const ProductProblems& problems, StreamView stream) = 0;
 
-  // Asynchronous on the stream, for problems made ready for. a, b and c are 16-byte aligned device memory,
-  // from which the problem's operands count.
+  // Whether this wish is granted; known after prepare().
+  virtual bool fuses(const MatrixProblem& problem) const = 0;
+
+  // Asynchronous on the stream, for problems made ready for.
   virtual void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors,
                            StreamView stream) = 0;
-  virtual void matrix_product(const MatrixProblem& problem, const void* a, const void* b, void* c,
+  virtual void matrix_product(const MatrixProblem& problem, const MatrixTensors& tensors,
                               StreamView stream) = 0;
 };
 

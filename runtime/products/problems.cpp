@@ -24,6 +24,13 @@ std::string to_string(const ConvolutionProblem& problem) {
                      problem.accumulate ? " accumulate" : "");
 }
 
+MatrixProblem without_bias(const MatrixProblem& problem) {
+  MatrixProblem rest = problem;
+  rest.beta = 1;
+  rest.bias = false;
+  return rest;
+}
+
 std::string to_string(const PlanLimits& limits) {
   const bool deterministic = limits.nondeterminism == PlanLimits::Nondeterminism::kRefused;
   return fmt::format("workspace {} {}", limits.workspace_bytes,
@@ -31,10 +38,11 @@ std::string to_string(const PlanLimits& limits) {
 }
 
 std::string to_string(const MatrixProblem& problem) {
-  return fmt::format("{} {}x{} * {}x{} -> {} batch {} ({}, {}, {}) alpha {} beta {}", name_of(problem.input),
-                     problem.m, problem.k, problem.k, problem.n, name_of(problem.output), problem.batch,
-                     to_string("a", problem.a), to_string("b", problem.b), to_string("c", problem.c),
-                     problem.alpha, problem.beta);
+  return fmt::format("{} {}x{} * {}x{} -> {} batch {} ({}, {}, {}) alpha {} beta {}{}",
+                     name_of(problem.input), problem.m, problem.k, problem.k, problem.n,
+                     name_of(problem.output), problem.batch, to_string("a", problem.a),
+                     to_string("b", problem.b), to_string("d", problem.d), problem.alpha, problem.beta,
+                     problem.bias ? " bias" : "");
 }
 
 }  // namespace ddpm

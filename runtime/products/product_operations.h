@@ -8,8 +8,8 @@
 
 namespace ddpm {
 
-// Memory says where buffers are: real(id) is a T* to activations, master(id) a float* to biases and the
-// gradients of parameters, weight(id) a T* to a parameter as products compute with it; null for kNoBuffer.
+// Memory says where buffers are: real(id) is a T* to activations, master(id) a float* to the gradients of
+// parameters, weight(id) a T* to a parameter as products compute with it; null for kNoBuffer.
 template <typename T, typename Memory>
 class ProductOperations {
  public:
@@ -19,7 +19,7 @@ class ProductOperations {
 
   void operator()(const Conv2d& op) const {
     composed::conv2d<T>(*steps_, op.shape,
-                        {real(op.x), weight(op.weight), master(op.bias), real(op.residual), real(op.y)});
+                        {real(op.x), weight(op.weight), weight(op.bias), real(op.residual), real(op.y)});
   }
   void operator()(const Conv2dBackwardData& op) const {
     composed::conv2d_backward_data<T>(*steps_, op.shape,
@@ -31,7 +31,7 @@ class ProductOperations {
   }
   void operator()(const UpsampleConv2d& op) const {
     composed::upsample_conv2d<T>(*steps_, upsample_, op.shape,
-                                 {real(op.x), weight(op.weight), master(op.bias), nullptr, real(op.y)});
+                                 {real(op.x), weight(op.weight), weight(op.bias), nullptr, real(op.y)});
   }
   void operator()(const UpsampleConv2dBackwardData& op) const {
     composed::upsample_conv2d_backward_data<T>(
@@ -43,7 +43,7 @@ class ProductOperations {
   }
   void operator()(const Linear& op) const {
     composed::linear<T>(*steps_, op.shape,
-                        {real(op.x), weight(op.weight), master(op.bias), real(op.residual), real(op.y)});
+                        {real(op.x), weight(op.weight), weight(op.bias), real(op.residual), real(op.y)});
   }
   void operator()(const LinearBackward& op) const {
     composed::linear_backward<T>(

@@ -17,8 +17,12 @@ class ProductSteps {
  public:
   virtual ~ProductSteps() = default;
 
+  // Whether the library grants this wish, a problem with a bias. A survey notes it and says no, so that the
+  // steps that do without are made ready for too.
+  virtual bool fuses(const MatrixProblem& wish) = 0;
+
   virtual void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors) = 0;
-  virtual void matrix_product(const MatrixProblem& problem, const void* a, const void* b, void* c) = 0;
+  virtual void matrix_product(const MatrixProblem& problem, const MatrixTensors& tensors) = 0;
   // One of our kernels, and the bytes that it moves, large arrays only: for an account of the traffic.
   virtual void kernel(double bytes, const std::function<void(StreamView)>& launch) = 0;
 
@@ -51,8 +55,9 @@ class ProductRun final : public ProductSteps {
   ProductRun(ProductPrimitives& primitives, DeviceSpan<std::byte> scratch, StreamView stream)
       : primitives_(primitives), scratch_(scratch), stream_(stream) {}
 
+  bool fuses(const MatrixProblem& wish) override;
   void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors) override;
-  void matrix_product(const MatrixProblem& problem, const void* a, const void* b, void* c) override;
+  void matrix_product(const MatrixProblem& problem, const MatrixTensors& tensors) override;
   void kernel(double bytes, const std::function<void(StreamView)>& launch) override;
 
  private:
@@ -72,8 +77,9 @@ class ProductSurvey final : public ProductSteps {
   }
   const ProductProblems& problems() const { return problems_; }
 
+  bool fuses(const MatrixProblem& wish) override;
   void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors) override;
-  void matrix_product(const MatrixProblem& problem, const void* a, const void* b, void* c) override;
+  void matrix_product(const MatrixProblem& problem, const MatrixTensors& tensors) override;
   void kernel(double, const std::function<void(StreamView)>&) override {}
 
  private:

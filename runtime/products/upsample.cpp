@@ -35,7 +35,7 @@ T* upsampled_copy(ProductSteps& steps, const UpsampleConv2dShape& s, const T* x)
 // ---- Folded. In folded()'s words the larger image y is the convolution's input, and x its output.
 
 template <typename T>
-void folded_conv2d(ProductSteps& steps, const UpsampleConv2dShape& s, const Conv2dArgs<T, float>& args) {
+void folded_conv2d(ProductSteps& steps, const UpsampleConv2dShape& s, const Conv2dArgs<T>& args) {
   const int64_t pixels = int64_t{4} * s.n * s.h * s.w;
   const bool accumulate = start_output(steps, pixels, s.k, args.bias, args.residual, args.y);
   const T* folded = folded_weight(steps, s, args.weight);
@@ -70,8 +70,8 @@ void folded_conv2d_backward_weight(ProductSteps& steps, const UpsampleConv2dShap
 // ---- Nearest
 
 template <typename T>
-void nearest_conv2d(ProductSteps& steps, const UpsampleConv2dShape& s, const Conv2dArgs<T, float>& args) {
-  Conv2dArgs<T, float> upsampled = args;
+void nearest_conv2d(ProductSteps& steps, const UpsampleConv2dShape& s, const Conv2dArgs<T>& args) {
+  Conv2dArgs<T> upsampled = args;
   upsampled.x = upsampled_copy(steps, s, args.x);
   conv2d(steps, s.upsampled(), upsampled);
 }
@@ -100,7 +100,7 @@ void nearest_conv2d_backward_weight(ProductSteps& steps, const UpsampleConv2dSha
 
 template <typename T>
 void upsample_conv2d(ProductSteps& steps, UpsampleForm form, const UpsampleConv2dShape& shape,
-                     const Conv2dArgs<T, float>& args) {
+                     const Conv2dArgs<T>& args) {
   (form == UpsampleForm::kFolded ? folded_conv2d<T> : nearest_conv2d<T>)(steps, shape, args);
 }
 
@@ -119,13 +119,13 @@ void upsample_conv2d_backward_weight(ProductSteps& steps, UpsampleForm form, con
 }
 
 template void upsample_conv2d(ProductSteps&, UpsampleForm, const UpsampleConv2dShape&,
-                              const Conv2dArgs<float, float>&);
+                              const Conv2dArgs<float>&);
 template void upsample_conv2d_backward_data(ProductSteps&, UpsampleForm, const UpsampleConv2dShape&,
                                             const Conv2dBackwardDataArgs<float>&);
 template void upsample_conv2d_backward_weight(ProductSteps&, UpsampleForm, const UpsampleConv2dShape&,
                                               const Conv2dBackwardWeightArgs<float, float>&);
 template void upsample_conv2d(ProductSteps&, UpsampleForm, const UpsampleConv2dShape&,
-                              const Conv2dArgs<BFloat16, float>&);
+                              const Conv2dArgs<BFloat16>&);
 template void upsample_conv2d_backward_data(ProductSteps&, UpsampleForm, const UpsampleConv2dShape&,
                                             const Conv2dBackwardDataArgs<BFloat16>&);
 template void upsample_conv2d_backward_weight(ProductSteps&, UpsampleForm, const UpsampleConv2dShape&,

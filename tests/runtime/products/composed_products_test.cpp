@@ -44,16 +44,21 @@ struct Tensors {
   const void* addresses[6];
 };
 
+struct RunOptions {
+  ComposedProductsOptions composition{};
+  Fusion fusion = Fusion::kAll;
+};
+constexpr Fusion kFusions[] = {Fusion::kNone, Fusion::kAll};
+
 template <typename T, typename Op>
-void run(const Op& operation, const Tensors<T>& tensors, StreamView stream,
-         const ComposedProductsOptions& options = {}) {
+void run(const Op& operation, const Tensors<T>& tensors, StreamView stream, const RunOptions& options = {}) {
   Program program;
   for (const char* name : {"a", "b", "c", "d", "out", "out2"}) program.add_buffer(name, {1});
   program.add("tested", Phase::kForward, operation);
-  ComposedProducts<T> products = products_under_test<T>(options);
+  ComposedProducts<T> products = products_under_test<T>(options.composition, options.fusion);
   products.prepare(program, stream);
   ProductRun steps = products.layer(stream);
-  ProductOperations<T, Tensors<T>>(steps, tensors, options)(operation);
+  ProductOperations<T, Tensors<T>>(steps, tensors, options.composition)(operation);
 }
 
 // An input in device memory and as the oracle sees it; absent where it has no elements.
@@ -112,30 +117,30 @@ const std::vector<Conv2dShape> kShapes = {
      .weight_channels = 12,
      .weight_channel_begin = 7}};
 
-TYPED_TEST(ComposedProductsTest, ConvolutionAddsBiasAndResidual) {
-  using T = TypeParam;
+// Whose bias and residual are added in its epilogue, or before it.
+template <typename T>
+void expect_convolution(const Conv2dShape& s, bool with_bias, Residual where, Fusion fusion) {
   const Stream stream;
   const double u = unit_roundoff<T>();
-  for (const Conv2dShape& s : kShapes) {
-    for (const bool with_bias : {false, true}) {
-      for (const Residual where : kResiduals) {
-        const Input<T> x(s.x_elements(), 1, stream), w(s.weight_elements(), 2, stream),
-            residual(s.y_elements(), 3, stream);
-        const Input<float> bias(with_bias ? s.k : 0, 4, stream);
-        const Guarded<T> y = output_of(where, residual, stream);
-        run<T>(Conv2d{s, kA, kB, with_bias ? BufferId{kC} : kNoBuffer, buffer_of(where), kOut},
-               {{x.data(), w.data(), bias.data(), residual.data(), y.data()}}, stream);
-        std::vector<double> expected(s.y_elements());
-        reference::conv2d<double>(
-            s, {x.oracle(), w.oracle(), bias.oracle(), where == Residual::kNone ? nullptr : residual.oracle(),
-                expected.data()});
-        // bias + residual, below 2, is rounded, and the sum with the products, each below 1.
-        const double terms = s.filter * s.filter * s.c;
-        expect_within("conv2d", widened(y.values(stream)), expected,
-                      [&](size_t) { return 2 * u + (terms + 2) * u + summation_error(terms); });
-      }
-    }
-  }
+  const Input<T> x(s.x_elements(), 1, stream), w(s.weight_elements(), 2, stream),
+      residual(s.y_elements(), 3, stream), bias(with_bias ? s.k : 0, 4, stream);
+  const Guarded<T> y = output_of(where, residual, stream);
+  run<T>(Conv2d{s, kA, kB, with_bias ? BufferId{kC} : kNoBuffer, buffer_of(where), kOut},
+         {{x.data(), w.data(), bias.data(), residual.data(), y.data()}}, stream, {.fusion = fusion});
+  std::vector<double> expected(s.y_elements());
+  reference::conv2d<double>(s, {x.oracle(), w.oracle(), bias.oracle(),
+                                where == Residual::kNone ? nullptr : residual.oracle(), expected.data()});
+  // bias + residual, below 2, is rounded, and the sum with the products, each below 1.
+  const double terms = s.filter * s.filter * s.c;
+  expect_within("conv2d", widened(y.values(stream)), expected,
+                [&](size_t) { return 2 * u + (terms + 2) * u + summation_error(terms); });
+}
+
+TYPED_TEST(ComposedProductsTest, ConvolutionAddsBiasAndResidual) {
+  for (const Conv2dShape& s : kShapes)
+    for (const bool with_bias : {false, true})
+      for (const Residual where : kResiduals)
+        for (const Fusion fusion : kFusions) expect_convolution<TypeParam>(s, with_bias, where, fusion);
 }
 
 TYPED_TEST(ComposedProductsTest, ConvolutionsDataGradientAddsTheResidual) {
@@ -199,10 +204,10 @@ TYPED_TEST(ComposedProductsTest, UpsamplingConvolutionInBothForms) {
   const Conv2dShape full = s.upsampled();
   const int64_t x_elements = int64_t{s.n} * s.h * s.w * s.c;
   for (const UpsampleForm form : {UpsampleForm::kFolded, UpsampleForm::kNearest}) {
-    const ComposedProductsOptions options{.upsample = form};
+    const RunOptions options{.composition = {.upsample = form}};
     const Input<T> x(x_elements, 1, stream), w(full.weight_elements(), 2, stream),
         dy(full.y_elements(), 3, stream), residual(x_elements, 4, stream);
-    const Input<float> bias(s.k, 5, stream);
+    const Input<T> bias(s.k, 5, stream);
 
     const Guarded<T> y(full.y_elements(), stream);
     run<T>(UpsampleConv2d{s, kA, kB, kC, kOut}, {{x.data(), w.data(), bias.data(), nullptr, y.data()}},
@@ -249,26 +254,27 @@ const std::vector<LinearShape> kLinearShapes = {
     {.n = 3, .in = 16, .out = 24, .input_activation = Activation::kSilu},
     {.n = 1, .in = 7, .out = 5, .input_activation = Activation::kSilu}};
 
-TYPED_TEST(ComposedProductsTest, LinearActivatesItsInputAndAddsBiasAndResidual) {
-  using T = TypeParam;
+template <typename T>
+void expect_linear(const LinearShape& s, Residual where, Fusion fusion) {
   const Stream stream;
   const double u = unit_roundoff<T>();
-  for (const LinearShape& s : kLinearShapes) {
-    for (const Residual where : kResiduals) {
-      const Input<T> x(s.n * s.in, 1, stream), w(s.out * s.in, 2, stream), residual(s.n * s.out, 3, stream);
-      const Input<float> bias(s.out, 4, stream);
-      const Guarded<T> y = output_of(where, residual, stream);
-      run<T>(Linear{s, kA, kB, kC, buffer_of(where), kOut},
-             {{x.data(), w.data(), bias.data(), residual.data(), y.data()}}, stream);
-      std::vector<double> expected(s.n * s.out);
-      reference::linear<double>(s, {x.oracle(), w.oracle(), bias.oracle(),
-                                    where == Residual::kNone ? nullptr : residual.oracle(), expected.data()});
-      // f(x), below 1, is rounded and has 4 operations in float; bias + residual; the sum.
-      expect_within("linear", widened(y.values(stream)), expected, [&](size_t) {
-        return s.in * (u + 4 * kE) + 2 * u + (s.in + 2) * u + summation_error(s.in);
-      });
-    }
-  }
+  const Input<T> x(s.n * s.in, 1, stream), w(s.out * s.in, 2, stream), residual(s.n * s.out, 3, stream),
+      bias(s.out, 4, stream);
+  const Guarded<T> y = output_of(where, residual, stream);
+  run<T>(Linear{s, kA, kB, kC, buffer_of(where), kOut},
+         {{x.data(), w.data(), bias.data(), residual.data(), y.data()}}, stream, {.fusion = fusion});
+  std::vector<double> expected(s.n * s.out);
+  reference::linear<double>(s, {x.oracle(), w.oracle(), bias.oracle(),
+                                where == Residual::kNone ? nullptr : residual.oracle(), expected.data()});
+  // f(x), below 1, is rounded and has 4 operations in float; bias + residual; the sum.
+  expect_within("linear", widened(y.values(stream)), expected,
+                [&](size_t) { return s.in * (u + 4 * kE) + 2 * u + (s.in + 2) * u + summation_error(s.in); });
+}
+
+TYPED_TEST(ComposedProductsTest, LinearActivatesItsInputAndAddsBiasAndResidual) {
+  for (const LinearShape& s : kLinearShapes)
+    for (const Residual where : kResiduals)
+      for (const Fusion fusion : kFusions) expect_linear<TypeParam>(s, where, fusion);
 }
 
 TYPED_TEST(ComposedProductsTest, LinearsGradients) {

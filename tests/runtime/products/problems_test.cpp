@@ -72,12 +72,13 @@ TEST(MatrixProblem, NamesItself) {
                               .k = 4,
                               .a = {.leading_dimension = 4, .batch_stride = 8},
                               .b = {.leading_dimension = 5, .transpose = Transpose::kYes, .begin = 1},
-                              .c = {.leading_dimension = 3, .batch_stride = 6},
+                              .d = {.leading_dimension = 3, .batch_stride = 6},
                               .batch = 7,
                               .output = ProductType::kFloat,
-                              .beta = 1};
+                              .beta = 1,
+                              .bias = true};
   EXPECT_EQ(to_string(problem),
-            "bf16 2x4 * 4x3 -> fp32 batch 7 (a 0+4+8, b^T 1+5+0, c 0+3+6) alpha 1 beta 1");
+            "bf16 2x4 * 4x3 -> fp32 batch 7 (a 0+4+8, b^T 1+5+0, d 0+3+6) alpha 1 beta 1 bias");
 }
 
 }  // namespace
