@@ -51,15 +51,29 @@ void CudaPrimitives::choose_plans(const ProductProblems& problems, StreamView st
   if (options_.choice == PlanChoice::kMeasured) clock.emplace(stream, l2_cache_bytes());
   WorkTimer* timer = clock ? &*clock : nullptr;
 
-  ConvolutionChooser chooser(device_, options_.limits, cache, timer);
-  convolutions_.clear();
-  for (const ConvolutionProblem& problem : problems.convolutions)
-    convolutions_.emplace_back(problem, chooser.choose(problem, [&](const ConvolutionPlan& plan) {
-      return trials.run(cudnn_, plan);
-    }));
+  choose_convolution_plans(problems.convolutions, {cache, trials, timer});
   choose_matrix_plans(problems.matrices, {cache, trials, timer});
   cache.save();
   stream.synchronize();  // the trials' memory is given back
+}
+
+void CudaPrimitives::choose_convolution_plans(const std::vector<ConvolutionProblem>& problems,
+                                              const Choosing& by) {
+  ConvolutionChooser chooser(device_, options_.limits, by.cache, by.timer);
+  const auto run = [&](const ConvolutionProblem& problem) {
+    return [&](const ConvolutionPlan& plan) { return by.trials.run(cudnn_, problem, plan); };
+  };
+  convolutions_.clear();
+  for (const ConvolutionProblem& problem : problems)
+    if (!problem.bias) convolutions_.emplace_back(problem, chooser.choose(problem, run(problem)));
+  for (const ConvolutionProblem& wish : problems) {
+    if (!wish.bias) continue;
+    const auto run_steps = [&] {
+      return by.trials.run_steps(cudnn_, wish, plan_of(convolutions_, without_bias(wish)));
+    };
+    if (auto plan = chooser.choose_fused(wish, run(wish), run_steps))
+      convolutions_.emplace_back(wish, *std::move(plan));
+  }
 }
 
 void CudaPrimitives::choose_matrix_plans(const std::vector<MatrixProblem>& problems, const Choosing& by) {
@@ -96,6 +110,9 @@ void CudaPrimitives::choose_matrix_plans(const std::vector<MatrixProblem>& probl
   }
 }
 
+bool CudaPrimitives::fuses(const ConvolutionProblem& wish) const {
+  return find_plan(convolutions_, wish) != convolutions_.end();
+}
 bool CudaPrimitives::fuses(const MatrixProblem& wish) const {
   return find_plan(matrices_, wish) != matrices_.end();
 }
@@ -103,7 +120,7 @@ bool CudaPrimitives::fuses(const MatrixProblem& wish) const {
 void CudaPrimitives::convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors,
                                  StreamView stream) {
   DDPM_CUDNN_CHECK(cudnnSetStream(cudnn_.get(), stream.get()));
-  plan_of(convolutions_, problem).run(cudnn_.get(), tensors.x, tensors.w, tensors.y, workspace_.data());
+  plan_of(convolutions_, problem).run(cudnn_.get(), tensors, workspace_.data());
 }
 
 void CudaPrimitives::matrix_product(const MatrixProblem& problem, const MatrixTensors& tensors,

@@ -21,6 +21,7 @@ class CudaPrimitives final : public ProductPrimitives {
   explicit CudaPrimitives(const CudaProductsOptions& options);
 
   void prepare(const ProductProblems& problems, StreamView stream) override;
+  bool fuses(const ConvolutionProblem& wish) const override;
   bool fuses(const MatrixProblem& wish) const override;
   void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors,
                    StreamView stream) override;
@@ -34,6 +35,7 @@ class CudaPrimitives final : public ProductPrimitives {
     WorkTimer* timer;
   };
   void choose_plans(const ProductProblems& problems, StreamView stream);
+  void choose_convolution_plans(const std::vector<ConvolutionProblem>& problems, const Choosing& by);
   void choose_matrix_plans(const std::vector<MatrixProblem>& problems, const Choosing& by);
 
   CudaProductsOptions options_;

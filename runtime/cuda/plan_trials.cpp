@@ -66,16 +66,29 @@ DeviceBuffer<std::byte> filled(size_t bytes, const std::vector<BFloat16>& values
 }
 
 size_t bias_bytes(const ProductProblems& problems) {
-  size_t largest = 0;
+  int64_t largest = 0;
+  for (const ConvolutionProblem& p : problems.convolutions)
+    if (p.bias) largest = std::max<int64_t>(largest, int64_t{p.shape.k} * element_bytes(p.type));
   for (const MatrixProblem& p : problems.matrices)
-    if (p.bias) largest = std::max(largest, static_cast<size_t>(p.n * element_bytes(p.output)));
-  return largest;
+    if (p.bias) largest = std::max(largest, p.n * element_bytes(p.output));
+  return static_cast<size_t>(largest);
 }
 
+struct BiasStep {
+  int64_t rows, channels;
+  const void* bias;
+  const void* residual;  // may be null
+  void* y;
+};
+
 template <typename T>
-void broadcast_bias(const MatrixProblem& wish, const MatrixTensors& at, StreamView stream) {
-  cuda::broadcast_bias(wish.m, static_cast<int>(wish.n), static_cast<const T*>(at.bias),
-                       static_cast<const T*>(wish.beta == 0 ? nullptr : at.c), static_cast<T*>(at.d), stream);
+void broadcast_bias(const BiasStep& step, StreamView stream) {
+  cuda::broadcast_bias(step.rows, static_cast<int>(step.channels), static_cast<const T*>(step.bias),
+                       static_cast<const T*>(step.residual), static_cast<T*>(step.y), stream);
+}
+
+void broadcast_bias(ProductType type, const BiasStep& step, StreamView stream) {
+  (type == ProductType::kFloat ? broadcast_bias<float> : broadcast_bias<BFloat16>)(step, stream);
 }
 
 }  // namespace
@@ -96,15 +109,35 @@ PlanTrials::Memory& PlanTrials::memory() {
   return *memory_;
 }
 
-bool PlanTrials::run(const CudnnHandle& handle, const ConvolutionPlan& plan) {
+bool PlanTrials::run(const CudnnHandle& handle, const ConvolutionProblem& problem,
+                     const ConvolutionPlan& plan) {
   const Memory& at = memory();
   try {
-    plan.run(handle.get(), at.tensors[0].data(), at.tensors[1].data(), at.tensors[2].data(),
+    plan.run(handle.get(),
+             {.x = at.tensors[0].data(),
+              .w = at.tensors[1].data(),
+              .y = at.tensors[kOutput].data(),
+              .bias = problem.bias ? at.bias.data() : nullptr,
+              .residual = problem.residual ? at.tensors[3].data() : nullptr},
              at.workspace.data());
     return true;
   } catch (const CudnnError&) {
     return false;
   }
+}
+
+bool PlanTrials::run_steps(const CudnnHandle& handle, const ConvolutionProblem& wish,
+                           const ConvolutionPlan& adds) {
+  const Memory& at = memory();
+  const Conv2dShape& s = wish.shape;
+  broadcast_bias(wish.type,
+                 {.rows = int64_t{s.n} * s.p() * s.q(),
+                  .channels = s.k,
+                  .bias = at.bias.data(),
+                  .residual = wish.residual ? at.tensors[3].data() : nullptr,
+                  .y = at.tensors[kOutput].data()},
+                 stream_);
+  return run(handle, without_bias(wish), adds);
 }
 
 MatrixTensors PlanTrials::matrix_tensors() {
@@ -127,7 +160,13 @@ bool PlanTrials::run(const CublasLtHandle& handle, const MatrixPlan& plan) {
 
 bool PlanTrials::run_steps(const CublasLtHandle& handle, const MatrixProblem& wish, const MatrixPlan& adds) {
   MatrixTensors at = matrix_tensors();
-  (wish.output == ProductType::kFloat ? broadcast_bias<float> : broadcast_bias<BFloat16>)(wish, at, stream_);
+  broadcast_bias(wish.output,
+                 {.rows = wish.m,
+                  .channels = wish.n,
+                  .bias = at.bias,
+                  .residual = wish.beta == 0 ? nullptr : at.c,
+                  .y = at.d},
+                 stream_);
   at.c = at.d;
   try {
     adds.run(handle, at, memory().workspace.data(), stream_);

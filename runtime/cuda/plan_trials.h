@@ -18,9 +18,10 @@ class PlanTrials {
   PlanTrials(const ProductProblems& problems, const PlanLimits& limits, StreamView stream);
 
   // Asynchronous on the stream; false where the library refuses.
-  bool run(const CudnnHandle& handle, const ConvolutionPlan& plan);
+  bool run(const CudnnHandle& handle, const ConvolutionProblem& problem, const ConvolutionPlan& plan);
   bool run(const CublasLtHandle& handle, const MatrixPlan& plan);
   // What a problem with a bias is done by in steps: our kernel, then a plan that adds to what it wrote.
+  bool run_steps(const CudnnHandle& handle, const ConvolutionProblem& wish, const ConvolutionPlan& adds);
   bool run_steps(const CublasLtHandle& handle, const MatrixProblem& wish, const MatrixPlan& adds);
 
  private:

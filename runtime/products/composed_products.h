@@ -3,13 +3,16 @@
 // under the emulator. Depends on runtime/program.h, runtime/products/{primitives,steps}.h and
 // kernels/device/memory.h; a program that uses it links one backend of the kernels.
 //
-//   3x3 convolution    bias and residual first, then the convolution accumulates on them
+//   3x3 convolution    bias and residual first, then the convolution accumulates on them; or both in its
+//                      epilogue, where the library does that faster
 //   its weight gradient in bf16    into scratch, then added to the float gradient: no library accumulates
 //                      bf16 products of a convolution in float memory
 //   1x1 convolution    matrix products over the pixels; slices of the weight by leading dimension
 //   upsampling convolution    the data gradient of a 4x4 convolution (UpsampleConv2dShape::folded), or the
 //                      convolution of an upsampled copy
 //   linear, attention  matrix products, with SiLU and softmax between them
+//
+// Bias and residual of matrix products are added in their epilogues, or first where that is faster.
 #pragma once
 
 #include <cstddef>

@@ -30,15 +30,27 @@ ConvolutionProblem library_problem(const Conv2dShape& s, ConvolutionDirection di
   return problem;
 }
 
+// Bias and residual in the library's epilogue where it has been found faster, or else first; in place they
+// come first (Conv2d::operands() tells why).
+template <typename T>
+void library_conv2d(ProductSteps& steps, const Conv2dShape& s, const Conv2dArgs<T>& args) {
+  constexpr auto kDirection = ConvolutionDirection::kForward;
+  ConvolutionProblem fused = library_problem<T>(s, kDirection, false);
+  fused.bias = args.bias != nullptr;
+  fused.residual = args.residual != nullptr;
+  if (fused.bias && args.residual != args.y && steps.fuses(fused))
+    return steps.convolution(
+        fused, {.x = args.x, .w = args.weight, .y = args.y, .bias = args.bias, .residual = args.residual});
+  const bool accumulate = start_output(steps, output_pixels(s), s.k, args.bias, args.residual, args.y);
+  steps.convolution(library_problem<T>(s, kDirection, accumulate),
+                    {.x = args.x, .w = args.weight, .y = args.y});
+}
+
 }  // namespace
 
 template <typename T>
 void conv2d(ProductSteps& steps, const Conv2dShape& s, const Conv2dArgs<T>& args) {
-  if (!is_matrix_product(s)) {
-    const bool accumulate = start_output(steps, output_pixels(s), s.k, args.bias, args.residual, args.y);
-    return steps.convolution(library_problem<T>(s, ConvolutionDirection::kForward, accumulate),
-                             {.x = args.x, .w = args.weight, .y = args.y});
-  }
+  if (!is_matrix_product(s)) return library_conv2d(steps, s, args);
   MatrixOperand weight = weight_slice(s);
   weight.transpose = Transpose::kYes;
   const MatrixProblem problem{.m = output_pixels(s),

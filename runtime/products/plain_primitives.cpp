@@ -61,9 +61,12 @@ void compute(const ConvolutionProblem& problem, const ConvolutionTensors& tensor
                       w = values(tensors.w, s.weight_elements(), is_written[1]),
                       y = values(tensors.y, s.y_elements(), is_written[2]);
   switch (problem.direction) {
-    case ConvolutionDirection::kForward:
-      reference::conv2d<double>(s, {x.data(), w.data(), nullptr, y.data(), y.data()});
+    case ConvolutionDirection::kForward: {
+      const std::vector<double> bias = load_all(tensors.bias, problem.type, problem.bias ? s.k : 0);
+      if (problem.residual) y = load_all(tensors.residual, problem.type, s.y_elements());
+      reference::conv2d<double>(s, {x.data(), w.data(), bias.data(), y.data(), y.data()});
       return store_all(tensors.y, problem.type, y);
+    }
     case ConvolutionDirection::kBackwardData:
       reference::conv2d_backward_data<double>(s, {y.data(), w.data(), x.data(), x.data()});
       return store_all(tensors.x, problem.type, x);
@@ -95,7 +98,8 @@ void PlainPrimitives::prepare(const ProductProblems& problems, StreamView) { pre
 void PlainPrimitives::convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors,
                                   StreamView stream) {
   DDPM_CHECK(contains(prepared_.convolutions, problem));
-  DDPM_CHECK(is_aligned(tensors.x) && is_aligned(tensors.w) && is_aligned(tensors.y));
+  for (const void* tensor : {tensors.x, tensors.w, tensors.y, tensors.bias, tensors.residual})
+    DDPM_CHECK(is_aligned(tensor));
   emulator::submit(stream, [=] { compute(problem, tensors); });
 }
 

@@ -18,6 +18,7 @@ class PlainPrimitives final : public ProductPrimitives {
   explicit PlainPrimitives(Fusion fusion = Fusion::kAll) : fusion_(fusion) {}
 
   void prepare(const ProductProblems& problems, StreamView stream) override;
+  bool fuses(const ConvolutionProblem&) const override { return fusion_ == Fusion::kAll; }
   bool fuses(const MatrixProblem&) const override { return fusion_ == Fusion::kAll; }
   void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors,
                    StreamView stream) override;

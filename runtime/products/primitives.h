@@ -8,11 +8,13 @@
 namespace ddpm {
 
 // x (N,H,W,C), w (K,R,R,C), y (N,P,Q,K) in device memory, 16-byte aligned; the direction says which is
-// written.
+// written. bias (K) and residual like y where the problem has them, null elsewhere.
 struct ConvolutionTensors {
   const void* x;
   const void* w;
   const void* y;
+  const void* bias = nullptr;
+  const void* residual = nullptr;
 };
 
 // Where a matrix product's operands count from, in device memory, 16-byte aligned.
@@ -33,7 +35,8 @@ class ProductPrimitives {
   virtual void prepare(const ProductProblems& problems, StreamView stream) = 0;
 
   // Whether this wish is granted; known after prepare().
-  virtual bool fuses(const MatrixProblem& problem) const = 0;
+  virtual bool fuses(const ConvolutionProblem& wish) const = 0;
+  virtual bool fuses(const MatrixProblem& wish) const = 0;
 
   // Asynchronous on the stream, for problems made ready for.
   virtual void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors,

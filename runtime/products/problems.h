@@ -20,13 +20,16 @@ enum class ConvolutionDirection : uint8_t {
   kBackwardWeight,  // w from x, y
 };
 
-// x, w and y are of one type; sums are float either way. The filter must be whole (shape.weight_channels ==
-// shape.c).
+// All tensors are of one type; sums are float either way, and rounded once. The filter must be whole
+// (shape.weight_channels == shape.c).
 struct ConvolutionProblem {
   Conv2dShape shape;
   ConvolutionDirection direction = ConvolutionDirection::kForward;
   ProductType type = ProductType::kBfloat16;
   bool accumulate = false;  // the result is added to what the output holds
+  // Forward, without accumulation: y = the convolution + bias (K) + a residual shaped like y, which is not y.
+  bool bias = false;
+  bool residual = false;  // only with a bias
 
   bool operator==(const ConvolutionProblem&) const = default;
 };
@@ -62,7 +65,8 @@ struct MatrixProblem {
   bool operator==(const MatrixProblem&) const = default;
 };
 
-// What is left to do where the bias, and what else is added, has been put into d before.
+// What is left to do where the bias, and what else is added, has been put into the output before.
+ConvolutionProblem without_bias(const ConvolutionProblem& problem);
 MatrixProblem without_bias(const MatrixProblem& problem);
 
 // "bf16 4096x256 * 256x512 -> fp32 4096x512 batch 8 ...", strides and begins included.

@@ -14,6 +14,7 @@ void add_once(std::vector<Problem>& problems, const Problem& problem) {
 
 }  // namespace
 
+bool ProductRun::fuses(const ConvolutionProblem& wish) { return primitives_.fuses(wish); }
 bool ProductRun::fuses(const MatrixProblem& wish) { return primitives_.fuses(wish); }
 
 void ProductRun::convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors) {
@@ -29,6 +30,11 @@ void ProductRun::kernel(double, const std::function<void(StreamView)>& launch) {
 void* ProductRun::scratch_at(size_t offset) {
   DDPM_CHECK(scratch_bytes() <= scratch_.size());  // else prepare() did not see this layer
   return scratch_.data() + offset;
+}
+
+bool ProductSurvey::fuses(const ConvolutionProblem& wish) {
+  add_once(problems_.convolutions, wish);
+  return false;
 }
 
 bool ProductSurvey::fuses(const MatrixProblem& wish) {

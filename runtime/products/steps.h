@@ -19,6 +19,7 @@ class ProductSteps {
 
   // Whether the library grants this wish, a problem with a bias. A survey notes it and says no, so that the
   // steps that do without are made ready for too.
+  virtual bool fuses(const ConvolutionProblem& wish) = 0;
   virtual bool fuses(const MatrixProblem& wish) = 0;
 
   virtual void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors) = 0;
@@ -55,6 +56,7 @@ class ProductRun final : public ProductSteps {
   ProductRun(ProductPrimitives& primitives, DeviceSpan<std::byte> scratch, StreamView stream)
       : primitives_(primitives), scratch_(scratch), stream_(stream) {}
 
+  bool fuses(const ConvolutionProblem& wish) override;
   bool fuses(const MatrixProblem& wish) override;
   void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors) override;
   void matrix_product(const MatrixProblem& problem, const MatrixTensors& tensors) override;
@@ -77,6 +79,7 @@ class ProductSurvey final : public ProductSteps {
   }
   const ProductProblems& problems() const { return problems_; }
 
+  bool fuses(const ConvolutionProblem& wish) override;
   bool fuses(const MatrixProblem& wish) override;
   void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors) override;
   void matrix_product(const MatrixProblem& problem, const MatrixTensors& tensors) override;

@@ -64,6 +64,8 @@ TEST(ConvolutionProblem, NamesItself) {
       .type = ProductType::kFloat,
       .accumulate = true};
   EXPECT_EQ(to_string(problem), "backward_data fp32 2x8x8x4 -> 4x4x6 3x3 stride 2 pad 0,1 accumulate");
+  const ConvolutionProblem wish{.shape = problem.shape, .bias = true, .residual = true};
+  EXPECT_EQ(to_string(wish), "forward bf16 2x8x8x4 -> 4x4x6 3x3 stride 2 pad 0,1 bias residual");
 }
 
 TEST(MatrixProblem, NamesItself) {
