@@ -59,7 +59,8 @@ Operands Conv2dBackwardData::operands() const {
   return {read("dy", dy), read("weight", weight), read("residual", residual), write("dx", dx, residual)};
 }
 Operands Conv2dBackwardWeight::operands() const {
-  return {read("x", x), read("dy", dy), update("dweight", dweight), update("dbias", dbias)};
+  return {read("x", x), read("dy", dy), update("dweight", dweight), update("dbias", dbias),
+          update("also_dbias", also_dbias)};
 }
 Operands UpsampleConv2d::operands() const {
   return {read("x", x), read("weight", weight), read("bias", bias), write("y", y)};

@@ -191,7 +191,7 @@ void bias_gradient(benchmark::State& state, Kind kind) {
   const auto elements = static_cast<double>(pixels * channels);
   CudaBenchmark::run(state, {elements, sizeof(BFloat16) * elements}, [&](StreamView stream) {
     if (kind == Kind::kNaive) return naive::bias_gradient(pixels, channels, dy.data(), dbias.data(), stream);
-    cuda::bias_gradient<BFloat16>(pixels, channels, dy.data(), dbias.data(), scratch.data(), stream);
+    cuda::bias_gradient<BFloat16>(pixels, channels, dy.data(), {dbias.data()}, scratch.data(), stream);
   });
 }
 

@@ -86,7 +86,7 @@ void conv2d_backward_data(ProductSteps& steps, const Conv2dShape& s, const Conv2
 template <typename T>
 void conv2d_backward_weight(ProductSteps& steps, const Conv2dShape& s,
                             const Conv2dBackwardWeightArgs<T, float>& args) {
-  add_bias_gradient(steps, output_pixels(s), s.k, args.dy, args.dbias);
+  add_bias_gradient(steps, output_pixels(s), s.k, args.dy, args.dbias, args.also_dbias);
   if (is_matrix_product(s)) {
     const MatrixProblem problem{.m = s.k,
                                 .n = s.c,

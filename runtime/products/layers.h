@@ -52,14 +52,16 @@ void matrix_layer(ProductSteps& steps, MatrixProblem problem, MatrixTensors tens
   steps.matrix_product(problem, tensors);
 }
 
-// dbias (null: not wanted) += sum of dy (rows, channels) over its rows.
+// dbias and also_dbias (null: not wanted) += sum of dy (rows, channels) over its rows.
 template <typename T>
-void add_bias_gradient(ProductSteps& steps, int64_t rows, int channels, const T* dy, float* dbias) {
+void add_bias_gradient(ProductSteps& steps, int64_t rows, int channels, const T* dy, float* dbias,
+                       float* also_dbias = nullptr) {
   if (dbias == nullptr) return;
   auto* scratch =
       steps.scratch<std::byte>(static_cast<int64_t>(cuda::bias_gradient_scratch_bytes(rows, channels)));
-  steps.kernel(bytes_of<T>(rows * channels),
-               [&](StreamView stream) { cuda::bias_gradient(rows, channels, dy, dbias, scratch, stream); });
+  steps.kernel(bytes_of<T>(rows * channels), [&](StreamView stream) {
+    cuda::bias_gradient(rows, channels, dy, {dbias, also_dbias}, scratch, stream);
+  });
 }
 
 // convolution.cpp

@@ -26,8 +26,9 @@ class ProductOperations {
                                       {real(op.dy), weight(op.weight), real(op.residual), real(op.dx)});
   }
   void operator()(const Conv2dBackwardWeight& op) const {
-    composed::conv2d_backward_weight<T>(*steps_, op.shape,
-                                        {real(op.x), real(op.dy), master(op.dweight), master(op.dbias)});
+    composed::conv2d_backward_weight<T>(
+        *steps_, op.shape,
+        {real(op.x), real(op.dy), master(op.dweight), master(op.dbias), master(op.also_dbias)});
   }
   void operator()(const UpsampleConv2d& op) const {
     composed::upsample_conv2d<T>(*steps_, upsample_, op.shape,

@@ -166,11 +166,13 @@ std::vector<double> bias_gradient(const Matrix& m, const std::vector<T>& dy,
                                   const std::vector<float>& before) {
   return same_in_every_order([&](StreamView stream) {
     const Guarded<T> gradient(dy, stream);
-    const Guarded<float> dbias(before, stream);
+    const Guarded<float> dbias(before, stream), also_dbias(before, stream);
     const Guarded<unsigned char> scratch(int64_t(cuda::bias_gradient_scratch_bytes(m.rows, m.channels)),
                                          stream);
-    cuda::bias_gradient<T>(m.rows, m.channels, gradient.data(), dbias.data(), scratch.data(), stream);
+    cuda::bias_gradient<T>(m.rows, m.channels, gradient.data(), {dbias.data(), also_dbias.data()},
+                           scratch.data(), stream);
     static_cast<void>(scratch.values(stream));  // its guards
+    EXPECT_EQ(also_dbias.values(stream), dbias.values(stream));
     return widened(dbias.values(stream));
   });
 }

@@ -173,8 +173,10 @@ TYPED_TEST(ComposedProductsTest, ConvolutionsWeightGradientIsAddedInFloat) {
       const Input<T> x(s.x_elements(), 1, stream), dy(s.y_elements(), 2, stream);
       const Input<float> before(s.weight_elements(), 3, stream), bias_before(s.k, 4, stream);
       const Guarded<float> dweight(before.rounded_values, stream), dbias(bias_before.rounded_values, stream);
-      run<T>(Conv2dBackwardWeight{s, kA, kB, kOut, with_bias ? BufferId{kOut2} : kNoBuffer},
-             {{x.data(), dy.data(), nullptr, nullptr, dweight.data(), dbias.data()}}, stream);
+      const Guarded<float> also_dbias(bias_before.rounded_values, stream);
+      const BufferId bias = with_bias ? BufferId{kOut2} : kNoBuffer, also = with_bias ? kD : kNoBuffer;
+      run<T>(Conv2dBackwardWeight{s, kA, kB, kOut, bias, also},
+             {{x.data(), dy.data(), nullptr, also_dbias.data(), dweight.data(), dbias.data()}}, stream);
       std::vector<double> expected = before.values, expected_bias = bias_before.values;
       reference::conv2d_backward_weight<double>(
           s, {x.oracle(), dy.oracle(), expected.data(), with_bias ? expected_bias.data() : nullptr});
@@ -185,6 +187,7 @@ TYPED_TEST(ComposedProductsTest, ConvolutionsWeightGradientIsAddedInFloat) {
       expect_within("dweight", widened(dweight.values(stream)), expected, [&](size_t) { return bound; });
       expect_within("dbias", widened(dbias.values(stream)), expected_bias,
                     [&](size_t) { return terms * (terms + 1) * kE; });
+      EXPECT_EQ(also_dbias.values(stream), dbias.values(stream));
     }
   }
 }

@@ -107,10 +107,10 @@ void expect_surplus(const char* preset, ConvolutionBias bias, double expected) {
 }
 
 TEST(ProductTraffic, OfATrainingStepIsWhatThePerfLogSays) {
-  expect_surplus("ddpm-cifar10-32", ConvolutionBias::kFirst, 25.3);
-  expect_surplus("ddpm-cifar10-32", ConvolutionBias::kInEpilogue, 22.8);
-  expect_surplus("ddim-celeba-64", ConvolutionBias::kFirst, 67.1);
-  expect_surplus("ddim-celeba-64", ConvolutionBias::kInEpilogue, 57.0);
+  expect_surplus("ddpm-cifar10-32", ConvolutionBias::kFirst, 23.9);
+  expect_surplus("ddpm-cifar10-32", ConvolutionBias::kInEpilogue, 21.4);
+  expect_surplus("ddim-celeba-64", ConvolutionBias::kFirst, 61.3);
+  expect_surplus("ddim-celeba-64", ConvolutionBias::kInEpilogue, 51.2);
 }
 
 }  // namespace
