@@ -35,7 +35,7 @@ class BlockEnd {
   std::string shortcut_name() const { return name_ + ".conv_shortcut"; }
 
   // Over a concatenation these are two products, one bias to each: the second adds conv2's, which costs a
-  // matrix product nothing and a convolution, on some GPUs, a pass over its output.
+  // matrix product nothing, and a convolution a pass over its output where it is not fused.
   BufferId append_shortcut() {
     const BufferId first = layers_.pointwise(shortcut_name(), x_, out_, shortcut_).buffer;
     if (skip_.buffer == kNoBuffer) return first;

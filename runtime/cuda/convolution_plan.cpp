@@ -148,8 +148,9 @@ CudnnDescriptor operation_graph(const ConvolutionProblem& problem) {
   DDPM_CHECK(problem.shape.weight_channels == problem.shape.c && problem.shape.weight_channel_begin == 0);
   DDPM_CHECK(!problem.bias || problem.direction == ConvolutionDirection::kForward);
   const std::vector<CudnnDescriptor> made = operations(problem);
-  std::vector<cudnnBackendDescriptor_t> raw;
-  for (const CudnnDescriptor& operation : made) raw.push_back(operation.get());
+  std::vector<cudnnBackendDescriptor_t> raw(made.size());
+  std::transform(made.begin(), made.end(), raw.begin(),
+                 [](const auto& operation) { return operation.get(); });
   CudnnDescriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
   graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, raw.data(),
             static_cast<int64_t>(raw.size()));

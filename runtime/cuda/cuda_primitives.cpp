@@ -61,7 +61,8 @@ void CudaPrimitives::choose_convolution_plans(const std::vector<ConvolutionProbl
                                               const Choosing& by) {
   ConvolutionChooser chooser(device_, options_.limits, by.cache, by.timer);
   const auto run = [&](const ConvolutionProblem& problem) {
-    return [&](const ConvolutionPlan& plan) { return by.trials.run(cudnn_, problem, plan); };
+    return
+        [this, &by, &problem](const ConvolutionPlan& plan) { return by.trials.run(cudnn_, problem, plan); };
   };
   convolutions_.clear();
   for (const ConvolutionProblem& problem : problems)
