@@ -1,12 +1,16 @@
-// What only a GPU can show: that plans are measured, kept and taken again, and that both give the same bits.
+// What only a GPU can show: that plans are measured, kept and taken again, that both give the same bits, and
+// that plans which add bias and residual compute what they should.
 #include "runtime/cuda/cuda_products.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <vector>
 
+#include "kernels/reference/reference.h"
+#include "runtime/cuda/convolution_plan.h"
 #include "runtime/products/layers.h"
 #include "tests/kernels/cuda/kernel_test.h"
 
@@ -57,6 +61,38 @@ TEST(CudaProducts, TakesMeasuredPlansAgainAndGivesTheSameBits) {
   EXPECT_EQ(std::filesystem::last_write_time(file), written) << "a plan was measured again";
   EXPECT_TRUE(log.empty());
   std::filesystem::remove(file);
+}
+
+// Which of them is taken is measured; so each must be right.
+TEST(CudaProducts, EveryPlanWithBiasAndResidualComputesTheirSum) {
+  using T = BFloat16;
+  const Stream stream;
+  const CudnnHandle handle;
+  DDPM_CUDNN_CHECK(cudnnSetStream(handle.get(), StreamView(stream).get()));
+  const ConvolutionProblem wish{.shape = kConvolution, .bias = true, .residual = true};
+  const auto values = [](int64_t count, uint32_t seed) {
+    return rounded<T>(reference::random_values(count, seed));
+  };
+  const auto x = values(kConvolution.x_elements(), 1), w = values(kConvolution.weight_elements(), 2),
+             bias = values(kConvolution.k, 3), residual = values(kConvolution.y_elements(), 4);
+  std::vector<double> expected(static_cast<size_t>(kConvolution.y_elements()));
+  reference::conv2d<double>(kConvolution, {widened(x).data(), widened(w).data(), widened(bias).data(),
+                                           widened(residual).data(), expected.data()});
+  const Guarded<T> dx(x, stream), dw(w, stream), dbias(bias, stream), dresidual(residual, stream);
+  const std::vector<ConvolutionPlan> plans = convolution_plans(CudnnDevice::present(handle.get()), wish);
+  EXPECT_FALSE(plans.empty());
+  for (const ConvolutionPlan& plan : plans) {
+    SCOPED_TRACE(plan.tag());
+    const Guarded<T> y(kConvolution.y_elements(), stream);
+    const DeviceBuffer<std::byte> workspace(static_cast<size_t>(plan.workspace_bytes()));
+    plan.run(handle.get(), {dx.data(), dw.data(), y.data(), dbias.data(), dresidual.data()},
+             workspace.data());
+    // One rounding of the sum, and 9 C additions in float of products below 1.
+    constexpr double kTerms = 9.0 * kConvolution.c;
+    expect_within("fused convolution", widened(y.values(stream)), expected, [&](size_t i) {
+      return std::abs(expected[i]) * unit_roundoff<T>() + kTerms * kTerms * 0x1p-24;
+    });
+  }
 }
 
 TEST(CudaProducts, AnOperationThatWasNotMadeReadyIsADefect) {
