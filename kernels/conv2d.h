@@ -54,13 +54,15 @@ struct Conv2dBackwardDataArgs {
   T* dx;
 };
 
-// dweight += the used channels' gradient; dbias += sum of dy over n,p,q (null: none).
+// dweight += the used channels' gradient; dbias and also_dbias += sum of dy over n,p,q (null: none). The
+// latter is the gradient of another layer's bias that was added to the same y.
 template <typename T, typename M = T>
 struct Conv2dBackwardWeightArgs {
   const T* x;
   const T* dy;
   M* dweight;
   M* dbias;
+  M* also_dbias = nullptr;  // only with dbias
 };
 
 // The same for each of the three directions. Multiply-adds on padding are counted, as libraries do.

@@ -1,26 +1,58 @@
 #include "model/unet_blocks.h"
 
+#include <utility>
+
 #include "support/error.h"
 
 namespace ddpm {
 namespace {
 
-BufferId shortcut(UnetLayers& layers, const std::string& name, Feature x, Feature skip, int out) {
-  const int in = x.channels + skip.channels;
-  if (in == out && skip.buffer == kNoBuffer) return x.buffer;
-  DDPM_CHECK(in != out);  // a concatenation holds the level's own width and more
-  const std::string layer = name + ".conv_shortcut";
-  const BufferId weight = layers.parameter(layer + ".weight", {out, 1, 1, in},
-                                           {layers.weight(layer + ".weight", {out, in, 1, 1})});
-  const BufferId bias = layers.add_bias(layer + ".bias", out, in);
-  const BufferId first =
-      layers.pointwise(layer, x, out, {.weight = weight, .weight_channels = in, .bias = bias}).buffer;
-  if (skip.buffer == kNoBuffer) return first;
-  return layers
-      .pointwise(layer, skip, out,
-                 {.weight = weight, .weight_channels = in, .channel_begin = x.channels, .residual = first})
-      .buffer;
-}
+// The end of a block: the shortcut's 1x1 convolution where the block changes the number of channels, then
+// conv2, which adds to it.
+class BlockEnd {
+ public:
+  // Makes the parameters.
+  BlockEnd(UnetLayers& layers, std::string name, Feature x, Feature skip, int out)
+      : layers_(layers), name_(std::move(name)), x_(x), skip_(skip), out_(out) {
+    const int in = x.channels + skip.channels;
+    if (in != out) {
+      shortcut_.weight = layers.parameter(shortcut_name() + ".weight", {out, 1, 1, in},
+                                          {layers.weight(shortcut_name() + ".weight", {out, in, 1, 1})});
+      shortcut_.weight_channels = in;
+      shortcut_.bias = layers.add_bias(shortcut_name() + ".bias", out, in);
+    }
+    DDPM_CHECK(in != out || skip.buffer == kNoBuffer);  // a concatenation holds the level's width and more
+    conv2_.weight = layers.filter(name_ + ".conv2", out, out, true);
+    conv2_.bias = layers.add_bias(name_ + ".conv2.bias", out, out * 9);
+  }
+
+  Feature append(Feature h) {
+    conv2_.residual = shortcut_.weight == kNoBuffer ? x_.buffer : append_shortcut();
+    return layers_.conv(name_ + ".conv2", h, out_, conv2_);
+  }
+
+ private:
+  std::string shortcut_name() const { return name_ + ".conv_shortcut"; }
+
+  // Over a concatenation these are two products, one bias to each: the second adds conv2's, which costs a
+  // matrix product nothing, and a convolution a pass over its output where it is not fused.
+  BufferId append_shortcut() {
+    const BufferId first = layers_.pointwise(shortcut_name(), x_, out_, shortcut_).buffer;
+    if (skip_.buffer == kNoBuffer) return first;
+    UnetLayers::Pointwise second = shortcut_;
+    second.channel_begin = x_.channels;
+    second.bias = std::exchange(conv2_.bias, kNoBuffer);
+    second.residual = first;
+    return layers_.pointwise(shortcut_name(), skip_, out_, second).buffer;
+  }
+
+  UnetLayers& layers_;
+  std::string name_;
+  Feature x_, skip_;
+  int out_;
+  UnetLayers::Pointwise shortcut_{.weight = kNoBuffer, .weight_channels = 0};
+  UnetLayers::Conv conv2_{.weight = kNoBuffer};
+};
 
 Feature divided(UnetLayers& layers, const std::string& name, Feature sum, double factor) {
   return factor == 1 ? sum : layers.rescale(name + ".scaled", sum, 1 / factor, 0);
@@ -50,8 +82,7 @@ Feature resnet_block(UnetLayers& layers, const UnetTime& time, const std::string
                          .shift = scale_shift ? TimeSlice{} : time.slice(name),
                          .film = scale_shift ? time.slice(name) : TimeSlice{},
                          .dropout = layers.instance().dropout});
-  const BufferId residual = shortcut(layers, name, x, block.skip, block.out);
-  h = layers.conv(name + ".conv2", h, block.out, {.almost_zero = true, .residual = residual});
+  h = BlockEnd(layers, name, x, block.skip, block.out).append(h);
   return divided(layers, name, h, block.scale_factor);
 }
 

@@ -17,6 +17,13 @@ constexpr double kSmallEmbedding = 0.02;
 }  // namespace
 
 Feature UnetLayers::conv(const std::string& name, Feature x, int out, const ConvOptions& options) {
+  Conv layer{.weight = filter(name, x.channels, out, options.almost_zero),
+             .activation_name = options.activation_name};
+  if (options.bias == LayerBias::kAdded) layer.bias = add_bias(name + ".bias", out, x.channels * 9);
+  return conv(name, x, out, layer);
+}
+
+Feature UnetLayers::conv(const std::string& name, Feature x, int out, const Conv& layer) {
   Conv2d op{.shape = {.n = instance_.batch,
                       .h = x.size,
                       .w = x.size,
@@ -24,10 +31,10 @@ Feature UnetLayers::conv(const std::string& name, Feature x, int out, const Conv
                       .k = out,
                       .weight_channels = x.channels},
             .x = x.buffer,
-            .weight = filter(name, x.channels, out, options.almost_zero),
-            .residual = options.residual};
-  if (options.bias == LayerBias::kAdded) op.bias = add_bias(name + ".bias", out, x.channels * 9);
-  op.y = activation(options.activation_name.empty() ? name : options.activation_name,
+            .weight = layer.weight,
+            .bias = layer.bias,
+            .residual = layer.residual};
+  op.y = activation(layer.activation_name.empty() ? name : layer.activation_name,
                     {instance_.batch, x.size, x.size, out});
   append(name, op);
   return {op.y, x.size, out};

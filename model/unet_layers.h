@@ -34,7 +34,6 @@ enum class LayerBias : uint8_t {
 struct ConvOptions {
   bool almost_zero = false;  // Ho et al.'s initialisation of a branch's last layer
   LayerBias bias = LayerBias::kAdded;
-  BufferId residual = kNoBuffer;
   std::string activation_name = {};  // of the output's buffer; empty: the layer's
 };
 
@@ -64,6 +63,14 @@ class UnetLayers {
 
   // 3x3, padding 1.
   Feature conv(const std::string& name, Feature x, int out, const ConvOptions& options = {});
+  // The same with parameters made before.
+  struct Conv {
+    BufferId weight;
+    BufferId bias = kNoBuffer;
+    BufferId residual = kNoBuffer;
+    std::string activation_name = {};
+  };
+  Feature conv(const std::string& name, Feature x, int out, const Conv& layer);
   // 1x1 over x's channels, which are channels channel_begin ... of the weights' in-channels.
   struct Pointwise {
     BufferId weight;
@@ -98,12 +105,13 @@ class UnetLayers {
   BufferId parameter(const std::string& name, Shape shape, std::vector<NamedTensor> tensors);
   BufferId constant(const std::string& name, int count, double value);
   BufferId add_bias(const std::string& name, int count, int fan_in);
+  // NAME.weight of a 3x3 convolution.
+  BufferId filter(const std::string& name, int in, int out, bool almost_zero);
   // Tensors of convolutions (K, C, R, S) and linear layers (out, in), with the configured initial values.
   NamedTensor weight(std::string name, Shape shape, bool almost_zero = false) const;
   NamedTensor bias(std::string name, int64_t count, int64_t fan_in) const;
 
  private:
-  BufferId filter(const std::string& name, int in, int out, bool almost_zero);
   BufferId table(const std::string& name, int rows, int columns);
 
   Program& program_;

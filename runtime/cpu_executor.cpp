@@ -119,7 +119,8 @@ struct CpuExecutor<T>::Implementation {
     reference::conv2d_backward_data<T>(op.shape, args);
   }
   void run(const Conv2dBackwardWeight& op) {
-    const Conv2dBackwardWeightArgs<T> args{real(op.x), real(op.dy), real(op.dweight), real(op.dbias)};
+    const Conv2dBackwardWeightArgs<T> args{real(op.x), real(op.dy), real(op.dweight), real(op.dbias),
+                                           real(op.also_dbias)};
     if constexpr (std::is_same_v<T, float>)
       if (use_onednn) return onednn.conv2d_backward_weight(op.shape, args);
     reference::conv2d_backward_weight<T>(op.shape, args);

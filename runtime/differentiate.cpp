@@ -5,6 +5,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "support/error.h"
@@ -34,6 +35,12 @@ class Differentiator {
     if (found == arrived_.end() || found->second.empty()) return kNoBuffer;
     reduce_to(found->second, 1);
     return found->second[0];
+  }
+
+  // Appends the backward pass to the program.
+  void finish() {
+    for (const Operation& operation : backward_)
+      program_.add(operation.name, operation.phase, operation.operation);
   }
 
  private:
@@ -67,7 +74,7 @@ class Differentiator {
 
   template <typename Op>
   void append(const char* suffix, Op op) {
-    program_.add(name_ + suffix, Phase::kBackward, std::move(op));
+    backward_.push_back({name_ + suffix, Phase::kBackward, std::move(op)});
   }
 
   // Adds gradients up until at most `count` are left.
@@ -113,14 +120,26 @@ class Differentiator {
     const BufferId dy = gradient(op.y);
     if (dy == kNoBuffer) return;
     pass_on(op.residual, dy);
-    append(".backward_weight", Conv2dBackwardWeight{.shape = op.shape,
-                                                    .x = op.x,
-                                                    .dy = dy,
-                                                    .dweight = parameter_gradient(op.weight),
-                                                    .dbias = parameter_gradient(op.bias)});
+    Conv2dBackwardWeight weight{
+        .shape = op.shape, .x = op.x, .dy = dy, .dweight = parameter_gradient(op.weight)};
+    if (op.bias != kNoBuffer && !is_also_taken(dy, op.bias)) {
+      weight.dbias = parameter_gradient(op.bias);
+      bias_sums_[dy] = backward_.size();
+    }
+    append(".backward_weight", weight);
     Conv2dBackwardData data{.shape = op.shape, .dy = dy, .weight = op.weight};
     data.dx = contribute(op.x, {&data.residual, 1});
     if (data.dx != kNoBuffer) append(".backward_data", data);
+  }
+
+  // Where the operation that has summed up dy for another bias can add the sum to this one's gradient too.
+  bool is_also_taken(BufferId dy, BufferId bias) {
+    const auto found = bias_sums_.find(dy);
+    if (found == bias_sums_.end()) return false;
+    auto& summing = std::get<Conv2dBackwardWeight>(backward_[found->second].operation);
+    if (summing.also_dbias != kNoBuffer) return false;
+    summing.also_dbias = parameter_gradient(bias);
+    return true;
   }
 
   void backward(const UpsampleConv2d& op) {
@@ -228,6 +247,8 @@ class Differentiator {
   std::set<BufferId> needs_gradient_;
   // Gradients that reached a buffer and are not yet added up.
   std::map<BufferId, std::vector<BufferId>> arrived_;
+  std::vector<Operation> backward_;
+  std::map<BufferId, size_t> bias_sums_;  // dy -> where in backward_ its sum is taken
   std::string name_;
 };
 
@@ -236,7 +257,10 @@ class Differentiator {
 BufferId differentiate(Program& program, const Differentiation& request) {
   Differentiator differentiator(program, request);
   differentiator.run();
-  return request.wanted_input == kNoBuffer ? kNoBuffer : differentiator.gradient(request.wanted_input);
+  const BufferId wanted =
+      request.wanted_input == kNoBuffer ? kNoBuffer : differentiator.gradient(request.wanted_input);
+  differentiator.finish();
+  return wanted;
 }
 
 }  // namespace ddpm

@@ -321,7 +321,8 @@ void OnednnProducts::conv2d_backward_weight(const Conv2dShape& shape,
   memory ours = self.at(c.our_weight, args.dweight + shape.weight_channel_begin);
   c.weight_reorder.execute(self.stream, gradient, ours);
   self.stream.wait();
-  if (args.dbias != nullptr) add_in_place(shape.k, self.bias.data(), args.dbias);
+  for (float* dbias : {args.dbias, args.also_dbias})
+    if (dbias != nullptr) add_in_place(shape.k, self.bias.data(), dbias);
 }
 
 void OnednnProducts::upsample_conv2d(const UpsampleConv2dShape& shape, const Conv2dArgs<float>& args) {

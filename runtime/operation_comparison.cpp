@@ -30,6 +30,8 @@ constexpr double kLongestSum = 1 << 14;
 
 Growth sum(double terms, double roundings) { return {std::min(terms, kLongestSum), roundings, 1}; }
 
+bool is_gradient_of_bias(std::string_view output) { return output == "dbias" || output == "also_dbias"; }
+
 bool is_gradient_of_parameter(std::string_view output) {
   return output == "dweight" || output == "dbias" || output == "dgamma" || output == "dbeta";
 }
@@ -49,7 +51,7 @@ struct GrowthOf {
     return sum(double(s.filter) * s.filter * s.k, kProductRoundings);
   }
   Growth convolution_backward_weight(const Conv2dShape& s) const {
-    return sum(double(s.n) * s.p() * s.q(), output == "dbias" ? 0 : kProductRoundings);
+    return sum(double(s.n) * s.p() * s.q(), is_gradient_of_bias(output) ? 0 : kProductRoundings);
   }
   Growth operator()(const Conv2d& op) const { return convolution_forward(op.shape); }
   Growth operator()(const Conv2dBackwardData& op) const { return convolution_backward_data(op.shape); }
@@ -196,7 +198,8 @@ class MagnitudeOf {
   static constexpr double kLargestNormalised = 4;  // standard deviations, but for a few elements
 
   double of_bias(BufferId dy, int channels) const {
-    return output_ == "dbias" ? largest_column_sum(values_.at(dy), static_cast<size_t>(channels)) : 0;
+    return is_gradient_of_bias(output_) ? largest_column_sum(values_.at(dy), static_cast<size_t>(channels))
+                                        : 0;
   }
 
   std::string_view output_;

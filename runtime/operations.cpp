@@ -48,15 +48,19 @@ struct CostOf {
 
 }  // namespace
 
+// A library's convolution that adds bias and residual itself does not say that it could read the residual
+// where it writes y; whether it is used must not hang on where buffers lie, for it rounds otherwise.
 Operands Conv2d::operands() const {
+  const bool may_be_fused = shape.filter > 1 && bias != kNoBuffer;
   return {read("x", x), read("weight", weight), read("bias", bias), read("residual", residual),
-          write("y", y, residual)};
+          write("y", y, may_be_fused ? kNoBuffer : residual)};
 }
 Operands Conv2dBackwardData::operands() const {
   return {read("dy", dy), read("weight", weight), read("residual", residual), write("dx", dx, residual)};
 }
 Operands Conv2dBackwardWeight::operands() const {
-  return {read("x", x), read("dy", dy), update("dweight", dweight), update("dbias", dbias)};
+  return {read("x", x), read("dy", dy), update("dweight", dweight), update("dbias", dbias),
+          update("also_dbias", also_dbias)};
 }
 Operands UpsampleConv2d::operands() const {
   return {read("x", x), read("weight", weight), read("bias", bias), write("y", y)};

@@ -55,7 +55,7 @@ struct Conv2dBackwardData {
 };
 struct Conv2dBackwardWeight {
   Conv2dShape shape;
-  BufferId x, dy, dweight, dbias = kNoBuffer;
+  BufferId x, dy, dweight, dbias = kNoBuffer, also_dbias = kNoBuffer;
   static constexpr const char* kKind = "conv2d_backward_weight";
   Operands operands() const;
 };

@@ -15,7 +15,8 @@ __global__ void __launch_bounds__(kThreads) read_kernel(int64_t count, float* __
   constexpr int kWidth = Packed<float>::kWidth;
   const int64_t stride = static_cast<int64_t>(gridDim.x) * kThreads * kWidth;
   float largest = 0;
-  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kWidth; i < count; i += stride) {
+  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kWidth; i < count;
+       i += stride) {
     float values[kWidth];
     load_floats(words + i, values);
     for (const float value : values) largest = fmaxf(largest, value);
@@ -27,8 +28,8 @@ __global__ void __launch_bounds__(kThreads) read_kernel(int64_t count, float* __
 }  // namespace
 
 void flush_cache(DeviceSpan<float> zeros, StreamView stream) {
-  launch(read_kernel, {.grid = kBlocks, .block = kThreads, .stream = stream}, static_cast<int64_t>(zeros.size()),
-         zeros.data());
+  launch(read_kernel, {.grid = kBlocks, .block = kThreads, .stream = stream},
+         static_cast<int64_t>(zeros.size()), zeros.data());
 }
 
 }  // namespace ddpm

@@ -5,8 +5,8 @@
 
 namespace ddpm {
 
-// Reads `zeros`, a whole number of vectors that should be several times the cache. What then fills it are unchanged
-// lines: lines that were written would have to go back to memory while the next kernel is measured.
+// Reads `zeros`, a whole number of vectors that should be several times the cache. What then fills it are
+// unchanged lines: lines that were written would have to go back to memory while the next kernel is measured.
 void flush_cache(DeviceSpan<float> zeros, StreamView stream);
 
 }  // namespace ddpm

@@ -38,7 +38,7 @@ void bias_gradient(benchmark::State& state, Kind kind) {
   CudaBenchmark::run(state, {elements, kReal * elements}, [&](StreamView stream) {
     if (kind == Kind::kNaive)
       return naive::bias_gradient(f.rows(), f.channels, dy.data(), dbias.data(), stream);
-    cuda::bias_gradient<BFloat16>(f.rows(), f.channels, dy.data(), dbias.data(), scratch.data(), stream);
+    cuda::bias_gradient<BFloat16>(f.rows(), f.channels, dy.data(), {dbias.data()}, scratch.data(), stream);
   });
 }
 BENCHMARK_CAPTURE(bias_gradient, ours, Kind::kOurs)->Apply(features);
@@ -49,7 +49,7 @@ void broadcast_bias(benchmark::State& state, Kind kind) {
   const Features f(state);
   const DeviceBuffer<BFloat16> residual = random_buffer<BFloat16>(f.elements());
   const DeviceBuffer<BFloat16> y(static_cast<size_t>(f.elements()));
-  const DeviceBuffer<float> bias = random_buffer<float>(f.channels);
+  const DeviceBuffer<BFloat16> bias = random_buffer<BFloat16>(f.channels);
   const auto elements = static_cast<double>(f.elements());
   CudaBenchmark::run(state, {elements, 2 * kReal * elements}, [&](StreamView stream) {
     if (kind == Kind::kNaive)

@@ -49,7 +49,7 @@ void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<BFloa
 void add(int64_t count, const BFloat16* a, const BFloat16* b, BFloat16* y, StreamView stream);
 void accumulate(int64_t count, const BFloat16* from, float* to, StreamView stream);
 void silu(int64_t count, const BFloat16* x, BFloat16* y, StreamView stream);
-void broadcast_bias(int64_t rows, int channels, const float* bias, const BFloat16* residual, BFloat16* y,
+void broadcast_bias(int64_t rows, int channels, const BFloat16* bias, const BFloat16* residual, BFloat16* y,
                     StreamView stream);
 // A thread a column.
 void bias_gradient(int64_t rows, int channels, const BFloat16* dy, float* dbias, StreamView stream);

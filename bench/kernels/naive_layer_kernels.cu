@@ -28,11 +28,11 @@ __global__ void silu_kernel(int64_t count, const BFloat16* x, BFloat16* y) {
   if (i < count) y[i] = to_bfloat16(to_float(x[i]) / (1 + expf(-to_float(x[i]))));
 }
 
-__global__ void broadcast_bias_kernel(int64_t count, int channels, const float* bias,
+__global__ void broadcast_bias_kernel(int64_t count, int channels, const BFloat16* bias,
                                       const BFloat16* residual, BFloat16* y) {
   const int64_t i = thread_index();
   if (i >= count) return;
-  y[i] = to_bfloat16(bias[i % channels] + (residual == nullptr ? 0 : to_float(residual[i])));
+  y[i] = to_bfloat16(to_float(bias[i % channels]) + (residual == nullptr ? 0 : to_float(residual[i])));
 }
 
 __global__ void bias_gradient_kernel(int64_t rows, int channels, const BFloat16* dy, float* dbias) {
@@ -121,7 +121,7 @@ void silu(int64_t count, const BFloat16* x, BFloat16* y, StreamView stream) {
   launch(silu_kernel, one_thread_each(count, stream), count, x, y);
 }
 
-void broadcast_bias(int64_t rows, int channels, const float* bias, const BFloat16* residual, BFloat16* y,
+void broadcast_bias(int64_t rows, int channels, const BFloat16* bias, const BFloat16* residual, BFloat16* y,
                     StreamView stream) {
   const int64_t count = rows * channels;
   launch(broadcast_bias_kernel, one_thread_each(count, stream), count, channels, bias, residual, y);

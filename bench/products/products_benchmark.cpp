@@ -72,13 +72,13 @@ class ProductBench {
   double peak() {
     constexpr int64_t kSide = 8192;
     const MatrixOperand square{.leading_dimension = kSide};
-    const MatrixProblem problem{.m = kSide, .n = kSide, .k = kSide, .a = square, .b = square, .c = square};
+    const MatrixProblem problem{.m = kSide, .n = kSide, .k = kSide, .a = square, .b = square, .d = square};
     const auto a = random_buffer<BFloat16>(kSide * kSide), b = random_buffer<BFloat16>(kSide * kSide);
     const DeviceBuffer<BFloat16> c(kSide * kSide);
     const Stream stream;
     primitives_.prepare({.convolutions = {}, .matrices = {problem}}, stream);
     return cost(problem).flops / CudaBenchmark::median_seconds([&](StreamView on) {
-             primitives_.matrix_product(problem, a.data(), b.data(), c.data(), on);
+             primitives_.matrix_product(problem, {.a = a.data(), .b = b.data(), .d = c.data()}, on);
            });
   }
   void set_peak(double flops_per_second) { peak_ = flops_per_second; }
@@ -119,7 +119,8 @@ class ProductBench {
       if constexpr (std::is_same_v<Problem, ConvolutionProblem>)
         steps.convolution(problem, {.x = first.data(), .w = second.data(), .y = third.data()});
       else
-        steps.matrix_product(problem, first.data(), second.data(), third.data());
+        steps.matrix_product(problem,
+                             {.a = first.data(), .b = second.data(), .c = third.data(), .d = third.data()});
     });
   }
 
@@ -173,8 +174,9 @@ void convolution_form(ProductSteps& steps, ProductRole role, const Conv2dShape& 
   // The library has no bf16 convolution that adds to a float gradient.
   auto* dweight = steps.scratch<BFloat16>(s.weight_elements());
   steps.convolution(problem, {.x = t.x.data(), .w = dweight, .y = t.y.data()});
-  steps.kernel(
-      [&](StreamView stream) { cuda::accumulate(s.weight_elements(), dweight, t.dweight.data(), stream); });
+  steps.kernel(0, [&](StreamView stream) {
+    cuda::accumulate(s.weight_elements(), dweight, t.dweight.data(), stream);
+  });
 }
 
 void upsample_form(ProductSteps& steps, UpsampleForm form, ProductRole role, const UpsampleConv2dShape& s,

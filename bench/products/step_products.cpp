@@ -73,8 +73,12 @@ class OperationSurvey {
     Program alone = buffers_;
     alone.add(operation.name, operation.phase, operation.operation);
     const ProductProblems found = product_problems<BFloat16>(alone);
-    std::vector<ProductProblem> problems(found.convolutions.begin(), found.convolutions.end());
-    problems.insert(problems.end(), found.matrices.begin(), found.matrices.end());
+    std::vector<ProductProblem> problems;
+    const auto add = [&](const auto& problem) {
+      if (!problem.bias) problems.emplace_back(problem);
+    };
+    std::for_each(found.convolutions.begin(), found.convolutions.end(), add);
+    std::for_each(found.matrices.begin(), found.matrices.end(), add);
     return problems;
   }
 
@@ -187,7 +191,7 @@ std::array<int64_t, 3> tensor_bytes(const ConvolutionProblem& p) {
 std::array<int64_t, 3> tensor_bytes(const MatrixProblem& p) {
   return {element_bytes(p.input) * operand_elements(p, p.a, p.m, p.k),
           element_bytes(p.input) * operand_elements(p, p.b, p.k, p.n),
-          element_bytes(p.output) * operand_elements(p, p.c, p.m, p.n)};
+          element_bytes(p.output) * operand_elements(p, p.d, p.m, p.n)};
 }
 
 std::string layer_shape(const Conv2dShape& s) {

@@ -30,7 +30,8 @@ struct StepProduct {
   std::string name;
 };
 
-// The program's products in bf16, each distinct problem once, in the order in which a step first needs them.
+// The program's products in bf16, each distinct problem once, in the order in which a step first needs them;
+// without the biases that a library may add in the same pass.
 std::vector<StepProduct> step_products(const Program& program);
 
 // A layer's pass that can be computed in two ways.

@@ -135,7 +135,7 @@ struct Place {
 // Shared: none. Traffic: y once, residual once. Preconditions: channels are a multiple of kWidth.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kRowThreads)
-    broadcast_bias_kernel(int64_t rows, int channels, int lanes, const float* __restrict__ bias,
+    broadcast_bias_kernel(int64_t rows, int channels, int lanes, const T* __restrict__ bias,
                           const T* residual, T* y) {
   const Place<kWidth> place(channels, lanes);
   if (!place.is_used) return;
@@ -143,7 +143,7 @@ __global__ void __launch_bounds__(kRowThreads)
   const int64_t first = static_cast<int64_t>(blockIdx.x) * row_step * kRowUnroll + place.row;
   float columns[kWidth];
 #pragma unroll
-  for (int k = 0; k < kWidth; ++k) columns[k] = bias[place.channel + k];
+  for (int k = 0; k < kWidth; ++k) columns[k] = to_float(bias[place.channel + k]);
   float values[kRowUnroll][kWidth] = {};
   if (residual != nullptr) {
 #pragma unroll
@@ -214,12 +214,12 @@ struct CombineShared {
   float sums[kCombineRows][kCombineColumns];
 };
 
-// Maths: dbias[k] += sum over chunks of partial[chunk,k].
+// Maths: to.dbias[k], to.also_dbias[k] += sum over chunks of partial[chunk,k].
 // Threads: (column, row): each adds up every kCombineRows-th chunk of a column, then the first row the rest.
 // Shared: 2 KB. Traffic: 4 chunks channels bytes, from L2.
 __global__ void __launch_bounds__(kCombineColumns* kCombineRows)
     combine_bias_gradient_kernel(int chunks, int channels, const float* __restrict__ partial,
-                                 float* __restrict__ dbias) {
+                                 BiasGradients to) {
   CombineShared& shared = block_shared<CombineShared>();
   const int channel = static_cast<int>(blockIdx.x * kCombineColumns + threadIdx.x);
   const int row = static_cast<int>(threadIdx.y);
@@ -233,7 +233,8 @@ __global__ void __launch_bounds__(kCombineColumns* kCombineRows)
   __syncthreads();
   if (row != 0 || channel >= channels) return;
   for (int other = 1; other < kCombineRows; ++other) sum += shared.sums[other][threadIdx.x];
-  dbias[channel] += sum;
+  to.dbias[channel] += sum;
+  if (to.also_dbias != nullptr) to.also_dbias[channel] += sum;
 }
 
 // Maths: to[row,k] += from[row,k]; rows of `to` lie to_stride apart.
@@ -268,7 +269,7 @@ __global__ void __launch_bounds__(kRowThreads)
 __global__ void advance_counter_kernel(int64_t* counter) { ++*counter; }
 
 template <int kWidth, typename T>
-void launch_broadcast_bias(int64_t rows, int channels, const float* bias, const T* residual, T* y,
+void launch_broadcast_bias(int64_t rows, int channels, const T* bias, const T* residual, T* y,
                            StreamView stream) {
   const RowPlan plan = row_plan(channels / kWidth);
   launch(broadcast_bias_kernel<kWidth, T>,
@@ -336,8 +337,7 @@ void accumulate_rows(int64_t rows, int channels, int64_t to_stride, const T* fro
 }
 
 template <typename T>
-void broadcast_bias(int64_t rows, int channels, const float* bias, const T* residual, T* y,
-                    StreamView stream) {
+void broadcast_bias(int64_t rows, int channels, const T* bias, const T* residual, T* y, StreamView stream) {
   with_width<Packed<T>::kWidth>(channels, [&](auto width) {
     launch_broadcast_bias<width()>(rows, channels, bias, residual, y, stream);
   });
@@ -348,7 +348,8 @@ size_t bias_gradient_scratch_bytes(int64_t rows, int channels) {
 }
 
 template <typename T>
-void bias_gradient(int64_t rows, int channels, const T* dy, float* dbias, void* scratch, StreamView stream) {
+void bias_gradient(int64_t rows, int channels, const T* dy, const BiasGradients& to, void* scratch,
+                   StreamView stream) {
   auto* partial = static_cast<float*>(scratch);
   with_width<Packed<T>::kWidth>(
       channels, [&](auto width) { launch_bias_gradient<width()>(rows, channels, dy, partial, stream); });
@@ -356,7 +357,7 @@ void bias_gradient(int64_t rows, int channels, const T* dy, float* dbias, void* 
          {.grid = ceil_div(channels, kCombineColumns),
           .block = {kCombineColumns, kCombineRows},
           .stream = stream},
-         row_chunks(rows).count, channels, partial, dbias);
+         row_chunks(rows).count, channels, partial, to);
 }
 
 void advance_counter(int64_t* counter, StreamView stream) {
@@ -378,8 +379,8 @@ template void accumulate(int64_t, const BFloat16*, float*, StreamView);
 template void accumulate_rows(int64_t, int, int64_t, const float*, float*, StreamView);
 template void accumulate_rows(int64_t, int, int64_t, const BFloat16*, float*, StreamView);
 template void broadcast_bias(int64_t, int, const float*, const float*, float*, StreamView);
-template void broadcast_bias(int64_t, int, const float*, const BFloat16*, BFloat16*, StreamView);
-template void bias_gradient(int64_t, int, const float*, float*, void*, StreamView);
-template void bias_gradient(int64_t, int, const BFloat16*, float*, void*, StreamView);
+template void broadcast_bias(int64_t, int, const BFloat16*, const BFloat16*, BFloat16*, StreamView);
+template void bias_gradient(int64_t, int, const float*, const BiasGradients&, void*, StreamView);
+template void bias_gradient(int64_t, int, const BFloat16*, const BiasGradients&, void*, StreamView);
 
 }  // namespace ddpm::cuda

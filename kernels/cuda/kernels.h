@@ -99,12 +99,16 @@ void accumulate_rows(int64_t rows, int channels, int64_t to_stride, const T* fro
 // y[row,k] = bias[k] (+ residual[row,k] where not null) for y (rows, channels): what a convolution then
 // accumulates on.
 template <typename T>
-void broadcast_bias(int64_t rows, int channels, const float* bias, const T* residual, T* y,
-                    StreamView stream);
-// dbias[k] += sum over rows of dy[row,k].
+void broadcast_bias(int64_t rows, int channels, const T* bias, const T* residual, T* y, StreamView stream);
+// dbias[k] and also_dbias[k] (may be null) += sum over rows of dy[row,k].
+struct BiasGradients {
+  float* dbias;
+  float* also_dbias = nullptr;
+};
 size_t bias_gradient_scratch_bytes(int64_t rows, int channels);
 template <typename T>
-void bias_gradient(int64_t rows, int channels, const T* dy, float* dbias, void* scratch, StreamView stream);
+void bias_gradient(int64_t rows, int channels, const T* dy, const BiasGradients& to, void* scratch,
+                   StreamView stream);
 // y[i] = SiLU(x[i]), and dx[i] = dy[i] SiLU'(x[i]): the linear layers' input activation.
 template <typename T>
 void silu(int64_t count, const T* x, T* y, StreamView stream);

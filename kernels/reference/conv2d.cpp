@@ -146,7 +146,10 @@ void conv2d_backward_weight(const Conv2dShape& shape, const Conv2dBackwardWeight
         for (int c = 0; c < shape.c; ++c) dweight[c] += T(total[c]);
       }
     }
-    if (args.dbias != nullptr) args.dbias[k] += T(sum_of_channel(shape, args.dy, k));
+    if (args.dbias == nullptr) return;
+    const T sum = T(sum_of_channel(shape, args.dy, k));
+    args.dbias[k] += sum;
+    if (args.also_dbias != nullptr) args.also_dbias[k] += sum;
   });
 }
 

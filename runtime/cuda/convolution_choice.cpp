@@ -1,6 +1,5 @@
 #include "runtime/cuda/convolution_choice.h"
 
-#include <optional>
 #include <utility>
 
 #include "support/error.h"
@@ -16,14 +15,28 @@ std::string ConvolutionChooser::cache_key(const ConvolutionProblem& problem) con
                      to_string(problem));
 }
 
+PlanSource<ConvolutionPlan> ConvolutionChooser::source(
+    const ConvolutionProblem& problem, const std::function<bool(const ConvolutionPlan&)>& run) const {
+  return {.restore =
+              [this, problem](const std::string& tag) {
+                return restored_convolution_plan(device_, problem, tag, limits_);
+              },
+          .propose = [this, problem] { return convolution_plans(device_, problem, limits_); },
+          .run = run};
+}
+
+std::optional<ConvolutionPlan> ConvolutionChooser::choose_fused(
+    const ConvolutionProblem& wish, const std::function<bool(const ConvolutionPlan&)>& run,
+    const std::function<bool()>& run_steps) {
+  // cuDNN has other engines for it, which may be slower than the steps by more than a pass takes.
+  return choose_fused_plan<ConvolutionPlan>(
+      {.fused = source(wish, run), .run_steps = run_steps, .unmeasured = Unmeasured::kDoNotFuse},
+      cache_key(wish), cache_, timer_);
+}
+
 ConvolutionPlan ConvolutionChooser::choose(const ConvolutionProblem& problem,
                                            const std::function<bool(const ConvolutionPlan&)>& run) {
-  const PlanSource<ConvolutionPlan> source{
-      .restore =
-          [&](const std::string& tag) { return restored_convolution_plan(device_, problem, tag, limits_); },
-      .propose = [&] { return convolution_plans(device_, problem, limits_); },
-      .run = run};
-  std::optional<ConvolutionPlan> plan = choose_plan(source, cache_key(problem), cache_, timer_);
+  std::optional<ConvolutionPlan> plan = choose_plan(source(problem, run), cache_key(problem), cache_, timer_);
   if (!plan)
     throw_input(
         "cuDNN {} has no plan for the convolution {} within {}: allow it more, or change the network's "

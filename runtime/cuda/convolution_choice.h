@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "runtime/cuda/convolution_plan.h"
@@ -20,10 +21,19 @@ class ConvolutionChooser {
   ConvolutionPlan choose(const ConvolutionProblem& problem,
                          const std::function<bool(const ConvolutionPlan&)>& run);
 
+  // The plan for a problem with a bias that is faster than the steps that do without; none: the steps are, or
+  // nothing is measured.
+  std::optional<ConvolutionPlan> choose_fused(const ConvolutionProblem& wish,
+                                              const std::function<bool(const ConvolutionPlan&)>& run,
+                                              const std::function<bool()>& run_steps);
+
   // What the cache knows the problem by: device, version of cuDNN, limits, convolution.
   std::string cache_key(const ConvolutionProblem& problem) const;
 
  private:
+  PlanSource<ConvolutionPlan> source(const ConvolutionProblem& problem,
+                                     const std::function<bool(const ConvolutionPlan&)>& run) const;
+
   const CudnnDevice& device_;
   PlanLimits limits_;
   PlanCache& cache_;

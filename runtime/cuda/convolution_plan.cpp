@@ -1,13 +1,16 @@
 #include "runtime/cuda/convolution_plan.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
 namespace ddpm {
 namespace {
 
-// Our names of the three tensors in cuDNN's variant packs.
-constexpr int64_t kX = 1, kW = 2, kY = 3;
+// Our names of the tensors in cuDNN's graphs and variant packs.
+constexpr int64_t kX = 1, kW = 2, kY = 3, kBias = 4, kResidual = 5;
+// And of what passes from one operation of a graph to the next, which is never stored.
+constexpr int64_t kProduct = 6, kSum = 7;
 // Candidates a heuristic mode is asked for: more than it was seen to have.
 constexpr int64_t kMostCandidates = 100;
 // Activations and weights start at multiples of this (Program's arenas do); vector loads need it.
@@ -19,12 +22,14 @@ cudnnDataType_t data_type(ProductType type) {
 
 // Dimensions are given as (N, C, H, W), as cuDNN wants them; strides say that channels are innermost.
 CudnnDescriptor tensor(int64_t id, ProductType type, int64_t n, int64_t c, int64_t h, int64_t w) {
+  const bool is_virtual = id >= kProduct;
   CudnnDescriptor made(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   made.set(CUDNN_ATTR_TENSOR_DATA_TYPE, data_type(type));
   made.set(CUDNN_ATTR_TENSOR_DIMENSIONS, {n, c, h, w});
   made.set(CUDNN_ATTR_TENSOR_STRIDES, {h * w * c, 1, w * c, c});
   made.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, id);
   made.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, kByteAlignment);
+  made.set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, &is_virtual, 1);
   made.finalize();
   return made;
 }
@@ -80,21 +85,75 @@ DirectionNames names_of(ConvolutionDirection direction) {
           CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA};
 }
 
-CudnnDescriptor operation_graph(const ConvolutionProblem& problem) {
+// Shaped like y.
+CudnnDescriptor output(int64_t id, ProductType type, const Conv2dShape& s) {
+  return tensor(id, type, s.n, s.k, s.p(), s.q());
+}
+
+CudnnDescriptor convolution_operation(const ConvolutionProblem& problem, const CudnnDescriptor& y) {
   const Conv2dShape& s = problem.shape;
-  DDPM_CHECK(s.weight_channels == s.c && s.weight_channel_begin == 0);
   const DirectionNames names = names_of(problem.direction);
   CudnnDescriptor operation(names.operation);
   operation.set(names.convolution, convolution(s));
   operation.set(names.x, tensor(kX, problem.type, s.n, s.c, s.h, s.w));
   operation.set(names.w, tensor(kW, problem.type, s.k, s.c, s.filter, s.filter));
-  operation.set(names.y, tensor(kY, problem.type, s.n, s.k, s.p(), s.q()));
+  operation.set(names.y, y);
   operation.set(names.alpha, 1.0f);
   operation.set(names.beta, problem.accumulate ? 1.0f : 0.0f);
   operation.finalize();
+  return operation;
+}
 
+// to = from + added, in float.
+CudnnDescriptor addition(const CudnnDescriptor& from, const CudnnDescriptor& added,
+                         const CudnnDescriptor& to) {
+  CudnnDescriptor function(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
+  const cudnnPointwiseMode_t mode = CUDNN_POINTWISE_ADD;
+  function.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, &mode, 1);
+  function.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
+  function.finalize();
+  CudnnDescriptor operation(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, function);
+  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, from);
+  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, added);
+  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, to);
+  operation.finalize();
+  return operation;
+}
+
+// The convolution, then the residual, then the bias: in this order cuDNN has engines that are compiled
+// already.
+std::vector<CudnnDescriptor> operations(const ConvolutionProblem& problem) {
+  const Conv2dShape& s = problem.shape;
+  const CudnnDescriptor y = output(kY, problem.type, s);
+  std::vector<CudnnDescriptor> made;
+  if (!problem.bias) {
+    made.push_back(convolution_operation(problem, y));
+    return made;
+  }
+  const CudnnDescriptor bias = tensor(kBias, problem.type, 1, s.k, 1, 1);
+  const CudnnDescriptor product = output(kProduct, ProductType::kFloat, s);
+  made.push_back(convolution_operation(problem, product));
+  if (problem.residual) {
+    const CudnnDescriptor sum = output(kSum, ProductType::kFloat, s);
+    made.push_back(addition(product, output(kResidual, problem.type, s), sum));
+    made.push_back(addition(sum, bias, y));
+  } else {
+    made.push_back(addition(product, bias, y));
+  }
+  return made;
+}
+
+CudnnDescriptor operation_graph(const ConvolutionProblem& problem) {
+  DDPM_CHECK(problem.shape.weight_channels == problem.shape.c && problem.shape.weight_channel_begin == 0);
+  DDPM_CHECK(!problem.bias || problem.direction == ConvolutionDirection::kForward);
+  const std::vector<CudnnDescriptor> made = operations(problem);
+  std::vector<cudnnBackendDescriptor_t> raw(made.size());
+  std::transform(made.begin(), made.end(), raw.begin(),
+                 [](const auto& operation) { return operation.get(); });
   CudnnDescriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-  graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operation);
+  graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, raw.data(),
+            static_cast<int64_t>(raw.size()));
   graph.finalize();
   return graph;
 }
@@ -110,21 +169,29 @@ std::vector<CudnnDescriptor> candidates(const CudnnDevice& device, const CudnnDe
                                     kMostCandidates);
 }
 
-std::vector<cudnnBackendNumericalNote_t> numerical_notes(const CudnnDescriptor& configuration) {
+CudnnDescriptor engine_of(const CudnnDescriptor& configuration) {
   CudnnDescriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   cudnnBackendDescriptor_t raw = engine.get();
   int64_t count = 0;
   DDPM_CUDNN_CHECK(cudnnBackendGetAttribute(configuration.get(), CUDNN_ATTR_ENGINECFG_ENGINE,
                                             CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &raw));
-  return engine.get_enums<cudnnBackendNumericalNote_t>(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
-                                                       CUDNN_TYPE_NUMERICAL_NOTE);
+  return engine;
+}
+
+bool is_compiled_when_built(const CudnnDescriptor& engine) {
+  const auto notes =
+      engine.get_enums<cudnnBackendBehaviorNote_t>(CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE);
+  return std::find(notes.begin(), notes.end(), CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) != notes.end();
 }
 
 // Float is the precision of validation: TF32, which rounds the inputs to 11 bits, is refused. cuDNN marks its
 // engines by no more than that they use the tensor cores, which know no other way to take floats.
 bool is_acceptable(const CudnnDescriptor& configuration, const ConvolutionProblem& problem,
                    const PlanLimits& limits) {
-  for (const cudnnBackendNumericalNote_t note : numerical_notes(configuration)) {
+  const CudnnDescriptor engine = engine_of(configuration);
+  if (problem.bias && is_compiled_when_built(engine)) return false;
+  for (const auto note : engine.get_enums<cudnnBackendNumericalNote_t>(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
+                                                                       CUDNN_TYPE_NUMERICAL_NOTE)) {
     if (note == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC &&
         limits.nondeterminism == PlanLimits::Nondeterminism::kRefused)
       return false;
@@ -133,12 +200,14 @@ bool is_acceptable(const CudnnDescriptor& configuration, const ConvolutionProble
   return true;
 }
 
-// Whether a plan's description names the problem's operation, tensors, stride and accumulation: one of other
+// Whether a plan's description names the problem's operations, tensors, stride and accumulation: one of other
 // sizes would read and write beside our arrays.
 bool is_about(const std::string& tag, const ConvolutionProblem& problem) {
   const Conv2dShape& s = problem.shape;
   const nlohmann::json plan = nlohmann::json::parse(tag, nullptr, /*allow_exceptions=*/false);
   constexpr const char* kModes[] = {"CONV_FORWARD", "CONV_BWD_DATA", "CONV_BWD_FILTER"};
+  const char* mode = problem.bias ? "CONV_ADD_BIAS_ACT" : kModes[static_cast<int>(problem.direction)];
+  const size_t operations = 1 + (problem.bias ? 1 : 0) + (problem.residual ? 1 : 0);
   const char* type = problem.type == ProductType::kFloat ? "CUDNN_DATA_FLOAT" : "CUDNN_DATA_BFLOAT16";
   try {
     const nlohmann::json& graph = plan.at("operationGraph");
@@ -147,7 +216,7 @@ bool is_about(const std::string& tag, const ConvolutionProblem& problem) {
     const auto is_tensor = [&](size_t index, const std::vector<int64_t>& dimensions) {
       return tensors.at(index).at("dim") == dimensions && tensors.at(index).at("dataType") == type;
     };
-    return graph.at("finalizeMode") == kModes[static_cast<int>(problem.direction)] &&
+    return graph.at("finalizeMode") == mode && graph.at("nodes").size() == operations &&
            is_tensor(0, {s.n, s.c, s.h, s.w}) && is_tensor(1, {s.k, s.c, s.filter, s.filter}) &&
            is_tensor(2, {s.n, s.k, s.p(), s.q()}) &&
            node.at("stride") == std::vector<int64_t>{s.stride, s.stride} &&
@@ -238,13 +307,21 @@ std::optional<ConvolutionPlan> restored_convolution_plan(const CudnnDevice& devi
   }
 }
 
-void ConvolutionPlan::run(cudnnHandle_t handle, const void* x, const void* w, const void* y,
-                          void* workspace) const {
-  const std::vector<int64_t> ids = {kX, kW, kY};
-  const void* pointers[] = {x, w, y};
+void ConvolutionPlan::run(cudnnHandle_t handle, const ConvolutionTensors& tensors, void* workspace) const {
+  std::vector<int64_t> ids = {kX, kW, kY};
+  std::vector<const void*> pointers = {tensors.x, tensors.w, tensors.y};
+  if (tensors.bias != nullptr) {
+    ids.push_back(kBias);
+    pointers.push_back(tensors.bias);
+  }
+  if (tensors.residual != nullptr) {
+    ids.push_back(kResidual);
+    pointers.push_back(tensors.residual);
+  }
   CudnnDescriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
   pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, ids);
-  pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, pointers, 3);
+  pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, pointers.data(),
+           static_cast<int64_t>(pointers.size()));
   pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, &workspace, 1);
   pack.finalize();
   DDPM_CUDNN_CHECK(cudnnBackendExecute(handle, plan_.get(), pack.get()));

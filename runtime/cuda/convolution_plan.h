@@ -41,9 +41,9 @@ class ConvolutionPlan {
   const std::string& tag() const { return tag_; }
   int64_t workspace_bytes() const { return workspace_bytes_; }
 
-  // Asynchronous on the handle's stream. x (N,H,W,C), w (K,R,R,C), y (N,P,Q,K); the direction says which is
-  // written. workspace holds workspace_bytes(). Only for plans made for a device that is present.
-  void run(cudnnHandle_t handle, const void* x, const void* w, const void* y, void* workspace) const;
+  // Asynchronous on the handle's stream. workspace holds workspace_bytes(). Only for plans made for a device
+  // that is present.
+  void run(cudnnHandle_t handle, const ConvolutionTensors& tensors, void* workspace) const;
 
  private:
   friend std::vector<ConvolutionPlan> convolution_plans(const CudnnDevice&, const ConvolutionProblem&,
@@ -62,7 +62,8 @@ class ConvolutionPlan {
 
 // All plans within the limits that cuDNN's heuristics (modes A and B, then the fallback list) propose and
 // that can be built, the most promising first, each tag once. Empty where there is none. Float problems get
-// no plan that rounds its inputs (TF32).
+// no plan that rounds its inputs (TF32), and those with a bias none that is compiled when it is built, which
+// takes seconds.
 std::vector<ConvolutionPlan> convolution_plans(const CudnnDevice& device, const ConvolutionProblem& problem,
                                                const PlanLimits& limits = {});
 

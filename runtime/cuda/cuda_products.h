@@ -26,9 +26,9 @@ CudaProductsOptions cuda_products_options(const GpuOptions& options, const LogLi
 
 // For the current CUDA device. CudnnError or CublasError where there is none.
 template <typename T>
-std::unique_ptr<GpuProducts<T>> make_cuda_products(const CudaProductsOptions& options = {});
+ComposedProducts<T> make_cuda_products(const CudaProductsOptions& options = {});
 
-extern template std::unique_ptr<GpuProducts<float>> make_cuda_products(const CudaProductsOptions&);
-extern template std::unique_ptr<GpuProducts<BFloat16>> make_cuda_products(const CudaProductsOptions&);
+extern template ComposedProducts<float> make_cuda_products(const CudaProductsOptions&);
+extern template ComposedProducts<BFloat16> make_cuda_products(const CudaProductsOptions&);
 
 }  // namespace ddpm

@@ -21,6 +21,12 @@ template <typename Value>
 void set(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_t name, const Value& value) {
   DDPM_CUBLAS_CHECK(cublasLtMatmulDescSetAttribute(operation, name, &value, sizeof(value)));
 }
+void set_bias(cublasLtMatmulDesc_t operation, const void* bias) {
+  set(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+}
+// Before there is a bias: the heuristics want an address, which they do not follow.
+const void* const kSomeBias = reinterpret_cast<const void*>(kTensorAlignment);
+
 template <typename Value>
 void set(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t name, const Value& value) {
   DDPM_CUBLAS_CHECK(cublasLtMatrixLayoutSetAttribute(layout, name, &value, sizeof(value)));
@@ -71,8 +77,8 @@ CublasLtOwner<cublasLtMatmulPreferenceOpaque_t> preference_of(const MatrixProble
       static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
   set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment(p.b, p.input));
   set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment(p.a, p.input));
-  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment(p.c, p.output));
-  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment(p.c, p.output));
+  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment(p.d, p.output));
+  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment(p.d, p.output));
   return owner;
 }
 
@@ -87,13 +93,18 @@ MatrixDescription::MatrixDescription(const MatrixProblem& p)
     : problem(p),
       a(layout(p.input, p.k, p.n, p.b, p.batch)),
       b(layout(p.input, p.m, p.k, p.a, p.batch)),
-      c(layout(p.output, p.m, p.n, p.c, p.batch)) {
-  DDPM_CHECK(p.c.transpose == Transpose::kNo);
+      d(layout(p.output, p.m, p.n, p.d, p.batch)) {
+  DDPM_CHECK(p.d.transpose == Transpose::kNo);
   cublasLtMatmulDesc_t made = nullptr;
   DDPM_CUBLAS_CHECK(cublasLtMatmulDescCreate(&made, CUBLAS_COMPUTE_32F, CUDA_R_32F));
   operation.reset(made);
   set(made, CUBLASLT_MATMUL_DESC_TRANSA, operation_of(p.b));
   set(made, CUBLASLT_MATMUL_DESC_TRANSB, operation_of(p.a));
+  if (p.bias) {
+    set(made, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(made, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, static_cast<int32_t>(data_type(p.output)));
+    set_bias(made, kSomeBias);
+  }
 }
 
 MatrixPlan::MatrixPlan(std::shared_ptr<const MatrixDescription> description,
@@ -106,16 +117,20 @@ std::string MatrixPlan::tag() const {
   return text;
 }
 
-void MatrixPlan::run(const CublasLtHandle& handle, const void* a, const void* b, void* c, void* workspace,
+void MatrixPlan::run(const CublasLtHandle& handle, const MatrixTensors& tensors, void* workspace,
                      StreamView stream) const {
-  const MatrixProblem& p = description_->problem;
-  const std::byte* left = first_element(static_cast<const std::byte*>(b), p.b, p.input);
-  const std::byte* right = first_element(static_cast<const std::byte*>(a), p.a, p.input);
-  std::byte* result = first_element(static_cast<std::byte*>(c), p.c, p.output);
-  DDPM_CUBLAS_CHECK(cublasLtMatmul(handle.get(), description_->operation.get(), &p.alpha, left,
-                                   description_->a.get(), right, description_->b.get(), &p.beta, result,
-                                   description_->c.get(), result, description_->c.get(), &algorithm_,
-                                   workspace, static_cast<size_t>(workspace_bytes_), stream.get()));
+  const MatrixDescription& to = *description_;
+  const MatrixProblem& p = to.problem;
+  const auto first_read = [](const void* tensor, const MatrixOperand& operand, ProductType type) {
+    return first_element(static_cast<const std::byte*>(tensor), operand, type);
+  };
+  std::byte* result = first_element(static_cast<std::byte*>(tensors.d), p.d, p.output);
+  const std::byte* added = p.beta == 0 ? result : first_read(tensors.c, p.d, p.output);
+  if (p.bias) set_bias(to.operation.get(), tensors.bias);
+  DDPM_CUBLAS_CHECK(cublasLtMatmul(
+      handle.get(), to.operation.get(), &p.alpha, first_read(tensors.b, p.b, p.input), to.a.get(),
+      first_read(tensors.a, p.a, p.input), to.b.get(), &p.beta, added, to.d.get(), result, to.d.get(),
+      &algorithm_, workspace, static_cast<size_t>(workspace_bytes_), stream.get()));
 }
 
 std::vector<MatrixPlan> matrix_plans(const CublasLtHandle& handle, const MatrixProblem& problem,
@@ -127,7 +142,7 @@ std::vector<MatrixPlan> matrix_plans(const CublasLtHandle& handle, const MatrixP
   int count = 0;
   const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
       handle.get(), description->operation.get(), description->a.get(), description->b.get(),
-      description->c.get(), description->c.get(), preference.get(), kMostCandidates, found.data(), &count);
+      description->d.get(), description->d.get(), preference.get(), kMostCandidates, found.data(), &count);
   if (status == CUBLAS_STATUS_NOT_SUPPORTED) return {};
   DDPM_CUBLAS_CHECK(status);
   std::vector<MatrixPlan> plans;
@@ -151,7 +166,7 @@ std::optional<MatrixPlan> restored_matrix_plan(const CublasLtHandle& handle, con
   cublasLtMatmulHeuristicResult_t result{};
   const cublasStatus_t status = cublasLtMatmulAlgoCheck(
       handle.get(), description->operation.get(), description->a.get(), description->b.get(),
-      description->c.get(), description->c.get(), &algorithm, &result);
+      description->d.get(), description->d.get(), &algorithm, &result);
   const auto bytes = static_cast<int64_t>(result.workspaceSize);
   if (status != CUBLAS_STATUS_SUCCESS || bytes > limits.workspace_bytes) return std::nullopt;
   return MatrixPlan(std::move(description), algorithm, bytes);

@@ -1,6 +1,6 @@
 // Matrix products through cuBLASLt: which ways there are to compute one (plans), and how one is run. Depends
-// on cublasLt.h, kernels/device/stream.h, runtime/products/problems.h. Programs that link it load cuBLAS when
-// they start, which takes a tenth of a second.
+// on cublasLt.h, kernels/device/stream.h, runtime/products/primitives.h. Programs that link it load cuBLAS
+// when they start, which takes a tenth of a second.
 #pragma once
 
 #include <cublasLt.h>
@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "kernels/device/stream.h"
-#include "runtime/products/problems.h"
+#include "runtime/products/primitives.h"
 #include "support/error_types.h"
 
 namespace ddpm {
@@ -56,13 +56,14 @@ template <typename Opaque>
 using CublasLtOwner = std::unique_ptr<Opaque, CublasLtDestroy>;
 
 // One problem in cuBLASLt's words. It knows columns first, so it is asked for the transposed product
-// c^T = op(b)^T op(a)^T, whose operands are our arrays as they lie: its a is our b.
+// d^T = op(b)^T op(a)^T, whose operands are our arrays as they lie: its a is our b. A bias along our columns
+// lies along its rows, where its epilogue adds one.
 struct MatrixDescription {
   explicit MatrixDescription(const MatrixProblem& problem);
 
   MatrixProblem problem;
   CublasLtOwner<cublasLtMatmulDescOpaque_t> operation;
-  CublasLtOwner<cublasLtMatrixLayoutOpaque_t> a, b, c;
+  CublasLtOwner<cublasLtMatrixLayoutOpaque_t> a, b, d;
 };
 
 // One way to compute a matrix product.
@@ -72,9 +73,8 @@ class MatrixPlan {
   std::string tag() const;
   int64_t workspace_bytes() const { return workspace_bytes_; }
 
-  // Asynchronous. a, b and c are 16-byte aligned device memory, from which the problem's operands count;
-  // workspace holds workspace_bytes().
-  void run(const CublasLtHandle& handle, const void* a, const void* b, void* c, void* workspace,
+  // Asynchronous. workspace holds workspace_bytes(). Plans of one problem are run by one thread at a time.
+  void run(const CublasLtHandle& handle, const MatrixTensors& tensors, void* workspace,
            StreamView stream) const;
 
  private:

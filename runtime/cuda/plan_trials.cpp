@@ -5,12 +5,14 @@
 #include <random>
 #include <vector>
 
+#include "kernels/cuda/kernels.h"
 #include "kernels/device/bfloat16.h"
 
 namespace ddpm {
 namespace {
 
 using Sizes = std::array<size_t, 3>;
+constexpr size_t kOutput = 2;  // of products that have a bias
 
 // Of x, w, y.
 Sizes bytes_of(const ConvolutionProblem& p) {
@@ -27,10 +29,10 @@ size_t operand_bytes(const MatrixProblem& p, const MatrixOperand& operand, int64
   return static_cast<size_t>(elements * element_bytes(type));
 }
 
-// Of a, b, c.
+// Of a, b, d.
 Sizes bytes_of(const MatrixProblem& p) {
   return {operand_bytes(p, p.a, p.m, p.k, p.input), operand_bytes(p, p.b, p.k, p.n, p.input),
-          operand_bytes(p, p.c, p.m, p.n, p.output)};
+          operand_bytes(p, p.d, p.m, p.n, p.output)};
 }
 
 Sizes bytes_of(const ProductProblems& problems) {
@@ -63,6 +65,32 @@ DeviceBuffer<std::byte> filled(size_t bytes, const std::vector<BFloat16>& values
   return buffer;
 }
 
+size_t bias_bytes(const ProductProblems& problems) {
+  int64_t largest = 0;
+  for (const ConvolutionProblem& p : problems.convolutions)
+    if (p.bias) largest = std::max<int64_t>(largest, int64_t{p.shape.k} * element_bytes(p.type));
+  for (const MatrixProblem& p : problems.matrices)
+    if (p.bias) largest = std::max(largest, p.n * element_bytes(p.output));
+  return static_cast<size_t>(largest);
+}
+
+struct BiasStep {
+  int64_t rows, channels;
+  const void* bias;
+  const void* residual;  // may be null
+  void* y;
+};
+
+template <typename T>
+void broadcast_bias(const BiasStep& step, StreamView stream) {
+  cuda::broadcast_bias(step.rows, static_cast<int>(step.channels), static_cast<const T*>(step.bias),
+                       static_cast<const T*>(step.residual), static_cast<T*>(step.y), stream);
+}
+
+void broadcast_bias(ProductType type, const BiasStep& step, StreamView stream) {
+  (type == ProductType::kFloat ? broadcast_bias<float> : broadcast_bias<BFloat16>)(step, stream);
+}
+
 }  // namespace
 
 PlanTrials::PlanTrials(const ProductProblems& problems, const PlanLimits& limits, StreamView stream)
@@ -74,16 +102,23 @@ PlanTrials::Memory& PlanTrials::memory() {
     const std::vector<BFloat16> values = random_values(kPatternElements);
     const Sizes bytes = bytes_of(problems_);
     memory_.emplace(Memory{{filled(bytes[0], values, stream_), filled(bytes[1], values, stream_),
-                            filled(bytes[2], values, stream_)},
+                            filled(bytes[kOutput], values, stream_), filled(bytes[kOutput], values, stream_)},
+                           filled(bias_bytes(problems_), values, stream_),
                            DeviceBuffer<std::byte>(static_cast<size_t>(limits_.workspace_bytes))});
   }
   return *memory_;
 }
 
-bool PlanTrials::run(const CudnnHandle& handle, const ConvolutionPlan& plan) {
+bool PlanTrials::run(const CudnnHandle& handle, const ConvolutionProblem& problem,
+                     const ConvolutionPlan& plan) {
   const Memory& at = memory();
   try {
-    plan.run(handle.get(), at.tensors[0].data(), at.tensors[1].data(), at.tensors[2].data(),
+    plan.run(handle.get(),
+             {.x = at.tensors[0].data(),
+              .w = at.tensors[1].data(),
+              .y = at.tensors[kOutput].data(),
+              .bias = problem.bias ? at.bias.data() : nullptr,
+              .residual = problem.residual ? at.tensors[3].data() : nullptr},
              at.workspace.data());
     return true;
   } catch (const CudnnError&) {
@@ -91,11 +126,50 @@ bool PlanTrials::run(const CudnnHandle& handle, const ConvolutionPlan& plan) {
   }
 }
 
-bool PlanTrials::run(const CublasLtHandle& handle, const MatrixPlan& plan) {
+bool PlanTrials::run_steps(const CudnnHandle& handle, const ConvolutionProblem& wish,
+                           const ConvolutionPlan& adds) {
   const Memory& at = memory();
+  const Conv2dShape& s = wish.shape;
+  broadcast_bias(wish.type,
+                 {.rows = int64_t{s.n} * s.p() * s.q(),
+                  .channels = s.k,
+                  .bias = at.bias.data(),
+                  .residual = wish.residual ? at.tensors[3].data() : nullptr,
+                  .y = at.tensors[kOutput].data()},
+                 stream_);
+  return run(handle, without_bias(wish), adds);
+}
+
+MatrixTensors PlanTrials::matrix_tensors() {
+  const Memory& at = memory();
+  return {.a = at.tensors[0].data(),
+          .b = at.tensors[1].data(),
+          .c = at.tensors[3].data(),
+          .bias = at.bias.data(),
+          .d = at.tensors[kOutput].data()};
+}
+
+bool PlanTrials::run(const CublasLtHandle& handle, const MatrixPlan& plan) {
   try {
-    plan.run(handle, at.tensors[0].data(), at.tensors[1].data(), at.tensors[2].data(), at.workspace.data(),
-             stream_);
+    plan.run(handle, matrix_tensors(), memory().workspace.data(), stream_);
+    return true;
+  } catch (const CublasError&) {
+    return false;
+  }
+}
+
+bool PlanTrials::run_steps(const CublasLtHandle& handle, const MatrixProblem& wish, const MatrixPlan& adds) {
+  MatrixTensors at = matrix_tensors();
+  broadcast_bias(wish.output,
+                 {.rows = wish.m,
+                  .channels = wish.n,
+                  .bias = at.bias,
+                  .residual = wish.beta == 0 ? nullptr : at.c,
+                  .y = at.d},
+                 stream_);
+  at.c = at.d;
+  try {
+    adds.run(handle, at, memory().workspace.data(), stream_);
     return true;
   } catch (const CublasError&) {
     return false;

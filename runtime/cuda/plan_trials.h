@@ -1,5 +1,5 @@
 // Runs plans on tensors of their own, to be measured. Depends on runtime/cuda/{convolution,matrix}_plan.h,
-// kernels/device/memory.h.
+// kernels/device/memory.h; kernels/cuda stays in the .cpp.
 #pragma once
 
 #include <cstddef>
@@ -18,15 +18,20 @@ class PlanTrials {
   PlanTrials(const ProductProblems& problems, const PlanLimits& limits, StreamView stream);
 
   // Asynchronous on the stream; false where the library refuses.
-  bool run(const CudnnHandle& handle, const ConvolutionPlan& plan);
+  bool run(const CudnnHandle& handle, const ConvolutionProblem& problem, const ConvolutionPlan& plan);
   bool run(const CublasLtHandle& handle, const MatrixPlan& plan);
+  // What a problem with a bias is done by in steps: our kernel, then a plan that adds to what it wrote.
+  bool run_steps(const CudnnHandle& handle, const ConvolutionProblem& wish, const ConvolutionPlan& adds);
+  bool run_steps(const CublasLtHandle& handle, const MatrixProblem& wish, const MatrixPlan& adds);
 
  private:
   struct Memory {
-    DeviceBuffer<std::byte> tensors[3];
+    DeviceBuffer<std::byte> tensors[4];  // x or a, w or b, y or d, a residual
+    DeviceBuffer<std::byte> bias;
     DeviceBuffer<std::byte> workspace;
   };
   Memory& memory();
+  MatrixTensors matrix_tensors();
 
   const ProductProblems& problems_;
   PlanLimits limits_;

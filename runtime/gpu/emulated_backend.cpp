@@ -12,8 +12,8 @@ namespace {
 template <typename T>
 ExecutorFactory executors(const ComposedProductsOptions& options) {
   return [options](Program program) {
-    auto products = std::make_unique<ComposedProducts<T>>(std::make_unique<PlainPrimitives>(), options);
-    return std::make_unique<GpuExecutor<T>>(std::move(program), std::move(products));
+    return std::make_unique<GpuExecutor<T>>(
+        std::move(program), ComposedProducts<T>(std::make_unique<PlainPrimitives>(), options));
   };
 }
 

@@ -37,13 +37,13 @@ struct Sequence {
 
 template <typename T>
 struct GpuExecutor<T>::Implementation {
-  Implementation(Program given, std::unique_ptr<GpuProducts<T>> computes, Stream runs_on)
+  Implementation(Program given, ComposedProducts<T> computes, Stream runs_on)
       : program(std::move(given)),
         stream(std::move(runs_on)),
         products(std::move(computes)),
         memory(program, stream),
         scratch(largest_scratch(program)) {
-    products->prepare(program, stream);
+    products.prepare(program, stream);
     stream.synchronize();
   }
   // Work may be under way in the memory that goes. What went wrong in it was reported where it was waited
@@ -65,7 +65,7 @@ struct GpuExecutor<T>::Implementation {
     const Operation& operation = program.operations()[position];
     const ProfileRange range(operation.name.c_str());
     if (clock) clock->begin(position, stream);
-    launch_operation<T>(operation.operation, {memory, *products, scratch.data(), stream});
+    launch_operation<T>(operation.operation, {memory, products, scratch.data(), stream});
     if (clock) clock->end(position, stream);
   }
 
@@ -118,7 +118,7 @@ struct GpuExecutor<T>::Implementation {
 
   Program program;
   Stream stream;
-  std::unique_ptr<GpuProducts<T>> products;
+  ComposedProducts<T> products;
   GpuMemory<T> memory;
   DeviceBuffer<std::byte> scratch;
   std::map<std::vector<Phase>, Sequence> sequences;
@@ -128,10 +128,10 @@ struct GpuExecutor<T>::Implementation {
 };
 
 template <typename T>
-GpuExecutor<T>::GpuExecutor(Program program, std::unique_ptr<GpuProducts<T>> products)
+GpuExecutor<T>::GpuExecutor(Program program, ComposedProducts<T> products)
     : GpuExecutor(std::move(program), std::move(products), Stream()) {}
 template <typename T>
-GpuExecutor<T>::GpuExecutor(Program program, std::unique_ptr<GpuProducts<T>> products, Stream stream)
+GpuExecutor<T>::GpuExecutor(Program program, ComposedProducts<T> products, Stream stream)
     : implementation_(
           std::make_unique<Implementation>(std::move(program), std::move(products), std::move(stream))) {}
 template <typename T>

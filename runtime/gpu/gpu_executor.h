@@ -1,7 +1,7 @@
 // The executor of the GPU: our kernels, and cuDNN and cuBLASLt for the products, on one stream, a whole step
 // captured as one graph. It knows neither CUDA nor the emulator: which of the two it runs on is a matter of
 // what the program is linked with (kernels/device/stream.h). Depends on runtime/executor.h and
-// runtime/gpu/products.h.
+// runtime/products/composed_products.h.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@
 
 #include "kernels/device/bfloat16.h"
 #include "runtime/executor.h"
-#include "runtime/gpu/products.h"
+#include "runtime/products/composed_products.h"
 
 namespace ddpm {
 
@@ -24,9 +24,9 @@ template <typename T>
 class GpuExecutor final : public Executor {
  public:
   // Allocates everything. InputError for a shape that nothing here can compute, or more memory than there is.
-  GpuExecutor(Program program, std::unique_ptr<GpuProducts<T>> products);
+  GpuExecutor(Program program, ComposedProducts<T> products);
   // As above on a given stream: tests choose the emulator's order of threads by it.
-  GpuExecutor(Program program, std::unique_ptr<GpuProducts<T>> products, Stream stream);
+  GpuExecutor(Program program, ComposedProducts<T> products, Stream stream);
   ~GpuExecutor() override;
   GpuExecutor(const GpuExecutor&) = delete;
   GpuExecutor& operator=(const GpuExecutor&) = delete;

@@ -74,6 +74,7 @@ void* GpuMemory<T>::address(BufferId id, Element element) const {
 
 template <typename T>
 T* GpuMemory<T>::weight(BufferId parameter) const {
+  if (parameter == kNoBuffer) return nullptr;
   if constexpr (std::is_same_v<T, float>) {
     return master(parameter);
   } else {

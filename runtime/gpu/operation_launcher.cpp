@@ -3,6 +3,8 @@
 #include <variant>
 
 #include "kernels/cuda/kernels.h"
+#include "runtime/products/product_operations.h"
+#include "support/overloaded.h"
 
 namespace ddpm {
 namespace {
@@ -26,39 +28,12 @@ const SamplerRow<float>* sampler_rows(const float* table) {
   return reinterpret_cast<const SamplerRow<float>*>(table);
 }
 
+// The operations that are a kernel of our own each.
 template <typename T>
-class Launcher {
+class KernelOperations {
  public:
-  explicit Launcher(const LaunchContext<T>& context)
-      : memory_(context.memory),
-        products_(context.products),
-        scratch_(context.scratch),
-        stream_(context.stream) {}
-
-  void operator()(const Conv2d& op) const {
-    products_.conv2d(
-        op.shape, {real(op.x), weight(op.weight), master(op.bias), real(op.residual), real(op.y)}, stream_);
-  }
-  void operator()(const Conv2dBackwardData& op) const {
-    products_.conv2d_backward_data(op.shape, {real(op.dy), weight(op.weight), real(op.residual), real(op.dx)},
-                                   stream_);
-  }
-  void operator()(const Conv2dBackwardWeight& op) const {
-    products_.conv2d_backward_weight(
-        op.shape, {real(op.x), real(op.dy), master(op.dweight), master(op.dbias)}, stream_);
-  }
-  void operator()(const UpsampleConv2d& op) const {
-    products_.upsample_conv2d(op.shape, {real(op.x), weight(op.weight), master(op.bias), nullptr, real(op.y)},
-                              stream_);
-  }
-  void operator()(const UpsampleConv2dBackwardData& op) const {
-    products_.upsample_conv2d_backward_data(
-        op.shape, {real(op.dy), weight(op.weight), real(op.residual), real(op.dx)}, stream_);
-  }
-  void operator()(const UpsampleConv2dBackwardWeight& op) const {
-    products_.upsample_conv2d_backward_weight(
-        op.shape, {real(op.x), real(op.dy), master(op.dweight), master(op.dbias)}, stream_);
-  }
+  explicit KernelOperations(const LaunchContext<T>& context)
+      : memory_(context.memory), scratch_(context.scratch), stream_(context.stream) {}
 
   void operator()(const GroupNorm& op) const {
     cuda::group_norm<T>(op.shape,
@@ -99,25 +74,6 @@ class Launcher {
                                   .dfilm = memory_.column(op.dfilm, forward.film_column),
                                   .dropout = {forward.seed, index(forward.step)}},
                                  scratch_, stream_);
-  }
-
-  void operator()(const Attention& op) const {
-    products_.attention(op.shape, {real(op.qkv), real(op.probabilities), real(op.y)}, stream_);
-  }
-  void operator()(const AttentionBackward& op) const {
-    products_.attention_backward(
-        op.shape, {real(op.dy), real(op.qkv), real(op.probabilities), real(op.dscores), real(op.dqkv)},
-        stream_);
-  }
-  void operator()(const Linear& op) const {
-    products_.linear(
-        op.shape, {real(op.x), weight(op.weight), master(op.bias), real(op.residual), real(op.y)}, stream_);
-  }
-  void operator()(const LinearBackward& op) const {
-    products_.linear_backward(
-        op.shape,
-        {real(op.dy), real(op.x), weight(op.weight), real(op.dx), master(op.dweight), master(op.dbias)},
-        stream_);
   }
 
   void operator()(const TimeEmbedding& op) const {
@@ -221,10 +177,8 @@ class Launcher {
   T* real(BufferId id) const { return memory_.real(id); }
   float* master(BufferId id) const { return memory_.master(id); }
   int64_t* index(BufferId id) const { return memory_.index(id); }
-  const T* weight(BufferId id) const { return memory_.weight(id); }
 
   const GpuMemory<T>& memory_;
-  GpuProducts<T>& products_;
   void* scratch_;
   StreamView stream_;
 };
@@ -235,7 +189,10 @@ size_t scratch_bytes(const AnyOperation& operation) { return std::visit(ScratchB
 
 template <typename T>
 void launch_operation(const AnyOperation& operation, const LaunchContext<T>& context) {
-  std::visit(Launcher<T>(context), operation);
+  ProductRun steps = context.products.layer(context.stream);
+  std::visit(Overloaded{ProductOperations<T, GpuMemory<T>>(steps, context.memory, context.products.options()),
+                        KernelOperations<T>(context)},
+             operation);
 }
 
 template void launch_operation(const AnyOperation&, const LaunchContext<float>&);

@@ -1,11 +1,11 @@
-// Each operation of a program as kernels and products on a stream. Depends on
-// runtime/gpu/{gpu_memory,products}.h; kernels/cuda stays in the .cpp.
+// Each operation of a program as kernels and products on a stream. Depends on runtime/gpu/gpu_memory.h and
+// runtime/products/composed_products.h; kernels/cuda stays in the .cpp.
 #pragma once
 
 #include <cstddef>
 
 #include "runtime/gpu/gpu_memory.h"
-#include "runtime/gpu/products.h"
+#include "runtime/products/composed_products.h"
 
 namespace ddpm {
 
@@ -16,7 +16,7 @@ size_t scratch_bytes(const AnyOperation& operation);
 template <typename T>
 struct LaunchContext {
   const GpuMemory<T>& memory;
-  GpuProducts<T>& products;
+  ComposedProducts<T>& products;
   void* scratch;  // of scratch_bytes at least, for each operation
   StreamView stream;
 };

@@ -41,7 +41,7 @@ MatrixProblem to_scores(const AttentionShape& s, const MatrixOperand& a, const M
           .k = s.head_dim,
           .a = a,
           .b = transposed(b),
-          .c = head.scores,
+          .d = head.scores,
           .batch = s.n,
           .input = kType<T>,
           .output = kType<T>};
@@ -50,13 +50,13 @@ MatrixProblem to_scores(const AttentionShape& s, const MatrixOperand& a, const M
 // (L, d) from (L, L) and (L, d): scores b.
 template <typename T>
 MatrixProblem from_scores(const AttentionShape& s, const MatrixOperand& scores, const MatrixOperand& b,
-                          const MatrixOperand& c) {
+                          const MatrixOperand& d) {
   return {.m = s.length,
           .n = s.head_dim,
           .k = s.length,
           .a = scores,
           .b = b,
-          .c = c,
+          .d = d,
           .batch = s.n,
           .input = kType<T>,
           .output = kType<T>};
@@ -74,15 +74,16 @@ template <typename T>
 void attention(ProductSteps& steps, const AttentionShape& s, const AttentionArgs<T>& args) {
   for (int j = 0; j < s.heads; ++j) {
     const Head head = head_at(s, j);
-    steps.matrix_product(to_scores<T>(s, head.q, head.k, head), args.qkv, args.qkv, args.probabilities);
+    steps.matrix_product(to_scores<T>(s, head.q, head.k, head),
+                         {.a = args.qkv, .b = args.qkv, .d = args.probabilities});
   }
-  steps.kernel([&](StreamView stream) {
+  steps.kernel(bytes_of<T>(s.score_elements(), 2), [&](StreamView stream) {
     cuda::softmax<T>(softmax_of(s), {.x = args.probabilities, .p = args.probabilities}, stream);
   });
   for (int j = 0; j < s.heads; ++j) {
     const Head head = head_at(s, j);
-    steps.matrix_product(from_scores<T>(s, head.scores, head.v, head.y), args.probabilities, args.qkv,
-                         args.y);
+    steps.matrix_product(from_scores<T>(s, head.scores, head.v, head.y),
+                         {.a = args.probabilities, .b = args.qkv, .d = args.y});
   }
 }
 
@@ -90,19 +91,21 @@ template <typename T>
 void attention_backward(ProductSteps& steps, const AttentionShape& s, const AttentionBackwardArgs<T>& args) {
   for (int j = 0; j < s.heads; ++j) {
     const Head head = head_at(s, j);
-    steps.matrix_product(to_scores<T>(s, head.y, head.v, head), args.dy, args.qkv, args.dscores);
-    steps.matrix_product(from_scores<T>(s, transposed(head.scores), head.y, head.v), args.probabilities,
-                         args.dy, args.dqkv);
+    steps.matrix_product(to_scores<T>(s, head.y, head.v, head),
+                         {.a = args.dy, .b = args.qkv, .d = args.dscores});
+    steps.matrix_product(from_scores<T>(s, transposed(head.scores), head.y, head.v),
+                         {.a = args.probabilities, .b = args.dy, .d = args.dqkv});
   }
-  steps.kernel([&](StreamView stream) {
+  steps.kernel(bytes_of<T>(s.score_elements(), 3), [&](StreamView stream) {
     cuda::softmax_backward<T>(softmax_of(s),
                               {.p = args.probabilities, .dp = args.dscores, .dx = args.dscores}, stream);
   });
   for (int j = 0; j < s.heads; ++j) {
     const Head head = head_at(s, j);
-    steps.matrix_product(from_scores<T>(s, head.scores, head.k, head.q), args.dscores, args.qkv, args.dqkv);
-    steps.matrix_product(from_scores<T>(s, transposed(head.scores), head.q, head.k), args.dscores, args.qkv,
-                         args.dqkv);
+    steps.matrix_product(from_scores<T>(s, head.scores, head.k, head.q),
+                         {.a = args.dscores, .b = args.qkv, .d = args.dqkv});
+    steps.matrix_product(from_scores<T>(s, transposed(head.scores), head.q, head.k),
+                         {.a = args.dscores, .b = args.qkv, .d = args.dqkv});
   }
 }
 

@@ -1,15 +1,18 @@
 // The network's products made of a library's convolutions and matrix products and of our own kernels: which
 // of them, in which order, on which pointers. Nothing here knows which library, so that every line also runs
-// under the emulator. Depends on runtime/{gpu_options,gpu/products,products/primitives}.h,
-// kernels/cuda/kernels.h and kernels/device/memory.h; a program that uses it links one backend of those.
+// under the emulator. Depends on runtime/{gpu_options,program}.h, runtime/products/{primitives,steps}.h and
+// kernels/device/memory.h; a program that uses it links one backend of the kernels.
 //
-//   3x3 convolution    bias and residual first, then the convolution accumulates on them
+//   3x3 convolution    bias and residual first, then the convolution accumulates on them; or both in its
+//                      epilogue, where the library does that faster
 //   its weight gradient in bf16    into scratch, then added to the float gradient: no library accumulates
 //                      bf16 products of a convolution in float memory
 //   1x1 convolution    matrix products over the pixels; slices of the weight by leading dimension
 //   upsampling convolution    the data gradient of a 4x4 convolution (UpsampleConv2dShape::folded), or the
 //                      convolution of an upsampled copy
 //   linear, attention  matrix products, with SiLU and softmax between them
+//
+// Bias and residual of matrix products are added in their epilogues, or first where that is faster.
 #pragma once
 
 #include <cstddef>
@@ -17,9 +20,10 @@
 
 #include "kernels/device/bfloat16.h"
 #include "kernels/device/memory.h"
-#include "runtime/gpu/products.h"
 #include "runtime/gpu_options.h"
 #include "runtime/products/primitives.h"
+#include "runtime/products/steps.h"
+#include "runtime/program.h"
 
 namespace ddpm {
 
@@ -31,34 +35,21 @@ struct ComposedProductsOptions {
 template <typename T>
 ProductProblems product_problems(const Program& program, const ComposedProductsOptions& options = {});
 
+// Who computes convolutions, linear layers and attention for the GPU executor. T is float or BFloat16, the
+// type of activations and of the weights computed with.
 template <typename T>
-class ComposedProducts final : public GpuProducts<T> {
+class ComposedProducts {
  public:
   ComposedProducts(std::unique_ptr<ProductPrimitives> primitives, const ComposedProductsOptions& options);
 
-  void prepare(const Program& program, StreamView stream) override;
+  // Makes ready for every product of the program, once, before the first layer: chooses ways to compute,
+  // allocates scratch. What has none is an InputError that names its shape. After it nothing allocates.
+  void prepare(const Program& program, StreamView stream);
 
-  void conv2d(const Conv2dShape& shape, const Conv2dArgs<T, float>& args, StreamView stream) override;
-  void conv2d_backward_data(const Conv2dShape& shape, const Conv2dBackwardDataArgs<T>& args,
-                            StreamView stream) override;
-  void conv2d_backward_weight(const Conv2dShape& shape, const Conv2dBackwardWeightArgs<T, float>& args,
-                              StreamView stream) override;
+  // The steps of one layer of the program (product_operations.h) as they run on the stream.
+  ProductRun layer(StreamView stream) { return {*primitives_, scratch_.span(), stream}; }
 
-  void upsample_conv2d(const UpsampleConv2dShape& shape, const Conv2dArgs<T, float>& args,
-                       StreamView stream) override;
-  void upsample_conv2d_backward_data(const UpsampleConv2dShape& shape, const Conv2dBackwardDataArgs<T>& args,
-                                     StreamView stream) override;
-  void upsample_conv2d_backward_weight(const UpsampleConv2dShape& shape,
-                                       const Conv2dBackwardWeightArgs<T, float>& args,
-                                       StreamView stream) override;
-
-  void linear(const LinearShape& shape, const LinearArgs<T, float>& args, StreamView stream) override;
-  void linear_backward(const LinearShape& shape, const LinearBackwardArgs<T, float>& args,
-                       StreamView stream) override;
-
-  void attention(const AttentionShape& shape, const AttentionArgs<T>& args, StreamView stream) override;
-  void attention_backward(const AttentionShape& shape, const AttentionBackwardArgs<T>& args,
-                          StreamView stream) override;
+  const ComposedProductsOptions& options() const { return options_; }
 
  private:
   ComposedProductsOptions options_;

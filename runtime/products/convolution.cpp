@@ -30,14 +30,27 @@ ConvolutionProblem library_problem(const Conv2dShape& s, ConvolutionDirection di
   return problem;
 }
 
+// Bias and residual in the library's epilogue where it has been found faster, or else first; in place they
+// come first (Conv2d::operands() tells why).
+template <typename T>
+void library_conv2d(ProductSteps& steps, const Conv2dShape& s, const Conv2dArgs<T>& args) {
+  constexpr auto kDirection = ConvolutionDirection::kForward;
+  ConvolutionProblem fused = library_problem<T>(s, kDirection, false);
+  fused.bias = args.bias != nullptr;
+  fused.residual = args.residual != nullptr;
+  if (fused.bias && args.residual != args.y && steps.fuses(fused))
+    return steps.convolution(
+        fused, {.x = args.x, .w = args.weight, .y = args.y, .bias = args.bias, .residual = args.residual});
+  const bool accumulate = start_output(steps, output_pixels(s), s.k, args.bias, args.residual, args.y);
+  steps.convolution(library_problem<T>(s, kDirection, accumulate),
+                    {.x = args.x, .w = args.weight, .y = args.y});
+}
+
 }  // namespace
 
 template <typename T>
-void conv2d(ProductSteps& steps, const Conv2dShape& s, const Conv2dArgs<T, float>& args) {
-  const bool accumulate = start_output(steps, output_pixels(s), s.k, args.bias, args.residual, args.y);
-  if (!is_matrix_product(s))
-    return steps.convolution(library_problem<T>(s, ConvolutionDirection::kForward, accumulate),
-                             {.x = args.x, .w = args.weight, .y = args.y});
+void conv2d(ProductSteps& steps, const Conv2dShape& s, const Conv2dArgs<T>& args) {
+  if (!is_matrix_product(s)) return library_conv2d(steps, s, args);
   MatrixOperand weight = weight_slice(s);
   weight.transpose = Transpose::kYes;
   const MatrixProblem problem{.m = output_pixels(s),
@@ -45,46 +58,46 @@ void conv2d(ProductSteps& steps, const Conv2dShape& s, const Conv2dArgs<T, float
                               .k = s.c,
                               .a = {.leading_dimension = s.c},
                               .b = weight,
-                              .c = {.leading_dimension = s.k},
+                              .d = {.leading_dimension = s.k},
                               .input = kType<T>,
-                              .output = kType<T>,
-                              .beta = accumulate ? 1.0F : 0.0F};
-  steps.matrix_product(problem, args.x, args.weight, args.y);
+                              .output = kType<T>};
+  matrix_layer<T>(steps, problem,
+                  {.a = args.x, .b = args.weight, .c = args.residual, .bias = args.bias, .d = args.y});
 }
 
 template <typename T>
 void conv2d_backward_data(ProductSteps& steps, const Conv2dShape& s, const Conv2dBackwardDataArgs<T>& args) {
-  const bool accumulate = start_output<T>(steps, input_pixels(s), s.c, nullptr, args.residual, args.dx);
-  if (!is_matrix_product(s))
+  if (!is_matrix_product(s)) {
+    const bool accumulate = start_output<T>(steps, input_pixels(s), s.c, nullptr, args.residual, args.dx);
     return steps.convolution(library_problem<T>(s, ConvolutionDirection::kBackwardData, accumulate),
                              {.x = args.dx, .w = args.weight, .y = args.dy});
+  }
   const MatrixProblem problem{.m = input_pixels(s),
                               .n = s.c,
                               .k = s.k,
                               .a = {.leading_dimension = s.k},
                               .b = weight_slice(s),
-                              .c = {.leading_dimension = s.c},
+                              .d = {.leading_dimension = s.c},
                               .input = kType<T>,
-                              .output = kType<T>,
-                              .beta = accumulate ? 1.0F : 0.0F};
-  steps.matrix_product(problem, args.dy, args.weight, args.dx);
+                              .output = kType<T>};
+  matrix_layer<T>(steps, problem, {.a = args.dy, .b = args.weight, .c = args.residual, .d = args.dx});
 }
 
 template <typename T>
 void conv2d_backward_weight(ProductSteps& steps, const Conv2dShape& s,
                             const Conv2dBackwardWeightArgs<T, float>& args) {
-  add_bias_gradient(steps, output_pixels(s), s.k, args.dy, args.dbias);
+  add_bias_gradient(steps, output_pixels(s), s.k, args.dy, args.dbias, args.also_dbias);
   if (is_matrix_product(s)) {
     const MatrixProblem problem{.m = s.k,
                                 .n = s.c,
                                 .k = output_pixels(s),
                                 .a = {.leading_dimension = s.k, .transpose = Transpose::kYes},
                                 .b = {.leading_dimension = s.c},
-                                .c = weight_slice(s),
+                                .d = weight_slice(s),
                                 .input = kType<T>,
                                 .output = ProductType::kFloat,
                                 .beta = 1};
-    return steps.matrix_product(problem, args.dy, args.x, args.dweight);
+    return steps.matrix_product(problem, {.a = args.dy, .b = args.x, .c = args.dweight, .d = args.dweight});
   }
   constexpr auto kDirection = ConvolutionDirection::kBackwardWeight;
   if constexpr (std::is_same_v<T, float>) {
@@ -93,13 +106,14 @@ void conv2d_backward_weight(ProductSteps& steps, const Conv2dShape& s,
   } else {
     T* dweight = steps.scratch<T>(s.weight_elements());
     steps.convolution(library_problem<T>(s, kDirection, false), {.x = args.x, .w = dweight, .y = args.dy});
-    steps.kernel(
-        [&](StreamView stream) { cuda::accumulate(s.weight_elements(), dweight, args.dweight, stream); });
+    const int64_t count = s.weight_elements();
+    steps.kernel(bytes_of<T>(count) + bytes_of<float>(count, 2),
+                 [&](StreamView stream) { cuda::accumulate(count, dweight, args.dweight, stream); });
   }
 }
 
-template void conv2d(ProductSteps&, const Conv2dShape&, const Conv2dArgs<float, float>&);
-template void conv2d(ProductSteps&, const Conv2dShape&, const Conv2dArgs<BFloat16, float>&);
+template void conv2d(ProductSteps&, const Conv2dShape&, const Conv2dArgs<float>&);
+template void conv2d(ProductSteps&, const Conv2dShape&, const Conv2dArgs<BFloat16>&);
 template void conv2d_backward_data(ProductSteps&, const Conv2dShape&, const Conv2dBackwardDataArgs<float>&);
 template void conv2d_backward_data(ProductSteps&, const Conv2dShape&,
                                    const Conv2dBackwardDataArgs<BFloat16>&);

@@ -10,26 +10,25 @@ const T* activated(ProductSteps& steps, const LinearShape& s, const T* x) {
   if (s.input_activation == Activation::kNone) return x;
   const int64_t count = int64_t{s.n} * s.in;
   T* active = steps.scratch<T>(count);
-  steps.kernel([&](StreamView stream) { cuda::silu(count, x, active, stream); });
+  steps.kernel(bytes_of<T>(count, 2), [&](StreamView stream) { cuda::silu(count, x, active, stream); });
   return active;
 }
 
 }  // namespace
 
 template <typename T>
-void linear(ProductSteps& steps, const LinearShape& s, const LinearArgs<T, float>& args) {
-  const bool accumulate = start_output(steps, s.n, s.out, args.bias, args.residual, args.y);
+void linear(ProductSteps& steps, const LinearShape& s, const LinearArgs<T>& args) {
   const T* active = activated(steps, s, args.x);
   const MatrixProblem problem{.m = s.n,
                               .n = s.out,
                               .k = s.in,
                               .a = {.leading_dimension = s.in},
                               .b = {.leading_dimension = s.in, .transpose = Transpose::kYes},
-                              .c = {.leading_dimension = s.out},
+                              .d = {.leading_dimension = s.out},
                               .input = kType<T>,
-                              .output = kType<T>,
-                              .beta = accumulate ? 1.0F : 0.0F};
-  steps.matrix_product(problem, active, args.weight, args.y);
+                              .output = kType<T>};
+  matrix_layer<T>(steps, problem,
+                  {.a = active, .b = args.weight, .c = args.residual, .bias = args.bias, .d = args.y});
 }
 
 template <typename T>
@@ -41,29 +40,29 @@ void linear_backward(ProductSteps& steps, const LinearShape& s, const LinearBack
                                       .k = s.n,
                                       .a = {.leading_dimension = s.out, .transpose = Transpose::kYes},
                                       .b = {.leading_dimension = s.in},
-                                      .c = {.leading_dimension = s.in},
+                                      .d = {.leading_dimension = s.in},
                                       .input = kType<T>,
                                       .output = ProductType::kFloat,
                                       .beta = 1};
-  steps.matrix_product(weight_gradient, args.dy, active, args.dweight);
+  steps.matrix_product(weight_gradient, {.a = args.dy, .b = active, .c = args.dweight, .d = args.dweight});
   if (args.dx == nullptr) return;
   const MatrixProblem input_gradient{.m = s.n,
                                      .n = s.in,
                                      .k = s.out,
                                      .a = {.leading_dimension = s.out},
                                      .b = {.leading_dimension = s.in},
-                                     .c = {.leading_dimension = s.in},
+                                     .d = {.leading_dimension = s.in},
                                      .input = kType<T>,
                                      .output = kType<T>};
-  steps.matrix_product(input_gradient, args.dy, args.weight, args.dx);
+  steps.matrix_product(input_gradient, {.a = args.dy, .b = args.weight, .d = args.dx});
   if (s.input_activation == Activation::kSilu)
-    steps.kernel([&](StreamView stream) {
+    steps.kernel(bytes_of<T>(int64_t{s.n} * s.in, 3), [&](StreamView stream) {
       cuda::silu_backward(int64_t{s.n} * s.in, args.x, args.dx, args.dx, stream);
     });
 }
 
-template void linear(ProductSteps&, const LinearShape&, const LinearArgs<float, float>&);
-template void linear(ProductSteps&, const LinearShape&, const LinearArgs<BFloat16, float>&);
+template void linear(ProductSteps&, const LinearShape&, const LinearArgs<float>&);
+template void linear(ProductSteps&, const LinearShape&, const LinearArgs<BFloat16>&);
 template void linear_backward(ProductSteps&, const LinearShape&, const LinearBackwardArgs<float, float>&);
 template void linear_backward(ProductSteps&, const LinearShape&, const LinearBackwardArgs<BFloat16, float>&);
 

@@ -61,9 +61,12 @@ void compute(const ConvolutionProblem& problem, const ConvolutionTensors& tensor
                       w = values(tensors.w, s.weight_elements(), is_written[1]),
                       y = values(tensors.y, s.y_elements(), is_written[2]);
   switch (problem.direction) {
-    case ConvolutionDirection::kForward:
-      reference::conv2d<double>(s, {x.data(), w.data(), nullptr, y.data(), y.data()});
+    case ConvolutionDirection::kForward: {
+      const std::vector<double> bias = load_all(tensors.bias, problem.type, problem.bias ? s.k : 0);
+      if (problem.residual) y = load_all(tensors.residual, problem.type, s.y_elements());
+      reference::conv2d<double>(s, {x.data(), w.data(), bias.data(), y.data(), y.data()});
       return store_all(tensors.y, problem.type, y);
+    }
     case ConvolutionDirection::kBackwardData:
       reference::conv2d_backward_data<double>(s, {y.data(), w.data(), x.data(), x.data()});
       return store_all(tensors.x, problem.type, x);
@@ -73,16 +76,18 @@ void compute(const ConvolutionProblem& problem, const ConvolutionTensors& tensor
   }
 }
 
-void compute(const MatrixProblem& p, const void* a, const void* b, void* c) {
+void compute(const MatrixProblem& p, const MatrixTensors& tensors) {
   for (int64_t batch = 0; batch < p.batch; ++batch)
     for (int64_t i = 0; i < p.m; ++i)
       for (int64_t j = 0; j < p.n; ++j) {
         double sum = 0;
         for (int64_t l = 0; l < p.k; ++l)
-          sum += element(a, p.input, p.a, batch, i, l) * element(b, p.input, p.b, batch, l, j);
-        const int64_t at = p.c.begin + batch * p.c.batch_stride + i * p.c.leading_dimension + j;
-        const double before = p.beta == 0 ? 0 : p.beta * load(c, p.output, at);
-        store(c, p.output, at, p.alpha * sum + before);
+          sum +=
+              element(tensors.a, p.input, p.a, batch, i, l) * element(tensors.b, p.input, p.b, batch, l, j);
+        const double added = p.beta == 0 ? 0 : p.beta * element(tensors.c, p.output, p.d, batch, i, j);
+        const double bias = p.bias ? load(tensors.bias, p.output, j) : 0;
+        const int64_t at = p.d.begin + batch * p.d.batch_stride + i * p.d.leading_dimension + j;
+        store(tensors.d, p.output, at, p.alpha * sum + added + bias);
       }
 }
 
@@ -93,16 +98,19 @@ void PlainPrimitives::prepare(const ProductProblems& problems, StreamView) { pre
 void PlainPrimitives::convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors,
                                   StreamView stream) {
   DDPM_CHECK(contains(prepared_.convolutions, problem));
-  DDPM_CHECK(is_aligned(tensors.x) && is_aligned(tensors.w) && is_aligned(tensors.y));
+  for (const void* tensor : {tensors.x, tensors.w, tensors.y, tensors.bias, tensors.residual})
+    DDPM_CHECK(is_aligned(tensor));
   emulator::submit(stream, [=] { compute(problem, tensors); });
 }
 
-void PlainPrimitives::matrix_product(const MatrixProblem& p, const void* a, const void* b, void* c,
+void PlainPrimitives::matrix_product(const MatrixProblem& p, const MatrixTensors& tensors,
                                      StreamView stream) {
   DDPM_CHECK(contains(prepared_.matrices, p));
-  DDPM_CHECK(is_aligned(a) && is_aligned(b) && is_aligned(c));
-  DDPM_CHECK(p.c.transpose == Transpose::kNo);
-  emulator::submit(stream, [=] { compute(p, a, b, c); });
+  for (const void* tensor :
+       {tensors.a, tensors.b, tensors.c, tensors.bias, static_cast<const void*>(tensors.d)})
+    DDPM_CHECK(is_aligned(tensor));
+  DDPM_CHECK(p.d.transpose == Transpose::kNo);
+  emulator::submit(stream, [=] { compute(p, tensors); });
 }
 
 }  // namespace ddpm

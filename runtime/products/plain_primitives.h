@@ -3,20 +3,29 @@
 // kernels/reference and the emulator, whose streams order the work.
 #pragma once
 
+#include <cstdint>
+
 #include "runtime/products/primitives.h"
 
 namespace ddpm {
 
+// Which wishes (ProductProblems) are granted.
+enum class Fusion : uint8_t { kNone, kAll };
+
 // Refuses problems that prepare() was not told of and tensors that are not aligned (LogicError).
 class PlainPrimitives final : public ProductPrimitives {
  public:
+  explicit PlainPrimitives(Fusion fusion = Fusion::kAll) : fusion_(fusion) {}
+
   void prepare(const ProductProblems& problems, StreamView stream) override;
+  bool fuses(const ConvolutionProblem&) const override { return fusion_ == Fusion::kAll; }
+  bool fuses(const MatrixProblem&) const override { return fusion_ == Fusion::kAll; }
   void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors,
                    StreamView stream) override;
-  void matrix_product(const MatrixProblem& problem, const void* a, const void* b, void* c,
-                      StreamView stream) override;
+  void matrix_product(const MatrixProblem& problem, const MatrixTensors& tensors, StreamView stream) override;
 
  private:
+  Fusion fusion_;
   ProductProblems prepared_;
 };
 

@@ -1,7 +1,10 @@
 // How one plan among those that a library proposes is chosen: the one kept in the cache, or else the fastest,
-// measured, or without a clock the first. Depends on runtime/products/{fastest,plan_cache}.h.
+// measured, or without a clock the first. And whether a plan that does several steps at once is better than
+// the steps. Depends on runtime/products/{fastest,plan_cache}.h.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -36,6 +39,43 @@ std::optional<Plan> choose_plan(const PlanSource<Plan>& source, const std::strin
   if (!best) return std::nullopt;
   cache.store(key, plans[*best].tag());
   return std::move(plans[*best]);
+}
+
+// What to do where nothing is measured.
+enum class Unmeasured : uint8_t { kFuse, kDoNotFuse };
+
+// A library's fused way to do what can also be done in steps: the plans for it, and the steps.
+template <typename Plan>
+struct FusedPlanSource {
+  PlanSource<Plan> fused;
+  std::function<bool()> run_steps;
+  Unmeasured unmeasured;
+};
+
+// The fused plan that is faster than the steps; none where there is none.
+template <typename Plan>
+std::optional<Plan> choose_fused_plan(const FusedPlanSource<Plan>& source, const std::string& key,
+                                      PlanCache& cache, WorkTimer* timer) {
+  struct Choice {
+    std::optional<Plan> plan{};  // none: the steps
+    std::string tag() const { return plan ? plan->tag() : "steps"; }
+  };
+  const auto restore = [&](const std::string& tag) -> std::optional<Choice> {
+    if (tag == Choice().tag()) return Choice();
+    std::optional<Plan> plan = source.fused.restore(tag);
+    return plan ? std::optional(Choice{std::move(plan)}) : std::nullopt;
+  };
+  const auto propose = [&] {
+    std::vector<Choice> all(1);
+    for (Plan& plan : source.fused.propose()) all.push_back({std::move(plan)});
+    if (source.unmeasured == Unmeasured::kFuse) std::rotate(all.begin(), all.begin() + 1, all.end());
+    return all;
+  };
+  const auto run = [&](const Choice& choice) {
+    return choice.plan ? source.fused.run(*choice.plan) : source.run_steps();
+  };
+  std::optional<Choice> chosen = choose_plan<Choice>({restore, propose, run}, key, cache, timer);
+  return chosen ? std::move(chosen->plan) : std::nullopt;
 }
 
 }  // namespace ddpm

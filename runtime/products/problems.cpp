@@ -18,10 +18,25 @@ std::string to_string(const char* name, const MatrixOperand& operand) {
 std::string to_string(const ConvolutionProblem& problem) {
   constexpr const char* kDirections[] = {"forward", "backward_data", "backward_weight"};
   const Conv2dShape& s = problem.shape;
-  return fmt::format("{} {} {}x{}x{}x{} -> {}x{}x{} {}x{} stride {} pad {},{}{}",
+  return fmt::format("{} {} {}x{}x{}x{} -> {}x{}x{} {}x{} stride {} pad {},{}{}{}{}",
                      kDirections[static_cast<int>(problem.direction)], name_of(problem.type), s.n, s.h, s.w,
                      s.c, s.p(), s.q(), s.k, s.filter, s.filter, s.stride, s.pad_before, s.pad_after,
-                     problem.accumulate ? " accumulate" : "");
+                     problem.accumulate ? " accumulate" : "", problem.bias ? " bias" : "",
+                     problem.residual ? " residual" : "");
+}
+
+ConvolutionProblem without_bias(const ConvolutionProblem& problem) {
+  ConvolutionProblem rest = problem;
+  rest.accumulate = true;
+  rest.bias = rest.residual = false;
+  return rest;
+}
+
+MatrixProblem without_bias(const MatrixProblem& problem) {
+  MatrixProblem rest = problem;
+  rest.beta = 1;
+  rest.bias = false;
+  return rest;
 }
 
 std::string to_string(const PlanLimits& limits) {
@@ -31,10 +46,11 @@ std::string to_string(const PlanLimits& limits) {
 }
 
 std::string to_string(const MatrixProblem& problem) {
-  return fmt::format("{} {}x{} * {}x{} -> {} batch {} ({}, {}, {}) alpha {} beta {}", name_of(problem.input),
-                     problem.m, problem.k, problem.k, problem.n, name_of(problem.output), problem.batch,
-                     to_string("a", problem.a), to_string("b", problem.b), to_string("c", problem.c),
-                     problem.alpha, problem.beta);
+  return fmt::format("{} {}x{} * {}x{} -> {} batch {} ({}, {}, {}) alpha {} beta {}{}",
+                     name_of(problem.input), problem.m, problem.k, problem.k, problem.n,
+                     name_of(problem.output), problem.batch, to_string("a", problem.a),
+                     to_string("b", problem.b), to_string("d", problem.d), problem.alpha, problem.beta,
+                     problem.bias ? " bias" : "");
 }
 
 }  // namespace ddpm

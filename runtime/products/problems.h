@@ -20,13 +20,16 @@ enum class ConvolutionDirection : uint8_t {
   kBackwardWeight,  // w from x, y
 };
 
-// x, w and y are of one type; sums are float either way. The filter must be whole (shape.weight_channels ==
-// shape.c).
+// All tensors are of one type; sums are float either way, and rounded once. The filter must be whole
+// (shape.weight_channels == shape.c).
 struct ConvolutionProblem {
   Conv2dShape shape;
   ConvolutionDirection direction = ConvolutionDirection::kForward;
   ProductType type = ProductType::kBfloat16;
   bool accumulate = false;  // the result is added to what the output holds
+  // Forward, without accumulation: y = the convolution + bias (K) + a residual shaped like y, which is not y.
+  bool bias = false;
+  bool residual = false;  // only with a bias
 
   bool operator==(const ConvolutionProblem&) const = default;
 };
@@ -47,19 +50,24 @@ struct MatrixOperand {
   bool operator==(const MatrixOperand&) const = default;
 };
 
-// c = alpha op(a) op(b) + beta c for each of `batch` triples of matrices: op(a) (m, k), op(b) (k, n), c (m,
-// n). Sums are float.
+// d = alpha op(a) op(b) + beta c + bias for each of `batch` quadruples of matrices: op(a) (m, k), op(b)
+// (k, n), c and d (m, n), bias (n) or none. All is summed in float and rounded once.
 struct MatrixProblem {
   int64_t m = 0, n = 0, k = 0;
-  MatrixOperand a, b, c;  // c is not transposed
+  MatrixOperand a, b, d;  // d, and c that lies like it, is not transposed
   int64_t batch = 1;
   ProductType input = ProductType::kBfloat16;
   ProductType output = ProductType::kBfloat16;
   float alpha = 1;
   float beta = 0;
+  bool bias = false;
 
   bool operator==(const MatrixProblem&) const = default;
 };
+
+// What is left to do where the bias, and what else is added, has been put into the output before.
+ConvolutionProblem without_bias(const ConvolutionProblem& problem);
+MatrixProblem without_bias(const MatrixProblem& problem);
 
 // "bf16 4096x256 * 256x512 -> fp32 4096x512 batch 8 ...", strides and begins included.
 std::string to_string(const MatrixProblem& problem);
@@ -75,6 +83,7 @@ struct PlanLimits {
 std::string to_string(const PlanLimits& limits);
 
 // All that a program asks of the libraries, each once, and the scratch memory for the steps between them.
+// Problems with a bias are wishes: each stands beside one without, that does as well after a kernel of ours.
 struct ProductProblems {
   std::vector<ConvolutionProblem> convolutions;
   std::vector<MatrixProblem> matrices;

@@ -17,10 +17,15 @@ class ProductSteps {
  public:
   virtual ~ProductSteps() = default;
 
+  // Whether the library grants this wish, a problem with a bias. A survey notes it and says no, so that the
+  // steps that do without are made ready for too.
+  virtual bool fuses(const ConvolutionProblem& wish) = 0;
+  virtual bool fuses(const MatrixProblem& wish) = 0;
+
   virtual void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors) = 0;
-  virtual void matrix_product(const MatrixProblem& problem, const void* a, const void* b, void* c) = 0;
-  // One of our kernels.
-  virtual void kernel(const std::function<void(StreamView)>& launch) = 0;
+  virtual void matrix_product(const MatrixProblem& problem, const MatrixTensors& tensors) = 0;
+  // One of our kernels, and the bytes that it moves, large arrays only: for an account of the traffic.
+  virtual void kernel(double bytes, const std::function<void(StreamView)>& launch) = 0;
 
   // Uninitialised memory for the rest of this layer, 256-byte aligned.
   template <typename U>
@@ -51,9 +56,11 @@ class ProductRun final : public ProductSteps {
   ProductRun(ProductPrimitives& primitives, DeviceSpan<std::byte> scratch, StreamView stream)
       : primitives_(primitives), scratch_(scratch), stream_(stream) {}
 
+  bool fuses(const ConvolutionProblem& wish) override;
+  bool fuses(const MatrixProblem& wish) override;
   void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors) override;
-  void matrix_product(const MatrixProblem& problem, const void* a, const void* b, void* c) override;
-  void kernel(const std::function<void(StreamView)>& launch) override;
+  void matrix_product(const MatrixProblem& problem, const MatrixTensors& tensors) override;
+  void kernel(double bytes, const std::function<void(StreamView)>& launch) override;
 
  private:
   void* scratch_at(size_t offset) override;
@@ -72,9 +79,11 @@ class ProductSurvey final : public ProductSteps {
   }
   const ProductProblems& problems() const { return problems_; }
 
+  bool fuses(const ConvolutionProblem& wish) override;
+  bool fuses(const MatrixProblem& wish) override;
   void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors) override;
-  void matrix_product(const MatrixProblem& problem, const void* a, const void* b, void* c) override;
-  void kernel(const std::function<void(StreamView)>&) override {}
+  void matrix_product(const MatrixProblem& problem, const MatrixTensors& tensors) override;
+  void kernel(double, const std::function<void(StreamView)>&) override {}
 
  private:
   void* scratch_at(size_t offset) override;

@@ -61,7 +61,7 @@ TEST_F(NaiveKernels, Elementwise) {
   constexpr int64_t kCount = kRows * kChannels;
   const auto* a = on_device(reals(kCount, 1));
   const auto* b = on_device(reals(kCount, 2));
-  const auto* bias = on_device(floats(kChannels, 3));
+  const auto* bias = on_device(reals(kChannels, 3));
   const DeviceBuffer<std::byte> scratch(cuda::bias_gradient_scratch_bytes(kRows, kChannels));
   expect_alike("add", reals(kCount, 4), [&](Kind kind, BFloat16* y, StreamView on) {
     kind == Kind::kNaive ? naive::add(kCount, a, b, y, on) : cuda::add(kCount, a, b, y, on);
@@ -78,7 +78,7 @@ TEST_F(NaiveKernels, Elementwise) {
   });
   expect_alike("bias_gradient", floats(kChannels, 4), [&](Kind kind, float* y, StreamView on) {
     kind == Kind::kNaive ? naive::bias_gradient(kRows, kChannels, a, y, on)
-                         : cuda::bias_gradient(kRows, kChannels, a, y, scratch.data(), on);
+                         : cuda::bias_gradient(kRows, kChannels, a, {y}, scratch.data(), on);
   });
 }
 

@@ -114,7 +114,7 @@ TEST(TensorBytes, OfAMatrixReachToItsLastElement) {
                               .k = 4,
                               .a = {.leading_dimension = 10, .begin = 5},
                               .b = {.leading_dimension = 4, .transpose = Transpose::kYes},
-                              .c = {.leading_dimension = 3, .batch_stride = 6},
+                              .d = {.leading_dimension = 3, .batch_stride = 6},
                               .batch = 2,
                               .output = ProductType::kFloat};
   // a: 5 before it, one row of 10, 4 of the second; b: (3, 4); c: two of (2, 3) in float.
@@ -122,7 +122,7 @@ TEST(TensorBytes, OfAMatrixReachToItsLastElement) {
 }
 
 TEST(ProductCost, ReadsAResultThatIsAddedTo) {
-  const MatrixProblem plain{.m = 2, .n = 3, .k = 4, .a = {}, .b = {}, .c = {}};
+  const MatrixProblem plain{.m = 2, .n = 3, .k = 4, .a = {}, .b = {}, .d = {}};
   MatrixProblem added = plain;
   added.beta = 1;
   EXPECT_EQ(cost(plain).flops, 2 * 2 * 3 * 4);

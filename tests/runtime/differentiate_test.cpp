@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -203,6 +204,23 @@ TEST(Differentiate, ComputesNoGradientThatNobodyWants) {
   const BufferId probe = program.add_buffer("probe", program.shape(output), Role::kState);
   EXPECT_EQ(differentiate(program, {.output = output, .output_gradient = probe}), kNoBuffer);
   for (const Operation& operation : program.operations()) EXPECT_NE(operation.name, "conv_in.backward_data");
+}
+
+TEST(Differentiate, BiasesOfOneSumShareThePassOverItsGradient) {
+  Program program = unet_program(small_unet(), 1);
+  const BufferId output = program.find("conv_out");
+  const BufferId probe = program.add_buffer("probe", program.shape(output), Role::kState);
+  differentiate(program, {.output = output, .output_gradient = probe});
+  std::set<BufferId> summed;
+  int shared = 0;
+  for (const Operation& operation : program.operations())
+    if (const auto* op = std::get_if<Conv2dBackwardWeight>(&operation.operation);
+        op != nullptr && op->dbias != kNoBuffer) {
+      EXPECT_TRUE(summed.insert(op->dy).second) << operation.name;
+      if (op->also_dbias != kNoBuffer) ++shared;
+    }
+  // Each block with a shortcut of its own: two on the way down, where the width changes, six on the way up.
+  EXPECT_EQ(shared, 8);
 }
 
 TEST(Differentiate, OperationWithoutABackwardPassIsRefused) {

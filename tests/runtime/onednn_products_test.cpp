@@ -171,25 +171,28 @@ TEST_P(Conv2dProducts, BackwardWeightAddsToWhatIsThere) {
                            before_bias = random_values<float>(s.k, 7);
   for (const bool with_bias : {false, true}) {
     SCOPED_TRACE(fmt::format("bias {}", with_bias));
-    const auto both = [&](const auto& in, auto& dweight, auto& dbias, const auto& run) {
-      run({in[0].data(), in[1].data(), dweight.data(), with_bias ? dbias.data() : nullptr});
+    const auto both = [&](const auto& in, auto& dweight, auto& dbias, auto& also, const auto& run) {
+      run({in[0].data(), in[1].data(), dweight.data(), with_bias ? dbias.data() : nullptr,
+           with_bias ? also.data() : nullptr});
     };
     compare(
         int64_t{s.n} * s.p() * s.q() + 1, {x, dy, before, before_bias},
         [&](const Tensors<float>& in) {
-          Output<float> dweight(in[2]), dbias(in[3]);
-          both(in, dweight, dbias,
+          Output<float> dweight(in[2]), dbias(in[3]), also(in[3]);
+          both(in, dweight, dbias, also,
                [&](const Conv2dBackwardWeightArgs<float>& args) { onednn.conv2d_backward_weight(s, args); });
-          std::vector<float> all = dweight.values(), rest = dbias.values();
-          all.insert(all.end(), rest.begin(), rest.end());
+          std::vector<float> all = dweight.values();
+          for (const std::vector<float>& rest : {dbias.values(), also.values()})
+            all.insert(all.end(), rest.begin(), rest.end());
           return all;
         },
         [&](const Tensors<double>& in) {
-          std::vector<double> all = in[2], rest = in[3];
-          both(in, all, rest, [&](const Conv2dBackwardWeightArgs<double>& args) {
+          std::vector<double> all = in[2], dbias = in[3], also = in[3];
+          both(in, all, dbias, also, [&](const Conv2dBackwardWeightArgs<double>& args) {
             reference::conv2d_backward_weight<double>(s, args);
           });
-          all.insert(all.end(), rest.begin(), rest.end());
+          for (const std::vector<double>& rest : {dbias, also})
+            all.insert(all.end(), rest.begin(), rest.end());
           return all;
         });
   }

@@ -118,11 +118,10 @@ TYPED_TEST(Elementwise, BiasIsAddedToEachRow) {
   using T = TypeParam;
   for (const auto& [rows, channels] : kMatrices) {
     const int64_t count = rows * channels;
-    const auto bias = rounded<float>(random_values(channels, 1));
+    const auto bias = rounded<T>(random_values(channels, 1));
     const auto residual = rounded<T>(random_values(count, 2));
     const Rows results = same_in_every_order([&](StreamView stream) {
-      const Guarded<float> b(bias, stream);
-      const Guarded<T> r(residual, stream), plain(count, stream), added(count, stream);
+      const Guarded<T> b(bias, stream), r(residual, stream), plain(count, stream), added(count, stream);
       cuda::broadcast_bias<T>(rows, channels, b.data(), nullptr, plain.data(), stream);
       cuda::broadcast_bias<T>(rows, channels, b.data(), r.data(), added.data(), stream);
       cuda::broadcast_bias<T>(rows, channels, b.data(), r.data(), r.data(), stream);  // in place
@@ -132,8 +131,8 @@ TYPED_TEST(Elementwise, BiasIsAddedToEachRow) {
     // The sum of two floats rounds once, and storage once more: both are done here as there.
     std::vector<double> plain, added;
     for (int64_t i = 0; i < count; ++i) {
-      plain.push_back(to_float(from_float<T>(bias[i % channels])));
-      added.push_back(to_float(from_float<T>(bias[i % channels] + to_float(residual[i]))));
+      plain.push_back(to_float(bias[i % channels]));
+      added.push_back(to_float(from_float<T>(to_float(bias[i % channels]) + to_float(residual[i]))));
     }
     EXPECT_EQ(results[0], plain) << rows << 'x' << channels;
     EXPECT_EQ(results[1], added) << rows << 'x' << channels;
@@ -167,11 +166,13 @@ std::vector<double> bias_gradient(const Matrix& m, const std::vector<T>& dy,
                                   const std::vector<float>& before) {
   return same_in_every_order([&](StreamView stream) {
     const Guarded<T> gradient(dy, stream);
-    const Guarded<float> dbias(before, stream);
+    const Guarded<float> dbias(before, stream), also_dbias(before, stream);
     const Guarded<unsigned char> scratch(int64_t(cuda::bias_gradient_scratch_bytes(m.rows, m.channels)),
                                          stream);
-    cuda::bias_gradient<T>(m.rows, m.channels, gradient.data(), dbias.data(), scratch.data(), stream);
+    cuda::bias_gradient<T>(m.rows, m.channels, gradient.data(), {dbias.data(), also_dbias.data()},
+                           scratch.data(), stream);
     static_cast<void>(scratch.values(stream));  // its guards
+    EXPECT_EQ(also_dbias.values(stream), dbias.values(stream));
     return widened(dbias.values(stream));
   });
 }

@@ -148,10 +148,12 @@ TEST_P(Conv2d, GradientsAreTheDerivatives) {
   conv2d_backward_data<double>(s, {dy.data(), weight.data(), nullptr, dx.data()});
   expect_gradient("x", x, dx.values(), loss);
 
-  Output<double> dweight(std::vector<double>(s.weight_elements(), 0.0)), dbias(std::vector<double>(s.k, 0.0));
-  conv2d_backward_weight<double>(s, {x.data(), dy.data(), dweight.data(), dbias.data()});
+  Output<double> dweight(std::vector<double>(s.weight_elements(), 0.0)), dbias(std::vector<double>(s.k, 0.0)),
+      also_dbias(std::vector<double>(s.k, 0.0));
+  conv2d_backward_weight<double>(s, {x.data(), dy.data(), dweight.data(), dbias.data(), also_dbias.data()});
   expect_gradient("weight", weight, dweight.values(), loss);  // 0 for channels outside the slice
   expect_gradient("bias", bias, dbias.values(), loss);
+  EXPECT_EQ(also_dbias.values(), dbias.values());
 }
 
 TEST_P(Conv2d, ResidualIsAddedAlsoInPlace) {

@@ -101,6 +101,48 @@ TEST_F(ConvolutionChoice, TheKeyNamesAllThatTheChoiceDependsOn) {
   EXPECT_NE(key, ConvolutionChooser(device_, any, cache_, nullptr).cache_key(kProblem));
 }
 
+TEST_F(ConvolutionChoice, ABiasIsFusedOnlyWhereThatWasMeasuredToBeFaster) {
+  const ConvolutionProblem wish{.shape = kProblem.shape, .bias = true, .residual = true};
+  const std::string first = convolution_plans(device_, wish).front().tag();
+  enum : size_t { kFirst, kOther, kSteps };
+  for (const double seconds_in_steps : {0.5, 2.0}) {
+    PlanCache cache("");
+    FakeTimer timer({{kFirst, {1}}, {kOther, {3}}, {kSteps, {seconds_in_steps}}});
+    const auto run = [&](const ConvolutionPlan& plan) {
+      timer.current = plan.tag() == first ? kFirst : kOther;
+      return true;
+    };
+    const auto run_steps = [&] {
+      timer.current = kSteps;
+      return true;
+    };
+    const auto must_not_run_steps = []() -> bool { throw LogicError("steps were run"); };
+    EXPECT_FALSE(ConvolutionChooser(device_, {}, cache, nullptr)
+                     .choose_fused(wish, must_not_run, must_not_run_steps)
+                     .has_value());
+    ConvolutionChooser chooser(device_, {}, cache, &timer);
+    EXPECT_EQ(chooser.choose_fused(wish, run, run_steps).has_value(), seconds_in_steps > 1);
+    const auto again = chooser.choose_fused(wish, must_not_run, must_not_run_steps);
+    EXPECT_EQ(again ? again->tag() : "steps", seconds_in_steps > 1 ? first : "steps");
+  }
+}
+
+TEST(RestoredPlan, OfAConvolutionWithBiasIsOneOfTheSameAdditions) {
+  const CudnnDevice device = CudnnDevice::described(read_file(DDPM_H100_JSON));
+  const ConvolutionProblem plain = kProblem;
+  ConvolutionProblem bias = plain, both = plain;
+  bias.bias = both.bias = both.residual = true;
+  const std::vector<ConvolutionProblem> problems = {plain, bias, both};
+  for (const ConvolutionProblem& made_for : problems) {
+    const std::vector<ConvolutionPlan> plans = convolution_plans(device, made_for);
+    ASSERT_FALSE(plans.empty()) << to_string(made_for);
+    for (const ConvolutionProblem& asked_for : problems)
+      EXPECT_EQ(restored_convolution_plan(device, asked_for, plans.front().tag()).has_value(),
+                asked_for == made_for)
+          << to_string(made_for) << " as " << to_string(asked_for);
+  }
+}
+
 TEST(RestoredPlan, IsTheSameForEveryPlanOfEveryDirection) {
   const CudnnDevice device = CudnnDevice::described(read_file(DDPM_H100_JSON));
   for (const ConvolutionDirection direction :

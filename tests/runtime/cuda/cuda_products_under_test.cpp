@@ -6,13 +6,13 @@ namespace ddpm {
 
 // Measuring would take the time of a whole training step for each of the tests' shapes.
 template <typename T>
-std::unique_ptr<GpuProducts<T>> products_under_test(const ComposedProductsOptions& options) {
+ComposedProducts<T> products_under_test(const ComposedProductsOptions& options, Fusion) {
   return make_cuda_products<T>(
       {.composition = options, .choice = PlanChoice::kFirstProposed, .plan_cache = {}});
 }
 
-template std::unique_ptr<GpuProducts<float>> products_under_test(const ComposedProductsOptions&);
-template std::unique_ptr<GpuProducts<BFloat16>> products_under_test(const ComposedProductsOptions&);
+template ComposedProducts<float> products_under_test(const ComposedProductsOptions&, Fusion);
+template ComposedProducts<BFloat16> products_under_test(const ComposedProductsOptions&, Fusion);
 
 // n - 1 additions in float, in any order, of partial sums below n.
 double summation_error(double terms) { return terms * terms * 0x1p-24; }

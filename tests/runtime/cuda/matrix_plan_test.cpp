@@ -39,20 +39,27 @@ struct ColumnMajor {
   int64_t batch_stride;
 };
 
-bool is_transposed(const MatrixDescription& description, cublasLtMatmulDescAttributes_t name) {
-  int32_t operation = 0;
+int32_t attribute(const MatrixDescription& description, cublasLtMatmulDescAttributes_t name) {
+  int32_t value = 0;
   size_t written = 0;
-  DDPM_CUBLAS_CHECK(cublasLtMatmulDescGetAttribute(description.operation.get(), name, &operation,
-                                                   sizeof(operation), &written));
-  return operation == CUBLAS_OP_T;
+  DDPM_CUBLAS_CHECK(
+      cublasLtMatmulDescGetAttribute(description.operation.get(), name, &value, sizeof(value), &written));
+  return value;
+}
+
+bool is_transposed(const MatrixDescription& description, cublasLtMatmulDescAttributes_t name) {
+  return attribute(description, name) == CUBLAS_OP_T;
 }
 
 using Values = std::vector<double>;
 
-// c as cublasLtMatmul defines it; left and right start at the operands' first elements.
+// The result in place of c as cublasLtMatmul defines it; left and right start at the operands' first
+// elements.
 Values by_cublas_rules(const MatrixDescription& description, const double* left, const double* right,
-                       Values c, int64_t c_begin) {
-  const ColumnMajor a(description.a), b(description.b), result(description.c);
+                       Values c, const Values& bias) {
+  const int64_t c_begin = description.problem.d.begin;
+  const bool with_bias = attribute(description, CUBLASLT_MATMUL_DESC_EPILOGUE) == CUBLASLT_EPILOGUE_BIAS;
+  const ColumnMajor a(description.a), b(description.b), result(description.d);
   const bool transpose_a = is_transposed(description, CUBLASLT_MATMUL_DESC_TRANSA);
   const bool transpose_b = is_transposed(description, CUBLASLT_MATMUL_DESC_TRANSB);
   const uint64_t inner = transpose_a ? a.rows : a.columns;
@@ -65,7 +72,7 @@ Values by_cublas_rules(const MatrixDescription& description, const double* left,
           sum += left[transpose_a ? a.at(image, l, i) : a.at(image, i, l)] *
                  right[transpose_b ? b.at(image, j, l) : b.at(image, l, j)];
         double& out = c[static_cast<size_t>(c_begin + result.at(image, i, j))];
-        out = description.problem.alpha * sum + description.problem.beta * out;
+        out = description.problem.alpha * sum + description.problem.beta * out + (with_bias ? bias[i] : 0);
       }
   return c;
 }
@@ -76,41 +83,50 @@ double element(const Values& tensor, const MatrixOperand& m, int64_t image, int6
       static_cast<size_t>(m.begin + image * m.batch_stride + row * m.leading_dimension + column));
 }
 
-// c as MatrixProblem defines it.
-Values by_definition(const MatrixProblem& p, const Values& a, const Values& b, Values c) {
+// The result in place of c as MatrixProblem defines it.
+Values by_definition(const MatrixProblem& p, const Values& a, const Values& b, Values c, const Values& bias) {
   for (int64_t image = 0; image < p.batch; ++image)
     for (int64_t i = 0; i < p.m; ++i)
       for (int64_t j = 0; j < p.n; ++j) {
         double sum = 0;
         for (int64_t l = 0; l < p.k; ++l) sum += element(a, p.a, image, i, l) * element(b, p.b, image, l, j);
         double& out =
-            c.at(static_cast<size_t>(p.c.begin + image * p.c.batch_stride + i * p.c.leading_dimension + j));
-        out = p.alpha * sum + p.beta * out;
+            c.at(static_cast<size_t>(p.d.begin + image * p.d.batch_stride + i * p.d.leading_dimension + j));
+        out = p.alpha * sum + p.beta * out + (p.bias ? bias.at(static_cast<size_t>(j)) : 0);
       }
   return c;
 }
 
 TEST(MatrixDescription, SaysWhatTheProblemMeans) {
   for (const Transpose transpose_a : {Transpose::kNo, Transpose::kYes})
-    for (const Transpose transpose_b : {Transpose::kNo, Transpose::kYes}) {
-      const MatrixProblem problem{
-          .m = 3,
-          .n = 4,
-          .k = 5,
-          .a = {.leading_dimension = 7, .transpose = transpose_a, .begin = 2, .batch_stride = 40},
-          .b = {.leading_dimension = 6, .transpose = transpose_b, .begin = 1, .batch_stride = 31},
-          .c = {.leading_dimension = 9, .begin = 3, .batch_stride = 29},
-          .batch = 2,
-          .output = ProductType::kFloat,
-          .alpha = 0.5F,
-          .beta = 1};
-      using reference::random_values;
-      const Values a = random_values(100, 1), b = random_values(100, 2), c = random_values(100, 3);
-      const MatrixDescription description(problem);
-      const Values actual = by_cublas_rules(description, b.data() + problem.b.begin,
-                                            a.data() + problem.a.begin, c, problem.c.begin);
-      EXPECT_EQ(actual, by_definition(problem, a, b, c));  // the same additions in the same order
-    }
+    for (const Transpose transpose_b : {Transpose::kNo, Transpose::kYes})
+      for (const bool with_bias : {false, true}) {
+        const MatrixProblem problem{
+            .m = 3,
+            .n = 4,
+            .k = 5,
+            .a = {.leading_dimension = 7, .transpose = transpose_a, .begin = 2, .batch_stride = 40},
+            .b = {.leading_dimension = 6, .transpose = transpose_b, .begin = 1, .batch_stride = 31},
+            .d = {.leading_dimension = 9, .begin = 3, .batch_stride = 29},
+            .batch = 2,
+            .output = ProductType::kFloat,
+            .alpha = 0.5F,
+            .beta = 1,
+            .bias = with_bias};
+        using reference::random_values;
+        const Values a = random_values(100, 1), b = random_values(100, 2), c = random_values(100, 3),
+                     bias = random_values(problem.n, 4);
+        const MatrixDescription description(problem);
+        const Values actual =
+            by_cublas_rules(description, b.data() + problem.b.begin, a.data() + problem.a.begin, c, bias);
+        EXPECT_EQ(actual, by_definition(problem, a, b, c, bias));  // the same additions in the same order
+      }
+}
+
+TEST(MatrixDescription, ABiasIsOfTheOutputsType) {
+  const MatrixOperand square{.leading_dimension = 2};
+  const MatrixProblem problem{.m = 2, .n = 2, .k = 2, .a = square, .b = square, .d = square, .bias = true};
+  EXPECT_EQ(attribute(MatrixDescription(problem), CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE), CUDA_R_16BF);
 }
 
 TEST(MatrixDescription, TypesAreTheProblems) {
@@ -119,13 +135,13 @@ TEST(MatrixDescription, TypesAreTheProblems) {
                               .k = 2,
                               .a = {.leading_dimension = 2},
                               .b = {.leading_dimension = 2},
-                              .c = {.leading_dimension = 2},
+                              .d = {.leading_dimension = 2},
                               .input = ProductType::kBfloat16,
                               .output = ProductType::kFloat};
   const MatrixDescription description(problem);
   EXPECT_EQ(get<uint32_t>(description.a, CUBLASLT_MATRIX_LAYOUT_TYPE), uint32_t{CUDA_R_16BF});
   EXPECT_EQ(get<uint32_t>(description.b, CUBLASLT_MATRIX_LAYOUT_TYPE), uint32_t{CUDA_R_16BF});
-  EXPECT_EQ(get<uint32_t>(description.c, CUBLASLT_MATRIX_LAYOUT_TYPE), uint32_t{CUDA_R_32F});
+  EXPECT_EQ(get<uint32_t>(description.d, CUBLASLT_MATRIX_LAYOUT_TYPE), uint32_t{CUDA_R_32F});
 }
 
 }  // namespace

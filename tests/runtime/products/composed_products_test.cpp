@@ -7,11 +7,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "kernels/reference/reference.h"
+#include "runtime/products/product_operations.h"
 #include "tests/kernels/cuda/kernel_test.h"
 #include "tests/runtime/products/products_under_test.h"
 
@@ -26,18 +26,39 @@ template <typename T>
 class ComposedProductsTest : public testing::Test {};
 TYPED_TEST_SUITE(ComposedProductsTest, StorageTypes);
 
-// Buffers of a program with one operation: what they hold does not matter to a survey, only which there are.
+// The buffers of a program with one operation.
 enum Id : BufferId { kA, kB, kC, kD, kOut, kOut2 };
 
+// Where they are, in that order.
 template <typename T>
-std::unique_ptr<GpuProducts<T>> prepared(const AnyOperation& operation, StreamView stream,
-                                         const ComposedProductsOptions& options = {}) {
+struct Tensors {
+  T* real(BufferId id) const { return at<T>(id); }
+  float* master(BufferId id) const { return at<float>(id); }
+  const T* weight(BufferId id) const { return at<T>(id); }
+
+  template <typename U>
+  U* at(BufferId id) const {
+    return id == kNoBuffer ? nullptr : static_cast<U*>(const_cast<void*>(addresses[id]));
+  }
+
+  const void* addresses[6];
+};
+
+struct RunOptions {
+  ComposedProductsOptions composition{};
+  Fusion fusion = Fusion::kAll;
+};
+constexpr Fusion kFusions[] = {Fusion::kNone, Fusion::kAll};
+
+template <typename T, typename Op>
+void run(const Op& operation, const Tensors<T>& tensors, StreamView stream, const RunOptions& options = {}) {
   Program program;
   for (const char* name : {"a", "b", "c", "d", "out", "out2"}) program.add_buffer(name, {1});
   program.add("tested", Phase::kForward, operation);
-  std::unique_ptr<GpuProducts<T>> products = products_under_test<T>(options);
-  products->prepare(program, stream);
-  return products;
+  ComposedProducts<T> products = products_under_test<T>(options.composition, options.fusion);
+  products.prepare(program, stream);
+  ProductRun steps = products.layer(stream);
+  ProductOperations<T, Tensors<T>>(steps, tensors, options.composition)(operation);
 }
 
 // An input in device memory and as the oracle sees it; absent where it has no elements.
@@ -63,17 +84,11 @@ BufferId buffer_of(Residual residual) {
   return residual == Residual::kNone ? kNoBuffer : residual == Residual::kElsewhere ? kD : kOut;
 }
 
-// Runs operation(residual pointer, output pointer) and returns the output.
-template <typename T, typename Operation>
-std::vector<double> run_with_residual(Residual where, const Input<T>& residual, int64_t outputs,
-                                      StreamView stream, Operation operation) {
-  const Guarded<T> apart(outputs, stream), in_place(residual.rounded_values, stream);
-  const Guarded<T>& out = where == Residual::kInPlace ? in_place : apart;
-  const T* from = where == Residual::kNone        ? nullptr
-                  : where == Residual::kElsewhere ? residual.data()
-                                                  : out.data();
-  operation(from, out.data());
-  return widened(out.values(stream));
+// The buffer kOut before the operation runs.
+template <typename T>
+Guarded<T> output_of(Residual where, const Input<T>& residual, StreamView stream) {
+  if (where == Residual::kInPlace) return Guarded<T>(residual.rounded_values, stream);
+  return Guarded<T>(static_cast<int64_t>(residual.rounded_values.size()), stream);
 }
 
 // 3x3; stride 2 with the published padding; odd channels; 1x1; 1x1 over a part of the filter, at odd and even
@@ -102,32 +117,30 @@ const std::vector<Conv2dShape> kShapes = {
      .weight_channels = 12,
      .weight_channel_begin = 7}};
 
-TYPED_TEST(ComposedProductsTest, ConvolutionAddsBiasAndResidual) {
-  using T = TypeParam;
+// Whose bias and residual are added in its epilogue, or before it.
+template <typename T>
+void expect_convolution(const Conv2dShape& s, bool with_bias, Residual where, Fusion fusion) {
   const Stream stream;
   const double u = unit_roundoff<T>();
-  for (const Conv2dShape& s : kShapes) {
-    for (const bool with_bias : {false, true}) {
-      for (const Residual where : kResiduals) {
-        const Input<T> x(s.x_elements(), 1, stream), w(s.weight_elements(), 2, stream),
-            residual(s.y_elements(), 3, stream);
-        const Input<float> bias(with_bias ? s.k : 0, 4, stream);
-        const auto products = prepared<T>(
-            Conv2d{s, kA, kB, with_bias ? BufferId{kC} : kNoBuffer, buffer_of(where), kOut}, stream);
-        const auto y = run_with_residual(where, residual, s.y_elements(), stream, [&](const T* from, T* to) {
-          products->conv2d(s, {x.data(), w.data(), bias.data(), from, to}, stream);
-        });
-        std::vector<double> expected(s.y_elements());
-        reference::conv2d<double>(
-            s, {x.oracle(), w.oracle(), bias.oracle(), where == Residual::kNone ? nullptr : residual.oracle(),
-                expected.data()});
-        // bias + residual, below 2, is rounded, and the sum with the products, each below 1.
-        const double terms = s.filter * s.filter * s.c;
-        expect_within("conv2d", y, expected,
-                      [&](size_t) { return 2 * u + (terms + 2) * u + summation_error(terms); });
-      }
-    }
-  }
+  const Input<T> x(s.x_elements(), 1, stream), w(s.weight_elements(), 2, stream),
+      residual(s.y_elements(), 3, stream), bias(with_bias ? s.k : 0, 4, stream);
+  const Guarded<T> y = output_of(where, residual, stream);
+  run<T>(Conv2d{s, kA, kB, with_bias ? BufferId{kC} : kNoBuffer, buffer_of(where), kOut},
+         {{x.data(), w.data(), bias.data(), residual.data(), y.data()}}, stream, {.fusion = fusion});
+  std::vector<double> expected(s.y_elements());
+  reference::conv2d<double>(s, {x.oracle(), w.oracle(), bias.oracle(),
+                                where == Residual::kNone ? nullptr : residual.oracle(), expected.data()});
+  // bias + residual, below 2, is rounded, and the sum with the products, each below 1.
+  const double terms = s.filter * s.filter * s.c;
+  expect_within("conv2d", widened(y.values(stream)), expected,
+                [&](size_t) { return 2 * u + (terms + 2) * u + summation_error(terms); });
+}
+
+TYPED_TEST(ComposedProductsTest, ConvolutionAddsBiasAndResidual) {
+  for (const Conv2dShape& s : kShapes)
+    for (const bool with_bias : {false, true})
+      for (const Residual where : kResiduals)
+        for (const Fusion fusion : kFusions) expect_convolution<TypeParam>(s, with_bias, where, fusion);
 }
 
 TYPED_TEST(ComposedProductsTest, ConvolutionsDataGradientAddsTheResidual) {
@@ -137,17 +150,16 @@ TYPED_TEST(ComposedProductsTest, ConvolutionsDataGradientAddsTheResidual) {
     for (const Residual where : kResiduals) {
       const Input<T> dy(s.y_elements(), 1, stream), w(s.weight_elements(), 2, stream),
           residual(s.x_elements(), 3, stream);
-      const auto products = prepared<T>(Conv2dBackwardData{s, kA, kB, buffer_of(where), kOut}, stream);
-      const auto dx = run_with_residual(where, residual, s.x_elements(), stream, [&](const T* from, T* to) {
-        products->conv2d_backward_data(s, {dy.data(), w.data(), from, to}, stream);
-      });
+      const Guarded<T> dx = output_of(where, residual, stream);
+      run<T>(Conv2dBackwardData{s, kA, kB, buffer_of(where), kOut},
+             {{dy.data(), w.data(), nullptr, residual.data(), dx.data()}}, stream);
       std::vector<double> expected(s.x_elements());
       reference::conv2d_backward_data<double>(
           s,
           {dy.oracle(), w.oracle(), where == Residual::kNone ? nullptr : residual.oracle(), expected.data()});
       // The residual is copied exactly; one rounding of the sum.
       const double terms = s.filter * s.filter * s.k;
-      expect_within("conv2d_backward_data", dx, expected,
+      expect_within("conv2d_backward_data", widened(dx.values(stream)), expected,
                     [&](size_t) { return (terms + 1) * unit_roundoff<T>() + summation_error(terms); });
     }
   }
@@ -161,10 +173,10 @@ TYPED_TEST(ComposedProductsTest, ConvolutionsWeightGradientIsAddedInFloat) {
       const Input<T> x(s.x_elements(), 1, stream), dy(s.y_elements(), 2, stream);
       const Input<float> before(s.weight_elements(), 3, stream), bias_before(s.k, 4, stream);
       const Guarded<float> dweight(before.rounded_values, stream), dbias(bias_before.rounded_values, stream);
-      const auto products =
-          prepared<T>(Conv2dBackwardWeight{s, kA, kB, kOut, with_bias ? BufferId{kOut2} : kNoBuffer}, stream);
-      products->conv2d_backward_weight(
-          s, {x.data(), dy.data(), dweight.data(), with_bias ? dbias.data() : nullptr}, stream);
+      const Guarded<float> also_dbias(bias_before.rounded_values, stream);
+      const BufferId bias = with_bias ? BufferId{kOut2} : kNoBuffer, also = with_bias ? kD : kNoBuffer;
+      run<T>(Conv2dBackwardWeight{s, kA, kB, kOut, bias, also},
+             {{x.data(), dy.data(), nullptr, also_dbias.data(), dweight.data(), dbias.data()}}, stream);
       std::vector<double> expected = before.values, expected_bias = bias_before.values;
       reference::conv2d_backward_weight<double>(
           s, {x.oracle(), dy.oracle(), expected.data(), with_bias ? expected_bias.data() : nullptr});
@@ -175,6 +187,7 @@ TYPED_TEST(ComposedProductsTest, ConvolutionsWeightGradientIsAddedInFloat) {
       expect_within("dweight", widened(dweight.values(stream)), expected, [&](size_t) { return bound; });
       expect_within("dbias", widened(dbias.values(stream)), expected_bias,
                     [&](size_t) { return terms * (terms + 1) * kE; });
+      EXPECT_EQ(also_dbias.values(stream), dbias.values(stream));
     }
   }
 }
@@ -183,7 +196,7 @@ TYPED_TEST(ComposedProductsTest, APartOfALargerFilterIsRefusedByName) {
   using T = TypeParam;
   const Stream stream;
   const Conv2dShape shape{.n = 1, .h = 4, .w = 4, .c = 4, .k = 4, .weight_channels = 8};
-  EXPECT_THROW(prepared<T>(Conv2d{shape, kA, kB, kNoBuffer, kNoBuffer, kOut}, stream), InputError);
+  EXPECT_THROW(run<T>(Conv2d{shape, kA, kB, kNoBuffer, kNoBuffer, kOut}, {}, stream), InputError);
 }
 
 TYPED_TEST(ComposedProductsTest, UpsamplingConvolutionInBothForms) {
@@ -194,14 +207,14 @@ TYPED_TEST(ComposedProductsTest, UpsamplingConvolutionInBothForms) {
   const Conv2dShape full = s.upsampled();
   const int64_t x_elements = int64_t{s.n} * s.h * s.w * s.c;
   for (const UpsampleForm form : {UpsampleForm::kFolded, UpsampleForm::kNearest}) {
-    const ComposedProductsOptions options{.upsample = form};
+    const RunOptions options{.composition = {.upsample = form}};
     const Input<T> x(x_elements, 1, stream), w(full.weight_elements(), 2, stream),
         dy(full.y_elements(), 3, stream), residual(x_elements, 4, stream);
-    const Input<float> bias(s.k, 5, stream);
+    const Input<T> bias(s.k, 5, stream);
 
     const Guarded<T> y(full.y_elements(), stream);
-    prepared<T>(UpsampleConv2d{s, kA, kB, kC, kOut}, stream, options)
-        ->upsample_conv2d(s, {x.data(), w.data(), bias.data(), nullptr, y.data()}, stream);
+    run<T>(UpsampleConv2d{s, kA, kB, kC, kOut}, {{x.data(), w.data(), bias.data(), nullptr, y.data()}},
+           stream, options);
     std::vector<double> expected(full.y_elements());
     reference::upsample_conv2d<double>(s, {x.oracle(), w.oracle(), bias.oracle(), nullptr, expected.data()});
     // The bias, the sum of 9 C products, and where folded 4 C filter elements below 4 are rounded.
@@ -209,11 +222,9 @@ TYPED_TEST(ComposedProductsTest, UpsamplingConvolutionInBothForms) {
     expect_within("upsample_conv2d", widened(y.values(stream)), expected, [&](size_t) { return forward; });
 
     for (const Residual where : kResiduals) {
-      const auto products =
-          prepared<T>(UpsampleConv2dBackwardData{s, kA, kB, buffer_of(where), kOut}, stream, options);
-      const auto dx = run_with_residual(where, residual, x_elements, stream, [&](const T* from, T* to) {
-        products->upsample_conv2d_backward_data(s, {dy.data(), w.data(), from, to}, stream);
-      });
+      const Guarded<T> dx = output_of(where, residual, stream);
+      run<T>(UpsampleConv2dBackwardData{s, kA, kB, buffer_of(where), kOut},
+             {{dy.data(), w.data(), nullptr, residual.data(), dx.data()}}, stream, options);
       std::vector<double> expected_dx(x_elements);
       reference::upsample_conv2d_backward_data<double>(
           s, {dy.oracle(), w.oracle(), where == Residual::kNone ? nullptr : residual.oracle(),
@@ -222,13 +233,14 @@ TYPED_TEST(ComposedProductsTest, UpsamplingConvolutionInBothForms) {
       // additions in float.
       const double backward =
           (36 * s.k + 1) * (u + 5 * kE) + 16 * s.k * 4 * (u + 3 * kE) + 4 * summation_error(16 * s.k);
-      expect_within("upsample_conv2d_backward_data", dx, expected_dx, [&](size_t) { return backward; });
+      expect_within("upsample_conv2d_backward_data", widened(dx.values(stream)), expected_dx,
+                    [&](size_t) { return backward; });
     }
 
     const Input<float> before(full.weight_elements(), 6, stream), bias_before(s.k, 7, stream);
     const Guarded<float> dweight(before.rounded_values, stream), dbias(bias_before.rounded_values, stream);
-    prepared<T>(UpsampleConv2dBackwardWeight{s, kA, kB, kOut, kOut2}, stream, options)
-        ->upsample_conv2d_backward_weight(s, {x.data(), dy.data(), dweight.data(), dbias.data()}, stream);
+    run<T>(UpsampleConv2dBackwardWeight{s, kA, kB, kOut, kOut2},
+           {{x.data(), dy.data(), nullptr, nullptr, dweight.data(), dbias.data()}}, stream, options);
     std::vector<double> expected_dweight = before.values, expected_dbias = bias_before.values;
     reference::upsample_conv2d_backward_weight<double>(
         s, {x.oracle(), dy.oracle(), expected_dweight.data(), expected_dbias.data()});
@@ -245,27 +257,27 @@ const std::vector<LinearShape> kLinearShapes = {
     {.n = 3, .in = 16, .out = 24, .input_activation = Activation::kSilu},
     {.n = 1, .in = 7, .out = 5, .input_activation = Activation::kSilu}};
 
-TYPED_TEST(ComposedProductsTest, LinearActivatesItsInputAndAddsBiasAndResidual) {
-  using T = TypeParam;
+template <typename T>
+void expect_linear(const LinearShape& s, Residual where, Fusion fusion) {
   const Stream stream;
   const double u = unit_roundoff<T>();
-  for (const LinearShape& s : kLinearShapes) {
-    for (const Residual where : kResiduals) {
-      const Input<T> x(s.n * s.in, 1, stream), w(s.out * s.in, 2, stream), residual(s.n * s.out, 3, stream);
-      const Input<float> bias(s.out, 4, stream);
-      const auto products = prepared<T>(Linear{s, kA, kB, kC, buffer_of(where), kOut}, stream);
-      const auto y = run_with_residual(where, residual, s.n * s.out, stream, [&](const T* from, T* to) {
-        products->linear(s, {x.data(), w.data(), bias.data(), from, to}, stream);
-      });
-      std::vector<double> expected(s.n * s.out);
-      reference::linear<double>(s, {x.oracle(), w.oracle(), bias.oracle(),
-                                    where == Residual::kNone ? nullptr : residual.oracle(), expected.data()});
-      // f(x), below 1, is rounded and has 4 operations in float; bias + residual; the sum.
-      expect_within("linear", y, expected, [&](size_t) {
-        return s.in * (u + 4 * kE) + 2 * u + (s.in + 2) * u + summation_error(s.in);
-      });
-    }
-  }
+  const Input<T> x(s.n * s.in, 1, stream), w(s.out * s.in, 2, stream), residual(s.n * s.out, 3, stream),
+      bias(s.out, 4, stream);
+  const Guarded<T> y = output_of(where, residual, stream);
+  run<T>(Linear{s, kA, kB, kC, buffer_of(where), kOut},
+         {{x.data(), w.data(), bias.data(), residual.data(), y.data()}}, stream, {.fusion = fusion});
+  std::vector<double> expected(s.n * s.out);
+  reference::linear<double>(s, {x.oracle(), w.oracle(), bias.oracle(),
+                                where == Residual::kNone ? nullptr : residual.oracle(), expected.data()});
+  // f(x), below 1, is rounded and has 4 operations in float; bias + residual; the sum.
+  expect_within("linear", widened(y.values(stream)), expected,
+                [&](size_t) { return s.in * (u + 4 * kE) + 2 * u + (s.in + 2) * u + summation_error(s.in); });
+}
+
+TYPED_TEST(ComposedProductsTest, LinearActivatesItsInputAndAddsBiasAndResidual) {
+  for (const LinearShape& s : kLinearShapes)
+    for (const Residual where : kResiduals)
+      for (const Fusion fusion : kFusions) expect_linear<TypeParam>(s, where, fusion);
 }
 
 TYPED_TEST(ComposedProductsTest, LinearsGradients) {
@@ -278,10 +290,8 @@ TYPED_TEST(ComposedProductsTest, LinearsGradients) {
       const Input<float> before(s.out * s.in, 4, stream), bias_before(s.out, 5, stream);
       const Guarded<T> dx(s.n * s.in, stream);
       const Guarded<float> dweight(before.rounded_values, stream), dbias(bias_before.rounded_values, stream);
-      prepared<T>(LinearBackward{s, kA, kB, kC, with_dx ? BufferId{kD} : kNoBuffer, kOut, kOut2}, stream)
-          ->linear_backward(
-              s, {dy.data(), x.data(), w.data(), with_dx ? dx.data() : nullptr, dweight.data(), dbias.data()},
-              stream);
+      run<T>(LinearBackward{s, kA, kB, kC, with_dx ? BufferId{kD} : kNoBuffer, kOut, kOut2},
+             {{dy.data(), x.data(), w.data(), dx.data(), dweight.data(), dbias.data()}}, stream);
       std::vector<double> expected_dx(s.n * s.in), expected = before.values,
                                                    expected_bias = bias_before.values;
       reference::linear_backward<double>(s, {dy.oracle(), x.oracle(), w.oracle(), expected_dx.data(),
@@ -323,8 +333,8 @@ TYPED_TEST(ComposedProductsTest, AttentionOfEachHead) {
   for (const AttentionShape& s : kAttentionShapes) {
     const Input<T> qkv(3 * s.y_elements(), 1, stream);
     const Guarded<T> probabilities(s.score_elements(), stream), y(s.y_elements(), stream);
-    prepared<T>(Attention{s, kA, kOut, kOut2}, stream)
-        ->attention(s, {qkv.data(), probabilities.data(), y.data()}, stream);
+    run<T>(Attention{s, kA, kOut, kOut2},
+           {{qkv.data(), nullptr, nullptr, nullptr, probabilities.data(), y.data()}}, stream);
     std::vector<double> expected_probabilities(s.score_elements()), expected(s.y_elements());
     reference::attention<double>(s, {qkv.oracle(), expected_probabilities.data(), expected.data()});
     // A score, below d, is rounded: sqrt(d) u after scaling, twice that in the quotient of exponentials; the
@@ -349,8 +359,8 @@ TYPED_TEST(ComposedProductsTest, AttentionsGradients) {
     const std::vector<T> probabilities = rounded<T>(exact);
     const Guarded<T> given(probabilities, stream), dscores(s.score_elements(), stream),
         dqkv(3 * s.y_elements(), stream);
-    prepared<T>(AttentionBackward{s, kA, kB, kC, kOut, kOut2}, stream)
-        ->attention_backward(s, {dy.data(), qkv.data(), given.data(), dscores.data(), dqkv.data()}, stream);
+    run<T>(AttentionBackward{s, kA, kB, kC, kOut, kOut2},
+           {{dy.data(), qkv.data(), given.data(), nullptr, dscores.data(), dqkv.data()}}, stream);
     std::vector<double> expected_dscores(s.score_elements()), expected(3 * s.y_elements());
     reference::attention_backward<double>(s, {dy.oracle(), qkv.oracle(), widened(probabilities).data(),
                                               expected_dscores.data(), expected.data()});

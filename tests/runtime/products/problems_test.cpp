@@ -64,6 +64,8 @@ TEST(ConvolutionProblem, NamesItself) {
       .type = ProductType::kFloat,
       .accumulate = true};
   EXPECT_EQ(to_string(problem), "backward_data fp32 2x8x8x4 -> 4x4x6 3x3 stride 2 pad 0,1 accumulate");
+  const ConvolutionProblem wish{.shape = problem.shape, .bias = true, .residual = true};
+  EXPECT_EQ(to_string(wish), "forward bf16 2x8x8x4 -> 4x4x6 3x3 stride 2 pad 0,1 bias residual");
 }
 
 TEST(MatrixProblem, NamesItself) {
@@ -72,12 +74,13 @@ TEST(MatrixProblem, NamesItself) {
                               .k = 4,
                               .a = {.leading_dimension = 4, .batch_stride = 8},
                               .b = {.leading_dimension = 5, .transpose = Transpose::kYes, .begin = 1},
-                              .c = {.leading_dimension = 3, .batch_stride = 6},
+                              .d = {.leading_dimension = 3, .batch_stride = 6},
                               .batch = 7,
                               .output = ProductType::kFloat,
-                              .beta = 1};
+                              .beta = 1,
+                              .bias = true};
   EXPECT_EQ(to_string(problem),
-            "bf16 2x4 * 4x3 -> fp32 batch 7 (a 0+4+8, b^T 1+5+0, c 0+3+6) alpha 1 beta 1");
+            "bf16 2x4 * 4x3 -> fp32 batch 7 (a 0+4+8, b^T 1+5+0, d 0+3+6) alpha 1 beta 1 bias");
 }
 
 }  // namespace

@@ -4,11 +4,13 @@
 #include <memory>
 
 #include "runtime/products/composed_products.h"
+#include "runtime/products/plain_primitives.h"
 
 namespace ddpm {
 
+// A library decides for itself what it fuses, whatever is asked for.
 template <typename T>
-std::unique_ptr<GpuProducts<T>> products_under_test(const ComposedProductsOptions& options);
+ComposedProducts<T> products_under_test(const ComposedProductsOptions& options, Fusion fusion);
 
 // How far the primitives' sum of that many products, each below 1, may be from the exact one.
 double summation_error(double terms);
