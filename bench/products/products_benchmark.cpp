@@ -139,7 +139,7 @@ struct LayerTensors {
   DeviceBuffer<BFloat16> x, y, weight;
   DeviceBuffer<float> dweight;
 
-  Conv2dArgs<BFloat16, float> forward() const {
+  Conv2dArgs<BFloat16> forward() const {
     return {.x = x.data(), .weight = weight.data(), .bias = nullptr, .residual = nullptr, .y = y.data()};
   }
   Conv2dBackwardDataArgs<BFloat16> data_gradient() const {
