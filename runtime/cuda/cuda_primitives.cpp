@@ -75,6 +75,7 @@ void CudaPrimitives::choose_convolution_plans(const std::vector<ConvolutionProbl
                                               const Choosing& by) {
   ConvolutionChooser chooser(device_, options_.limits, by.cache, by.timer);
   const auto run = [&](const ConvolutionProblem& problem) {
+    by.trials.renew_tensors();
     return
         [this, &by, &problem](const ConvolutionPlan& plan) { return by.trials.run(cudnn_, problem, plan); };
   };
@@ -93,6 +94,7 @@ void CudaPrimitives::choose_convolution_plans(const std::vector<ConvolutionProbl
 
 void CudaPrimitives::choose_matrix_plans(const std::vector<MatrixProblem>& problems, const Choosing& by) {
   const auto source = [&](const MatrixProblem& problem) -> PlanSource<MatrixPlan> {
+    by.trials.renew_tensors();
     return {.restore =
                 [&](const std::string& tag) {
                   return restored_matrix_plan(cublas_, problem, tag, options_.limits);

@@ -55,14 +55,21 @@ std::vector<BFloat16> random_values(size_t count) {
   return values;
 }
 
-DeviceBuffer<std::byte> filled(size_t bytes, const std::vector<BFloat16>& values, StreamView stream) {
-  DeviceBuffer<std::byte> buffer(bytes);
-  const std::span<const std::byte> pattern = std::as_bytes(std::span(values));
-  for (size_t begin = 0; begin < bytes; begin += pattern.size()) {
-    const size_t count = std::min(pattern.size(), bytes - begin);
-    copy_to_device<std::byte>(pattern.first(count), buffer.span().subspan(begin, count), stream);
+DeviceBuffer<std::byte> random_pattern(StreamView stream) {
+  constexpr size_t kElements = size_t{1} << 22;
+  const std::vector<BFloat16> values = random_values(kElements);
+  DeviceBuffer<std::byte> pattern(kElements * sizeof(BFloat16));
+  copy_to_device<std::byte>(std::as_bytes(std::span(values)), pattern.span(), stream);
+  stream.synchronize();  // the values go
+  return pattern;
+}
+
+// With the pattern, again and again.
+void fill(const DeviceBuffer<std::byte>& buffer, const DeviceBuffer<std::byte>& pattern, StreamView stream) {
+  for (size_t begin = 0; begin < buffer.size(); begin += pattern.size()) {
+    const size_t count = std::min(pattern.size(), buffer.size() - begin);
+    copy_on_device<std::byte>(pattern.span().subspan(0, count), buffer.span().subspan(begin, count), stream);
   }
-  return buffer;
 }
 
 size_t bias_bytes(const ProductProblems& problems) {
@@ -98,15 +105,21 @@ PlanTrials::PlanTrials(const ProductProblems& problems, const PlanLimits& limits
 
 PlanTrials::Memory& PlanTrials::memory() {
   if (!memory_) {
-    constexpr size_t kPatternElements = size_t{1} << 20;
-    const std::vector<BFloat16> values = random_values(kPatternElements);
+    using Bytes = DeviceBuffer<std::byte>;
     const Sizes bytes = bytes_of(problems_);
-    memory_.emplace(Memory{{filled(bytes[0], values, stream_), filled(bytes[1], values, stream_),
-                            filled(bytes[kOutput], values, stream_), filled(bytes[kOutput], values, stream_)},
-                           filled(bias_bytes(problems_), values, stream_),
-                           DeviceBuffer<std::byte>(static_cast<size_t>(limits_.workspace_bytes))});
+    memory_.emplace(Memory{{Bytes(bytes[0]), Bytes(bytes[1]), Bytes(bytes[kOutput]), Bytes(bytes[kOutput])},
+                           Bytes(bias_bytes(problems_)),
+                           Bytes(static_cast<size_t>(limits_.workspace_bytes)),
+                           random_pattern(stream_)});
+    renew_tensors();
   }
   return *memory_;
+}
+
+void PlanTrials::renew_tensors() {
+  if (!memory_) return;
+  for (const DeviceBuffer<std::byte>& tensor : memory_->tensors) fill(tensor, memory_->pattern, stream_);
+  fill(memory_->bias, memory_->pattern, stream_);
 }
 
 bool PlanTrials::run(const CudnnHandle& handle, const ConvolutionProblem& problem,

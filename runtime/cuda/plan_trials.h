@@ -17,6 +17,10 @@ class PlanTrials {
   // All must outlive this object.
   PlanTrials(const ProductProblems& problems, const PlanLimits& limits, StreamView stream);
 
+  // Puts random values in place of what was computed. To be called before each problem: sums of sums of
+  // thousands of products would soon be infinite, and a GPU computes with infinities as with no other values.
+  void renew_tensors();
+
   // Asynchronous on the stream; false where the library refuses.
   bool run(const CudnnHandle& handle, const ConvolutionProblem& problem, const ConvolutionPlan& plan);
   bool run(const CublasLtHandle& handle, const MatrixPlan& plan);
@@ -29,6 +33,7 @@ class PlanTrials {
     DeviceBuffer<std::byte> tensors[4];  // x or a, w or b, y or d, a residual
     DeviceBuffer<std::byte> bias;
     DeviceBuffer<std::byte> workspace;
+    DeviceBuffer<std::byte> pattern;
   };
   Memory& memory();
   MatrixTensors matrix_tensors();
