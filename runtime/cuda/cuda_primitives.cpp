@@ -75,15 +75,18 @@ void CudaPrimitives::choose_convolution_plans(const std::vector<ConvolutionProbl
                                               const Choosing& by) {
   ConvolutionChooser chooser(device_, options_.limits, by.cache, by.timer);
   const auto run = [&](const ConvolutionProblem& problem) {
-    by.trials.renew_tensors();
     return
         [this, &by, &problem](const ConvolutionPlan& plan) { return by.trials.run(cudnn_, problem, plan); };
   };
   convolutions_.clear();
-  for (const ConvolutionProblem& problem : problems)
-    if (!problem.bias) convolutions_.emplace_back(problem, chooser.choose(problem, run(problem)));
+  for (const ConvolutionProblem& problem : problems) {
+    if (problem.bias) continue;
+    by.trials.renew_tensors();
+    convolutions_.emplace_back(problem, chooser.choose(problem, run(problem)));
+  }
   for (const ConvolutionProblem& wish : problems) {
     if (!wish.bias) continue;
+    by.trials.renew_tensors();
     const auto run_steps = [&] {
       return by.trials.run_steps(cudnn_, wish, plan_of(convolutions_, without_bias(wish)));
     };
@@ -94,7 +97,6 @@ void CudaPrimitives::choose_convolution_plans(const std::vector<ConvolutionProbl
 
 void CudaPrimitives::choose_matrix_plans(const std::vector<MatrixProblem>& problems, const Choosing& by) {
   const auto source = [&](const MatrixProblem& problem) -> PlanSource<MatrixPlan> {
-    by.trials.renew_tensors();
     return {.restore =
                 [&](const std::string& tag) {
                   return restored_matrix_plan(cublas_, problem, tag, options_.limits);
@@ -105,6 +107,7 @@ void CudaPrimitives::choose_matrix_plans(const std::vector<MatrixProblem>& probl
   matrices_.clear();
   for (const MatrixProblem& problem : problems) {
     if (problem.bias) continue;
+    by.trials.renew_tensors();
     std::optional<MatrixPlan> plan = choose_plan(source(problem), cache_key(problem), by.cache, by.timer);
     if (!plan)
       throw_input("cuBLASLt {} has no plan for the matrix product {} within {}", cublasLtGetVersion(),
@@ -113,6 +116,7 @@ void CudaPrimitives::choose_matrix_plans(const std::vector<MatrixProblem>& probl
   }
   for (const MatrixProblem& wish : problems) {
     if (!wish.bias) continue;
+    by.trials.renew_tensors();
     const MatrixPlan adds = plan_of(matrices_, without_bias(wish));
     std::optional<MatrixPlan> plan =
         choose_fused_plan<MatrixPlan>({.fused = source(wish),
