@@ -8,6 +8,7 @@
 
 #include "kernels/device/bfloat16.h"
 #include "kernels/random.h"
+#include "model/loss_weighting.h"
 #include "model/noise_schedule.h"
 #include "model/parameters.h"
 #include "model/training_program.h"
@@ -21,17 +22,7 @@ constexpr std::initializer_list<Phase> kStep = {Phase::kForward, Phase::kBackwar
 constexpr int64_t kImagesOfEachPlace = 4;  // the data set has so many times the batch
 
 TrainingProgram program_of(const TrainConfig& config) {
-  return training_program({.network = config.network,
-                           .batch = config.batch,
-                           .dataset_count = kImagesOfEachPlace * config.batch,
-                           .timesteps = config.schedule.timesteps,
-                           .prediction = config.prediction,
-                           .draw = config.timestep_draw,
-                           .reduction = config.loss_reduction,
-                           .horizontal_flip = config.horizontal_flip,
-                           .dropout = config.dropout,
-                           .seed = config.seed,
-                           .optimiser = config.optimiser});
+  return training_program(training_options(config, kImagesOfEachPlace * config.batch));
 }
 
 std::vector<float> in_float(const std::vector<double>& values) { return {values.begin(), values.end()}; }
@@ -81,6 +72,10 @@ class Validation {
     const NoiseSchedule schedule(options_.config.schedule);
     executor.write(buffers_.signal, in_float(schedule.signal()));
     executor.write(buffers_.noise, in_float(schedule.noise_level()));
+    const TrainConfig& config = options_.config;
+    if (buffers_.loss_weight != kNoBuffer)
+      executor.write(buffers_.loss_weight, in_float(loss_weights(config.loss_weighting, config.min_snr_gamma,
+                                                                 schedule, config.prediction)));
     executor.bind_bytes(buffers_.dataset, pixels_);
     write_labels(executor);
   }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <set>
 #include <string>
@@ -53,6 +54,21 @@ TEST_P(Validation, OfWhatIsRightIsWithinAllBounds) {
   const ValidationOptions options = small_validation(GetParam());
   EXPECT_TRUE(validate_training(options, unmeasured_executors(GetParam())).is_within_bounds());
   EXPECT_TRUE(validate_training(options, mistaken(options, [](TrainingOptions&) {})).is_within_bounds());
+}
+
+TEST_P(Validation, TrainsWithTheWeightsOfTheLossThatAreAskedFor) {
+  ValidationOptions options = small_validation(GetParam());
+  options.config.loss_weighting = LossWeighting::kMinSnr;
+  bool has_weights = false;
+  const ExecutorFactory device = [&](const Program& program) {
+    const auto& buffers = program.buffers();
+    has_weights = std::any_of(buffers.begin(), buffers.end(),
+                              [](const Buffer& buffer) { return buffer.name == "loss_weight"; });
+    return unmeasured_executors(GetParam())(program);
+  };
+  // Weights that nobody wrote would be zeros, and the relative error of a loss of zero is no number.
+  EXPECT_TRUE(validate_training(options, device).is_within_bounds());
+  EXPECT_TRUE(has_weights);
 }
 
 TEST_P(Validation, FindsZerosOnTheWrongSide) {
