@@ -13,6 +13,7 @@ packages=(
 )
 case "${1:-}" in
   --checks) packages+=(clang-format clang-tidy) ;;                    # what CI checks the sources with
+  --bundle) packages+=(patchelf xz-utils) ;;                    # what scripts/gpu_suite.sh packs with
   --fuzz) packages+=(clang libclang-rt-dev libomp-dev) ;;       # what scripts/fuzz.sh builds with
 esac
 

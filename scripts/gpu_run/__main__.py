@@ -1,0 +1,139 @@
+"""Runs what a GPU is needed for, in four pieces; see ../gpu_run.sh."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pathlib
+import shutil
+import sys
+import time
+
+import caches
+import machine
+import peers
+from context import Context
+from report import REHEARSAL, Report
+from steps import PASSED, Deadline, Runner
+
+RUNS = {"1": "run1_correctness", "2": "run2_speed", "3": "run3_breakdown", "4": "run4_faces"}
+SECONDS = 510
+REHEARSAL_SECONDS = 1800
+PACKING_SECONDS = 12  # of the deadline, kept for the last archive
+PACK_CACHES_EVERY = 60
+
+
+def programs(run: str) -> list[str]:
+    """What must lie in the folder of programs for a run, or for all; rehearsals' too."""
+    modules = [importlib.import_module(RUNS[name]) for name in (RUNS if run == "all" else [run])]
+    return sorted({name for module in modules for name in (*module.PROGRAMS, *module.REHEARSED_PROGRAMS)})
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="gpu_run.sh", description="One of four prepared runs on a machine with a GPU: 1 is it right? 2 is it "
+        "fast? 3 where does the time go? 4 faces.")
+    parser.add_argument("run", choices=list(RUNS))
+    parser.add_argument("--out", type=pathlib.Path, help="folder for what comes back (default: gpu-run-N): summary.md, "
+                        "results.tar.gz, caches.tar.xz, run 4's weights")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"for all of it ({SECONDS}); what does not fit "
+                        "is not run")
+    parser.add_argument("--bin", help="folder of the programs (default: the bundle's, or build/release/bin)")
+    parser.add_argument("--work", type=pathlib.Path, help="folder for data sets, runs and caches (default: "
+                        "work in the bundle, build/gpu-work in the sources)")
+    parser.add_argument("--carried", type=pathlib.Path, help="folder with what an earlier run left: caches.tar.xz, "
+                        "weights.tar.* (default: carried, beside scripts)")
+    parser.add_argument("--python", default="python3", help="the Python that has PyTorch (python3)")
+    parser.add_argument("--without-pytorch", action="store_true", help="leave PyTorch's steps out")
+    parser.add_argument("--rehearse", action="store_true", help="every step on tiny networks, without a GPU; fails "
+                        "where one cannot start, cannot be read, or is not in the archive")
+    options = parser.parse_args()
+    options.out = (options.out or pathlib.Path(f"gpu-run-{options.run}")).resolve()
+    in_bundle = (machine.ROOT / "bin").is_dir()
+    options.work = (options.work or machine.ROOT / ("work" if in_bundle else "build/gpu-work")).resolve()
+    options.carried = (options.carried or machine.ROOT / "carried").resolve()
+    if options.rehearse and options.seconds == SECONDS:
+        options.seconds = REHEARSAL_SECONDS
+    return options
+
+
+def make_folders(options: argparse.Namespace) -> pathlib.Path:
+    """The results folder, empty; runs of an earlier call are gone, its data and caches stay."""
+    results = options.work / ("rehearsal" if options.rehearse else "results") / f"run{options.run}"
+    for folder in (results, options.work / "runs"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for old in [*options.out.glob("weights.tar.*"), options.out / "summary.md", options.out / "results.tar.gz"]:
+        old.unlink(missing_ok=True)
+    return results
+
+
+def check_rehearsal(report: Report, runner: Runner) -> int:
+    """All that a rehearsal promises held; 1 where it did not."""
+    bad = [f"{outcome.name}: {outcome.verdict}: {outcome.note}" for outcome in runner.outcomes
+           if outcome.verdict != PASSED]
+    wanted = ["run.json", *(outcome.log for outcome in runner.outcomes if outcome.log),
+              *(name for outcome in runner.outcomes for name in outcome.left)]
+    bad += [f"{name} is not in {report.archive.name}" for name in report.missing(wanted)]
+    for sentence in bad:
+        print(f"gpu_run: rehearsal: {sentence}", file=sys.stderr)
+    return 1 if bad else 0
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["--programs"]:
+        print("\n".join(programs(sys.argv[2])))
+        return 0
+    options = parse_options()
+    deadline = Deadline(options.seconds - (0 if options.rehearse else PACKING_SECONDS))
+    module = importlib.import_module(RUNS[options.run])
+    bin_folder = machine.find_programs(options.bin)
+    if not options.rehearse and not machine.query_gpu("name"):
+        machine.fail("nvidia-smi shows no GPU here; --rehearse goes through the steps without one")
+    results = make_folders(options)
+    absent = machine.link_libraries(bin_folder, options.python, list(module.PROGRAMS))
+    note = caches.unpack(options.carried, options.work)
+
+    report = Report(module.TITLE, options.out, results, options.rehearse)
+    report.machine = machine.describe(bin_folder)
+    report.notes += [text for text in (note, absent and f"libraries that are nowhere: {', '.join(absent)}") if text]
+    environment = {**os.environ, **caches.environment(options.work), "OMP_WAIT_POLICY": "passive",
+                   "PYTHONUNBUFFERED": "1", "HOME": os.environ.get("HOME", str(options.work))}
+    packed = {"at": -PACK_CACHES_EVERY, "state": (0, 0)}
+
+    def save(last: bool = False) -> None:
+        report.write(runner.outcomes, deadline.used(), options.seconds)
+        now, state = time.monotonic(), caches.fingerprint(options.work)
+        if state != packed["state"] and (last or now - packed["at"] >= PACK_CACHES_EVERY):
+            said = caches.pack(options.work, options.out)
+            packed.update(at=now, state=state)
+            if said and said not in report.notes:
+                report.notes.append(said)
+
+    runner = Runner(deadline, results, environment, save)
+    context = Context(bin=bin_folder, root=machine.ROOT, work=options.work, results=results, out=options.out,
+                      python=options.python, rehearse=options.rehearse, runner=runner, carried=options.carried,
+                      has_pytorch=False, commit=report.machine["commit"])
+    if not options.without_pytorch:
+        context.has_pytorch, said = peers.find_pytorch(context)
+        report.notes += [said] if said else []
+    save()
+    module.run(context)
+    runner.join()
+    save(last=True)
+    report.write(runner.outcomes, deadline.used(), options.seconds)  # with what packing had to say
+
+    print()
+    print((options.out / "summary.md").read_text(), end="")
+    print("\nreturned: " + ", ".join(f"{path.name} ({path.stat().st_size / 2**20:.1f} MiB)"
+                                      for path in sorted(options.out.iterdir()) if path.is_file()))
+    if options.rehearse:
+        print(REHEARSAL)
+        return check_rehearsal(report, runner)
+    return 1 if any(outcome.is_bad for outcome in runner.outcomes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

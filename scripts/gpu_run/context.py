@@ -1,0 +1,105 @@
+"""What the four runs share: programs, folders, and how a rehearsal replaces what needs a GPU."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import shlex
+
+import readers
+from steps import Runner, Step, Unreadable
+
+REHEARSED_PRESET = "tiny-32"
+
+
+@dataclasses.dataclass
+class Context:
+    bin: pathlib.Path
+    root: pathlib.Path  # of scripts/ and bench/
+    work: pathlib.Path
+    results: pathlib.Path
+    out: pathlib.Path
+    python: str  # with PyTorch
+    rehearse: bool
+    runner: Runner
+    carried: pathlib.Path  # what an earlier run left
+    has_pytorch: bool
+    commit: str
+
+    @property
+    def device(self) -> str:
+        return "cpu" if self.rehearse else "cuda"
+
+    def preset(self, name: str) -> str:
+        return REHEARSED_PRESET if self.rehearse else name
+
+    def size(self, preset: str) -> int:
+        return int(self.preset(preset).rsplit("-", 1)[1])
+
+    def batch(self, real: int) -> int:
+        return 2 if self.rehearse else real
+
+    def limit(self, seconds: float) -> float:
+        """A rehearsal runs on few and slow cores: it cuts off what hangs, not what is slow."""
+        return max(seconds, 240) if self.rehearse else seconds
+
+    def least(self, seconds: float) -> float:
+        return 0 if self.rehearse else seconds
+
+    def stand_in(self, what: str) -> str:
+        return what if self.rehearse else ""
+
+    def precision(self, name: str) -> str:
+        return "fp32" if self.rehearse else name  # the CPU computes in nothing else
+
+    def program(self, name: str) -> str:
+        return str(self.bin / name)
+
+    def train(self, preset: str, out: str, *options: str) -> list[str]:
+        """Without grids and event files; the data set of make_data()."""
+        return [self.program("ddpm_train"), "--preset", self.preset(preset), "--data", str(self.data(preset)),
+                "--out", str(self.work / "runs" / out), "--seed", "7", "--device", self.device,
+                "--sample-every", "0", "--checkpoint-every", "1000000", "--tensorboard", "false", *options]
+
+    def data(self, preset: str) -> pathlib.Path:
+        return self.work / f"faces{self.size(preset)}.npy"
+
+    def make_data(self, preset: str, count: int) -> list[str]:
+        """Synthetic faces: what images show does not matter for time or correctness."""
+        return [self.program("ddpm_data"), "synthetic-faces", "--count", str(64 if self.rehearse else count),
+                "--size", str(self.size(preset)), "--out", str(self.data(preset))]
+
+    def sanitized(self, tool: str, command: list[str]) -> list:
+        if not self.rehearse:
+            return ["compute-sanitizer", "--tool", tool, "--error-exitcode", "1", *command]
+        said = f"compute-sanitizer --tool {tool} is not run in a rehearsal: {shlex.join(command)}"
+        return [["echo", said], [command[0], "--help"], ["echo", "ERROR SUMMARY: 0 errors (none were looked for)"]]
+
+    # ---- Steps that several runs have
+
+    def describe_device(self) -> Step:
+        def read(text: str) -> dict:
+            if self.rehearse and "no GPU" in text:
+                return {}
+            try:
+                found = json.loads((self.results / "gpu.json").read_text())
+            except ValueError as error:
+                raise Unreadable(f"the programs do not see a GPU: {text.strip()[:120]}") from error
+            return {key: found[key] for key in ("gpu", "driver_cuda", "cuda", "cudnn")}
+
+        return Step("device", [self.program("gpu_description")], output="gpu.json", leaves=("gpu.json",),
+                    limit=self.limit(20), read=read, stand_in=self.stand_in("says that there is none"))
+
+    def fill_plan_cache(self, preset: str, batch: int = 128) -> Step:
+        """Measures the plans of a training and a sampling at the batch that is timed; later programs find them."""
+        name = f"plans-{preset}"
+        run = self.work / "runs" / name
+        train = self.train(preset, name, "--steps", "2", "--batch", str(self.batch(batch)), "--precision",
+                           self.precision("bf16"))
+        sample = [self.program("ddpm_sample"), "--checkpoint", str(run), "--count", str(self.batch(batch)), "--batch",
+                  str(self.batch(batch)), "--steps", "2", "--seed", "1", "--device", self.device, "--precision",
+                  self.precision("bf16"), "--npz", str(self.work / "plans.npz")]
+        return Step(f"plans {preset}", [train, sample], limit=self.limit(120), least=self.least(20),
+                    read=lambda text: {**readers.training(run), **readers.plans(text)},
+                    stand_in=self.stand_in("the CPU, which has none"))

@@ -1,0 +1,101 @@
+"""Where things are: our programs, the libraries that they miss, the Python that has PyTorch, what the GPU is."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]  # of the sources, or of a bundle
+
+
+def fail(sentence: str) -> None:
+    print(f"gpu_run: {sentence}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def find_programs(given: str | None) -> pathlib.Path:
+    places = [pathlib.Path(given)] if given else [ROOT / "bin", ROOT / "build" / "release" / "bin"]
+    for place in places:
+        if (place / "ddpm_train").exists():
+            return place.resolve()
+    fail(f"no programs in {' or '.join(map(str, places))}: build them with scripts/gpu_suite.sh build, or name their "
+         "folder with --bin")
+
+
+def commit(bin_folder: pathlib.Path) -> str:
+    noted = bin_folder.parent / "commit"
+    if noted.exists():
+        return noted.read_text().strip()
+    try:
+        done = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"],
+                              capture_output=True, text=True)
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
+def site_packages(python: str) -> list[str]:
+    """Where that Python's packages are; nothing where there is no such Python."""
+    if not shutil.which(python):
+        return []
+    question = "import sysconfig, json; print(json.dumps([sysconfig.get_paths()[k] for k in ('purelib', 'platlib')]))"
+    done = subprocess.run([python, "-c", question], capture_output=True, text=True)
+    return list(dict.fromkeys(json.loads(done.stdout))) if done.returncode == 0 else []
+
+
+def absent_libraries(program: pathlib.Path) -> list[str]:
+    """What the loader does not find for it, by the loader's own word."""
+    done = subprocess.run([str(program)], env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"}, capture_output=True,
+                          text=True)
+    return [line.split()[0] for line in done.stdout.splitlines() if "=> not found" in line]
+
+
+def link_libraries(bin_folder: pathlib.Path, python: str, programs: list[str]) -> list[str]:
+    """Links what a bundle's programs miss into its lib folder, where they look; returns what is nowhere.
+
+    A bundle leaves CUDA's libraries out: they come from the toolkit, or from the packages that PyTorch brought.
+    """
+    places = sorted(glob.glob("/usr/local/cuda*/lib64")) + sorted(glob.glob("/usr/local/cuda*/targets/*/lib"))
+    for packages in site_packages(python):
+        places += sorted(glob.glob(f"{packages}/nvidia/*/lib"))
+    linked: set[str] = set()
+    while True:
+        absent = sorted({name for program in programs for name in absent_libraries(bin_folder / program)})
+        found = {place for name in absent
+                 for place in places if os.path.exists(f"{place}/{name}")} - linked
+        if not found:
+            return absent
+        for place in sorted(found):
+            # With its neighbors: cuDNN's library loads the others of its folder.
+            for library in glob.glob(f"{place}/lib*.so*"):
+                link = bin_folder.parent / "lib" / os.path.basename(library)
+                link.parent.mkdir(exist_ok=True)
+                if not link.exists():
+                    link.unlink(missing_ok=True)
+                    link.symlink_to(library)
+        linked |= found
+
+
+def query_gpu(what: str) -> str:
+    if not shutil.which("nvidia-smi"):
+        return ""
+    done = subprocess.run(["nvidia-smi", "--id=0", f"--query-gpu={what}", "--format=csv,noheader"],
+                          capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def describe(bin_folder: pathlib.Path) -> dict:
+    about = {"gpu": query_gpu("name") or "none", "driver": query_gpu("driver_version") or "none",
+             "cores": os.cpu_count(), "commit": commit(bin_folder)}
+    program = bin_folder / "gpu_description"
+    if program.exists():
+        done = subprocess.run([str(program)], capture_output=True, text=True)
+        if done.stdout.startswith("{"):
+            about |= {key: text for key, text in json.loads(done.stdout).items()
+                      if key in ("cuda", "cudnn", "cublasLt")}
+    return about

@@ -1,0 +1,88 @@
+"""What comes back of a run: summary.md, a screenful, and results.tar.gz, everything else; written anew after each step.
+
+A rehearsal's files are named and marked as such: they are no results.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import tarfile
+import tempfile
+
+from steps import NOT_RUN, PASSED, Outcome
+
+REHEARSAL = "REHEARSAL: no GPU, nothing here is a measurement"
+
+
+def write_whole(path: pathlib.Path, write) -> None:
+    """write(file) into a file that takes path's place when it is whole."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def pack(folder: pathlib.Path, archive: pathlib.Path, as_name: str, level: int = 6) -> None:
+    def write(file):
+        with tarfile.open(fileobj=file, mode="w:gz", compresslevel=level) as tar:
+            tar.add(folder, arcname=as_name)
+    write_whole(archive, write)
+
+
+class Report:
+    def __init__(self, title: str, out: pathlib.Path, results: pathlib.Path, rehearsal: bool):
+        self.title, self.out, self.results, self.rehearsal = title, out, results, rehearsal
+        self.machine: dict = {}
+        self.notes: list[str] = []
+
+    @property
+    def archive(self) -> pathlib.Path:
+        return self.out / "results.tar.gz"
+
+    def write(self, outcomes: list[Outcome], used: float, seconds: float) -> None:
+        found = {
+            "run": self.title,
+            **({"rehearsal": REHEARSAL} if self.rehearsal else {}),
+            "machine": self.machine,
+            "seconds": {"used": round(used, 1), "allowed": seconds},
+            "notes": self.notes,
+            "steps": [{key: value for key, value in vars(outcome).items() if value not in ("", {}, [])}
+                      for outcome in outcomes],
+        }
+        text = json.dumps(found, indent=1) + "\n"
+        (self.results / "run.json").write_text(text)
+        summary = self.summary(outcomes, used, seconds)
+        write_whole(self.out / "summary.md", lambda file: file.write(summary.encode()))
+        pack(self.results, self.archive, self.results.name)
+
+    def summary(self, outcomes: list[Outcome], used: float, seconds: float) -> str:
+        lines = [f"# {self.title}", ""]
+        if self.rehearsal:
+            lines += [f"**{REHEARSAL}**", ""]
+        lines.append(", ".join(f"{key} {value}" for key, value in self.machine.items()))
+        counts = {verdict: sum(outcome.verdict == verdict for outcome in outcomes)
+                  for verdict in dict.fromkeys(outcome.verdict for outcome in outcomes)}
+        lines += ["", f"{used:.0f} of {seconds:.0f} s; "
+                  + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + ".", ""]
+        lines += [f"- {note}" for note in self.notes] + ([""] if self.notes else [])
+        lines += ["| step | verdict | s | |", "|---|---|---|---|"]
+        for outcome in outcomes:
+            figures = ", ".join(f"{name} {text}" for name, text in outcome.figures.items())
+            told = "; ".join(part for part in (outcome.note, figures) if part).replace("|", "/")
+            verdict = outcome.verdict if outcome.verdict in (PASSED, NOT_RUN) else f"**{outcome.verdict}**"
+            name = outcome.name + (f" ({outcome.stand_in})" if outcome.stand_in else "")
+            lines.append(f"| {name} | {verdict} | {outcome.seconds:.0f} | {told} |")
+        return "\n".join(lines) + "\n"
+
+    def missing(self, names: list[str]) -> list[str]:
+        """Which of these files the archive lacks."""
+        with tarfile.open(self.archive) as tar:
+            there = set(tar.getnames())
+        return [name for name in names if f"{self.results.name}/{name}" not in there]

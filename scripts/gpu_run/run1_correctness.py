@@ -1,0 +1,111 @@
+"""Run 1: is it right? The GPU's tests, the networks against the CPU, the same bytes twice, memory errors."""
+
+from __future__ import annotations
+
+import peers
+import readers
+from context import Context
+from steps import Step
+
+TITLE = "Run 1: is it right?"
+# What each other test stands on first. The last two run whole networks with the libraries.
+TESTS = ("gpu_runtime_test", "gpu_device_layer_test", "gpu_graph_test", "gpu_sound_kernels_test", "gpu_kernels_test",
+         "gpu_products_test", "gpu_hot_loop_test", "gpu_executor_test")
+PROGRAMS = ("ddpm_data", "ddpm_train", "ddpm_sample", "ddpm_validate", "gpu_description", *TESTS)
+REHEARSED_PROGRAMS = ("ddpm_validate_emulated",)
+OUR_KERNELS = ("gpu_kernels_test", "gpu_sound_kernels_test", "gpu_device_layer_test")
+
+
+def first_steps(c: Context, precision: str) -> Step:
+    """The second step of a sequence is captured, the third replayed: the graph's first light."""
+    name = f"first-{precision}"
+    return Step(f"four steps {precision}", c.train("tiny-32", name, "--steps", "4", "--batch", str(c.batch(16)),
+                                                   "--precision", c.precision(precision), "--plan-choice", "first"),
+                limit=c.limit(40), read=lambda _: readers.training(c.work / "runs" / name),
+                stand_in=c.stand_in("the CPU"))
+
+
+def test(c: Context, name: str, limit: float) -> Step:
+    return Step(name, [c.program(name), "--gtest_brief=1"], limit=c.limit(limit),
+                read=lambda text: readers.google_test(text, may_skip=c.rehearse),
+                stand_in=c.stand_in("its tests skip themselves"))
+
+
+def validation(c: Context, preset: str, precision: str, batch: int, limit: float, *options: str) -> Step:
+    name = f"validate-{preset}-{precision}-{batch}.json"
+    command = [c.program("ddpm_validate_emulated" if c.rehearse else "ddpm_validate"), "--preset", c.preset(preset),
+               "--batch", str(c.batch(batch)), "--precision", precision, "--json", str(c.results / name), *options]
+    if c.rehearse:
+        command += ["--steps", "1", *SMALLEST_NETWORK]
+    return Step(f"validate {preset} {precision} batch {batch}", command, limit=c.limit(limit), leaves=(name,),
+                read=lambda _: readers.validation(c.results / name), stand_in=c.stand_in("a tiny network, emulated"))
+
+
+# The emulated GPU takes minutes for what a GPU does in moments.
+SMALLEST_NETWORK = ("--image-size", "8", "--block-out-channels", "32,32", "--attention", "false,true",
+                    "--layers-per-block", "1")
+
+
+def determinism(c: Context, preset: str, precision: str, limit: float) -> Step:
+    """Two trainings of one seed, one that is stopped and resumed, two samplings."""
+    folder = f"determinism-{preset}-{precision}"
+    runs = c.work / "runs" / folder
+    shared = ("--batch", str(c.batch(16)), "--precision", c.precision(precision), "--plan-choice", "first")
+
+    def train(name: str, steps: int, *more: str) -> list[str]:
+        return c.train(preset, f"{folder}/{name}", "--steps", str(steps), *shared, *more)
+
+    def sample(name: str) -> list[str]:
+        return [c.program("ddpm_sample"), "--checkpoint", str(runs / "first"), "--count", "8", "--batch", "8",
+                "--steps", "4", "--seed", "3", "--device", c.device, "--precision", c.precision(precision),
+                "--plan-choice", "first", "--npz", str(runs / f"{name}.npz")]
+
+    def read(_: str) -> dict:
+        readers.same_files([(runs / "a.npz", runs / "b.npz")])
+        return {**readers.same_checkpoints([runs / name for name in ("first", "second", "resumed")]), "images": "alike"}
+
+    return Step(f"same bytes {preset} {precision}",
+                [train("first", 6), train("second", 6), train("resumed", 3), train("resumed", 6, "--resume"),
+                 sample("a"), sample("b")],
+                limit=c.limit(limit), read=read, stand_in=c.stand_in("the CPU"))
+
+
+def checked_training(c: Context, precision: str, limit: float) -> Step:
+    command = c.train("tiny-32", f"memcheck-{precision}", "--steps", "3", "--batch", str(c.batch(4)), "--precision",
+                      c.precision(precision), "--plan-choice", "first")
+    return Step(f"memcheck of a training {precision}", c.sanitized("memcheck", command), limit=c.limit(limit),
+                read=readers.sanitizer, stand_in=c.stand_in("no sanitizer"))
+
+
+def checked_test(c: Context, tool: str, name: str, limit: float) -> Step:
+    return Step(f"{tool} of {name}", c.sanitized(tool, [c.program(name), "--gtest_brief=1"]), limit=c.limit(limit),
+                least=c.least(15), read=readers.sanitizer, stand_in=c.stand_in("no sanitizer"))
+
+
+def run(c: Context) -> None:
+    do = c.runner.run
+    do(c.describe_device())
+    do(Step("cuDNN's device", [c.program("gpu_description"), "--cudnn"], output="cudnn-device.json", limit=c.limit(20),
+            leaves=("cudnn-device.json",), stand_in=c.stand_in("says that there is none")))
+    peers.start_compiling(c, ("ddim-celeba-64", "ddpm-cifar10-32"))
+    do(Step("data 32", c.make_data("tiny-32", 2000), limit=c.limit(20)))
+    for precision in ("bf16", "fp32"):
+        do(first_steps(c, precision))
+    for name in TESTS:
+        do(test(c, name, 90))
+    for preset, batch in (("tiny-32", 16), ("ddim-celeba-64", 4), ("ddpm-cifar10-32", 8)):
+        for precision in ("bf16", "fp32"):
+            do(validation(c, preset, precision, batch, 60, "--plan-choice", "first"))
+    do(determinism(c, "tiny-32", "bf16", 40))
+    do(determinism(c, "ddpm-cifar10-32", "bf16", 60))
+    do(checked_training(c, "bf16", 60))
+    c.runner.join()  # what is measured from here on has the GPU for itself
+    do(Step("data 64", c.make_data("ddim-celeba-64", 2000), limit=c.limit(20)))
+    for preset in ("ddim-celeba-64", "ddpm-cifar10-32"):
+        do(c.fill_plan_cache(preset))
+    do(validation(c, "ddpm-cifar10-32", "bf16", 128, 120, "--steps", "1"))
+    do(determinism(c, "tiny-32", "fp32", 40))
+    do(checked_training(c, "fp32", 60))
+    for tool in ("racecheck", "initcheck", "synccheck", "memcheck"):
+        for name in OUR_KERNELS:
+            do(checked_test(c, tool, name, 60))

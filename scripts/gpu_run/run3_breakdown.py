@@ -1,0 +1,68 @@
+"""Run 3: where does the time go? Step by operation inside the graph, layer by layer, kernel by kernel."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+
+import readers
+from context import Context
+from steps import Step, Unreadable
+
+TITLE = "Run 3: where does the time go?"
+PROGRAMS = ("ddpm_data", "ddpm_sample", "ddpm_train", "gpu_description", "group_norm_benchmark", "kernels_benchmark",
+            "products_benchmark")
+REHEARSED_PROGRAMS = ("group_norm_benchmark_emulated", "kernels_benchmark_emulated", "products_benchmark_emulated")
+NETWORKS = ("ddim-celeba-64", "ddpm-cifar10-32")
+# Cases of the emulated twins that take moments.
+REHEARSED_KERNELS = "^diffuse/ours/32/128"
+REHEARSED_GROUP_NORM = "^group_norm/ours/"
+REHEARSED_PRODUCTS = "/forward"
+
+
+def profile(c: Context, preset: str) -> Step:
+    name = f"profile-{preset}.json"
+    command = c.train(preset, f"profile-{preset}", "--steps", "12", "--batch", str(c.batch(128)), "--precision",
+                      c.precision("bf16"), "--profile", "--profile-json", str(c.results / name))
+    return Step(f"profile {preset}", command, limit=c.limit(60), least=c.least(15), output=f"profile-{preset}.txt",
+                leaves=(name,), read=lambda _: readers.profile(c.results / name), stand_in=c.stand_in("the CPU"))
+
+
+def benchmark(c: Context, name: str, program: str, rehearsed_filter: str, limit: float, *options: str) -> list[Step]:
+    """The benchmark, then its table."""
+    found, table, short = f"{name}.json", f"{name}.md", f"{name}-summary.json"
+    command = [c.program(program + ("_emulated" if c.rehearse else "")), *options,
+               f"--benchmark_out={c.results / found}", "--benchmark_out_format=json",
+               f"--benchmark_repetitions={1 if c.rehearse else 3}", "--benchmark_report_aggregates_only=true",
+               f"--benchmark_context=commit={c.commit}"]
+    if c.rehearse:
+        command.append(f"--benchmark_filter={rehearsed_filter}")
+    script = [sys.executable, str(c.root / "scripts" / "benchmark_table.py")]
+    return [
+        Step(name, command, limit=c.limit(limit), least=c.least(15), leaves=(found,), stand_in=c.stand_in("emulated"),
+             read=lambda _: readers.benchmark(c.results / found)),
+        Step(f"{name}, table", [*script, str(c.results / found)], output=table, leaves=(table,), limit=c.limit(20),
+             after=name),
+        Step(f"{name}, summary", [*script, "--json", str(c.results / found)], output=short, leaves=(short,),
+             limit=c.limit(20), after=name, read=lambda _: readers.benchmark_summary(c.results / short)),
+    ]
+
+
+def run(c: Context) -> None:
+    do = c.runner.run
+    do(c.describe_device())
+    for preset in NETWORKS:
+        do(Step(f"data {c.size(preset)}", c.make_data(preset, 2000), limit=c.limit(20)))
+    for preset in NETWORKS:
+        do(c.fill_plan_cache(preset))
+        do(profile(c, preset))
+    for preset in NETWORKS:
+        network = "tiny-32:1" if c.rehearse else f"{preset}:128"
+        for step in benchmark(c, f"products-{preset}", "products_benchmark", REHEARSED_PRODUCTS, 110, "--network",
+                              network):
+            do(step)
+    for step in benchmark(c, "kernels-group-norm", "group_norm_benchmark", REHEARSED_GROUP_NORM, 80):
+        do(step)
+    for step in benchmark(c, "kernels", "kernels_benchmark", REHEARSED_KERNELS, 80):
+        do(step)

@@ -1,0 +1,240 @@
+"""What a run consists of: steps, each a command with a limit, cut off where it takes longer."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import re
+import shlex
+import signal
+import subprocess
+import time
+from typing import Callable, Optional, Union
+
+LOG_BYTES = 200_000  # of a step's output that are kept
+GRACE_SECONDS = 8  # between the interrupt, upon which our programs save what they have, and the kill
+
+PASSED, FAILED, CUT_OFF, NOT_RUN = "passed", "failed", "cut off", "not run"
+
+
+class Unreadable(Exception):
+    """What a step left does not say what it should."""
+
+
+@dataclasses.dataclass
+class Step:
+    """One command, or one function of ours, of a run.
+
+    read() makes figures of what the step left; it raises Unreadable where that is not what it should be, and
+    the step has failed then, whatever its exit code.
+    """
+
+    name: str
+    command: Union[list, Callable[[], dict]]  # words, or several commands one after the other, or a function
+    limit: float = 60  # seconds
+    least: float = 5  # with less time than this left it is not started
+    read: Optional[Callable[[str], dict]] = None  # of its output
+    output: str = ""  # file in the results folder for what it prints; its log keeps the errors then
+    leaves: tuple = ()  # files in the results folder, by name
+    background: bool = False  # runs beside the steps after it, until join() waits for it
+    environment: dict = dataclasses.field(default_factory=dict)
+    ends_when_cut: bool = False  # cutting it off is its normal end: a training for a given time
+    stand_in: str = ""  # in a rehearsal: what runs in place of the real thing
+    after: str = ""  # the step that must have passed
+
+
+@dataclasses.dataclass
+class Outcome:
+    name: str
+    verdict: str
+    seconds: float = 0
+    note: str = ""
+    figures: dict = dataclasses.field(default_factory=dict)
+    log: str = ""
+    left: list = dataclasses.field(default_factory=list)  # files in the results folder
+    stand_in: str = ""
+
+    @property
+    def is_bad(self) -> bool:
+        return self.verdict in (FAILED, CUT_OFF)
+
+
+class Deadline:
+    def __init__(self, seconds: float):
+        self.begin = time.monotonic()
+        self.seconds = seconds
+
+    def used(self) -> float:
+        return time.monotonic() - self.begin
+
+    def left(self) -> float:
+        return self.seconds - self.used()
+
+
+def file_name(text: str) -> str:
+    return re.sub("[^A-Za-z0-9.]+", "-", text).strip("-").lower()
+
+
+def words_of(command: list) -> list[str]:
+    """Several commands become a script that prints each one and ends at the first that fails."""
+    if isinstance(command[0], str):
+        return command
+    lines = ["set -e"]
+    for words in command:
+        lines += [f"echo {shlex.quote('+ ' + shlex.join(words))}", shlex.join(words)]
+    return ["bash", "-c", "\n".join(lines)]
+
+
+def end(process: subprocess.Popen) -> None:
+    """Interrupts the process and all that it started, then kills what is left of them."""
+    for sign, seconds in ((signal.SIGINT, GRACE_SECONDS), (signal.SIGKILL, 5)):
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            pass
+        try:
+            process.wait(seconds)
+            if sign == signal.SIGKILL:
+                return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def shorten(log: pathlib.Path) -> str:
+    """Keeps begin and end of a long log, where the first error and the outcome stand; returns it."""
+    size = log.stat().st_size
+    with open(log, "rb") as file:
+        if size <= LOG_BYTES:
+            return file.read().decode(errors="replace")
+        begin = file.read(LOG_BYTES // 2).decode(errors="replace")
+        file.seek(size - LOG_BYTES // 2)
+        end_of_it = file.read().decode(errors="replace")
+    text = f"{begin}\n[{size - LOG_BYTES} bytes are left out]\n{end_of_it}"
+    log.write_text(text)
+    return text
+
+
+def last_line(text: str) -> str:
+    lines = [line.strip() for line in re.split("[\r\n]", text) if line.strip()]
+    return re.sub("\x1b\\[[0-9;]*[A-Za-z]", "", lines[-1])[:160] if lines else ""
+
+
+@dataclasses.dataclass
+class Running:
+    step: Step
+    outcome: Outcome
+    process: subprocess.Popen
+    begin: float
+    limit: float
+
+
+class Runner:
+    """Runs steps one after the other within a deadline and keeps their outcomes."""
+
+    def __init__(self, deadline: Deadline, results: pathlib.Path, environment: dict,
+                 after_each: Callable[[], None] = lambda: None):
+        self.deadline, self.results, self.environment = deadline, results, environment
+        self.after_each = after_each
+        self.outcomes: list[Outcome] = []
+        self._background: list[Running] = []
+
+    def run(self, step: Step) -> Outcome:
+        outcome = Outcome(step.name, NOT_RUN, stand_in=step.stand_in,
+                          left=sorted({*step.leaves, *([step.output] if step.output else [])}))
+        self.outcomes.append(outcome)
+        left = self.deadline.left()
+        if step.after and not self.passed(step.after):
+            outcome.note = f"{step.after} has not passed"
+        elif left < step.least:
+            outcome.note = f"{max(left, 0):.0f} s were left, it wants {step.least:.0f}"
+        else:
+            print(f"== {step.name}" + (f" (rehearsal: {step.stand_in})" if step.stand_in else ""), flush=True)
+            if callable(step.command):
+                self._call(step, outcome)
+            else:
+                running = self._start(step, outcome, min(step.limit, left))
+                if running and step.background:
+                    self._background.append(running)
+                    return outcome
+                if running:
+                    self._finish(running)
+        self._report(outcome)
+        return outcome
+
+    def passed(self, name: str) -> bool:
+        return any(outcome.name == name and outcome.verdict == PASSED for outcome in self.outcomes)
+
+    def join(self) -> None:
+        """Waits for what runs in the background, no longer than its limits and the deadline allow."""
+        while self._background:
+            running = self._background.pop(0)
+            self._finish(running)
+            self._report(running.outcome)
+
+    def _report(self, outcome: Outcome) -> None:
+        figures = ", ".join(f"{name} {text}" for name, text in outcome.figures.items())
+        print(f"   {outcome.verdict} in {outcome.seconds:.1f} s"
+              + (f": {outcome.note}" if outcome.note else "") + (f"; {figures}" if figures else ""), flush=True)
+        self.after_each()
+
+    def _call(self, step: Step, outcome: Outcome) -> None:
+        begin = time.monotonic()
+        try:
+            outcome.figures = step.command()
+            outcome.verdict = PASSED
+        except Exception as error:  # whatever went wrong is this step's alone
+            outcome.verdict, outcome.note = FAILED, f"{type(error).__name__}: {error}"
+        outcome.seconds = time.monotonic() - begin
+
+    def _start(self, step: Step, outcome: Outcome, limit: float) -> Optional[Running]:
+        """None where it cannot be started."""
+        outcome.log = f"logs/{len(self.outcomes):02}-{file_name(step.name)}.log"
+        path = self.results / outcome.log
+        path.parent.mkdir(parents=True, exist_ok=True)
+        begin = time.monotonic()
+        output = self.results / step.output if step.output else path
+        with open(path, "ab") as log, open(output, "ab") as file:
+            try:
+                process = subprocess.Popen(words_of(step.command), stdin=subprocess.DEVNULL, stdout=file, stderr=log,
+                                           start_new_session=True, env={**self.environment, **step.environment})
+            except OSError as error:
+                outcome.verdict, outcome.note = FAILED, f"cannot start: {error}"
+                return None
+        return Running(step, outcome, process, begin, limit)
+
+    def _finish(self, running: Running) -> None:
+        step, outcome, process = running.step, running.outcome, running.process
+        cut = False
+        try:
+            process.wait(max(0.0, min(running.begin + running.limit - time.monotonic(), self.deadline.left())))
+        except subprocess.TimeoutExpired:
+            cut = True
+            end(process)
+        outcome.seconds = time.monotonic() - running.begin
+        text = shorten(self.results / outcome.log)
+        if step.output:
+            text += (self.results / step.output).read_text(errors="replace")
+        if cut and not step.ends_when_cut:
+            outcome.verdict, outcome.note = CUT_OFF, f"after {outcome.seconds:.0f} s; {last_line(text)}"
+        elif process.returncode != 0:
+            outcome.verdict = FAILED
+            outcome.note = f"exit code {process.returncode}; {last_line(text)}"
+        else:
+            outcome.verdict = PASSED
+        self._read(step, outcome, text)
+
+    def _read(self, step: Step, outcome: Outcome, text: str) -> None:
+        """Figures are read also of what failed: they tell how."""
+        try:
+            if step.read:
+                outcome.figures = step.read(text)
+            missing = [name for name in step.leaves if not (self.results / name).exists()]
+            if missing:
+                raise Unreadable(f"it left no {' and no '.join(missing)}")
+        except Unreadable as error:
+            if outcome.verdict == PASSED:
+                outcome.verdict, outcome.note = FAILED, str(error)
+        except Exception as error:  # a reader that stumbles over what a step left
+            if outcome.verdict == PASSED:
+                outcome.verdict, outcome.note = FAILED, f"cannot read what it left: {type(error).__name__}: {error}"

@@ -1,0 +1,256 @@
+"""scripts/gpu_run without a GPU and without our programs: what becomes of steps that fail, hang or say nothing of use."""
+
+import contextlib
+import io
+import json
+import os
+import pathlib
+import sys
+import tarfile
+import tempfile
+import time
+import unittest
+
+SOURCES = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(SOURCES / "scripts" / "gpu_run"))
+
+import caches  # noqa: E402
+import machine  # noqa: E402
+import readers  # noqa: E402
+import run4_faces  # noqa: E402
+from report import REHEARSAL, Report  # noqa: E402
+from steps import CUT_OFF, FAILED, NOT_RUN, PASSED, Deadline, Runner, Step, Unreadable  # noqa: E402
+
+
+class WithFolder(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+
+class Steps(WithFolder):
+    def setUp(self):
+        super().setUp()
+        self.saved = []
+        self.runner = self.make_runner(600)
+
+    def make_runner(self, seconds: float) -> Runner:
+        return Runner(Deadline(seconds), self.folder, dict(os.environ), lambda: self.saved.append(1))
+
+    def run_step(self, *arguments, runner=None, **options):
+        with contextlib.redirect_stdout(io.StringIO()):
+            return (runner or self.runner).run(Step(*arguments, **options))
+
+    def test_a_passing_step_leaves_its_log_and_figures_and_is_saved_at_once(self):
+        outcome = self.run_step("say", ["echo", "loss 0.5"], read=lambda text: {"loss": text.split()[-1]})
+        self.assertEqual((outcome.verdict, outcome.figures), (PASSED, {"loss": "0.5"}))
+        self.assertIn("loss 0.5", (self.folder / outcome.log).read_text())
+        self.assertEqual(len(self.saved), 1)
+
+    def test_a_step_that_hangs_is_cut_off_with_all_that_it_started_and_the_next_one_runs(self):
+        child = self.folder / "child"
+        begin = time.monotonic()
+        outcome = self.run_step("hang", ["bash", "-c", f"sleep 60 & echo $! > {child}; echo step 7; wait"], limit=1)
+        self.assertEqual(outcome.verdict, CUT_OFF)
+        self.assertIn("step 7", outcome.note)  # how far it was
+        self.assertLess(time.monotonic() - begin, 40)  # far below the 60 s that it would have slept
+        self.assertTrue(self.is_gone(child.read_text().strip()))
+        self.assertEqual(self.run_step("next", ["true"]).verdict, PASSED)
+
+    def is_gone(self, pid: str) -> bool:
+        """Dead, if perhaps not buried; a moment after the signal."""
+        for _ in range(100):
+            try:
+                if " Z " in pathlib.Path(f"/proc/{pid}/stat").read_text():
+                    return True
+            except FileNotFoundError:
+                return True
+            time.sleep(0.1)
+        return False
+
+    def test_an_interrupt_that_is_heeded_counts_as_the_end_where_the_step_ends_so(self):
+        training = "trap 'echo saved; exit 0' INT; while :; do sleep 0.1; done"
+        outcome = self.run_step("training", ["bash", "-c", training], limit=1, ends_when_cut=True,
+                                read=lambda text: {"saved": "saved" in text})
+        self.assertEqual((outcome.verdict, outcome.figures), (PASSED, {"saved": True}))
+        outcome = self.run_step("ends badly", ["bash", "-c", training.replace("exit 0", "exit 3")], limit=1,
+                                ends_when_cut=True)
+        self.assertEqual(outcome.verdict, FAILED)
+
+    def test_of_several_commands_the_first_failure_ends_the_step(self):
+        outcome = self.run_step("three", [["echo", "it's one"], ["false"], ["echo", "three"]])
+        self.assertEqual(outcome.verdict, FAILED)
+        text = (self.folder / outcome.log).read_text()
+        self.assertIn("it's one", text)
+        self.assertNotIn("+ echo three", text)
+
+    def test_what_cannot_start_fails_has_no_file_or_cannot_be_read_is_told(self):
+        self.assertIn("cannot start", self.run_step("absent", ["/nonexistent/program"]).note)
+        outcome = self.run_step("code", ["bash", "-c", "echo out of memory >&2; exit 3"])
+        self.assertEqual((outcome.verdict, outcome.note), (FAILED, "exit code 3; out of memory"))
+        outcome = self.run_step("file", ["true"], leaves=("figures.json",))
+        self.assertEqual((outcome.verdict, outcome.note), (FAILED, "it left no figures.json"))
+
+        def unreadable(_):
+            raise KeyError("loss")
+        outcome = self.run_step("unreadable", ["true"], read=unreadable)
+        self.assertEqual(outcome.verdict, FAILED)
+        self.assertIn("KeyError", outcome.note)
+
+    def test_a_function_that_fails_fails_alone(self):
+        def broken():
+            raise Unreadable("weights.tar.1 is missing")
+        self.assertIn("weights.tar.1", self.run_step("join", broken).note)
+        self.assertEqual(self.run_step("on", lambda: {"pieces": 2}).figures, {"pieces": 2})
+
+    def test_without_time_or_without_what_it_stands_on_a_step_is_not_run(self):
+        late = self.make_runner(3)
+        outcome = self.run_step("late", ["true"], least=30, runner=late)
+        self.assertEqual(outcome.verdict, NOT_RUN)
+        self.assertIn("wants 30", outcome.note)
+        self.run_step("first", ["false"])
+        outcome = self.run_step("second", ["true"], after="first")
+        self.assertEqual((outcome.verdict, outcome.note), (NOT_RUN, "first has not passed"))
+
+    def test_the_deadline_cuts_what_its_own_limit_would_allow(self):
+        outcome = self.run_step("long", ["sleep", "60"], limit=60, least=0, runner=self.make_runner(1))
+        self.assertEqual(outcome.verdict, CUT_OFF)
+
+    def test_a_background_step_runs_beside_the_others_and_is_waited_for(self):
+        flag = self.folder / "flag"
+        wait = f"while [ ! -e {flag} ]; do sleep 0.05; done; echo seen"
+        outcome = self.run_step("compile", ["bash", "-c", wait], background=True, limit=60,
+                                read=lambda text: {"seen": "seen" in text})
+        self.run_step("touch", ["touch", str(flag)])  # were it waited for above, this would never run
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.runner.join()
+        self.assertEqual((outcome.verdict, outcome.figures), (PASSED, {"seen": True}))
+
+    def test_of_a_long_log_begin_and_end_are_kept(self):
+        loud = "echo the begin; head -c 500000 /dev/zero | tr '\\0' x; echo; echo the end"
+        text = (self.folder / self.run_step("loud", ["bash", "-c", loud]).log).read_text()
+        self.assertLess(len(text), 210_000)
+        self.assertTrue(text.startswith("the begin") and text.endswith("the end\n"))
+        self.assertIn("bytes are left out", text)
+
+
+class Reports(WithFolder):
+    def test_the_summary_and_the_archive_hold_every_step(self):
+        results = self.folder / "results"
+        results.mkdir()
+        runner = Runner(Deadline(100), results, dict(os.environ))
+        with contextlib.redirect_stdout(io.StringIO()):
+            runner.run(Step("one", ["echo", "1"], output="one.json", leaves=("one.json",)))
+            runner.run(Step("two", ["false"]))
+        report = Report("Run 1: is it right?", self.folder, results, rehearsal=True)
+        report.machine = {"gpu": "none"}
+        report.write(runner.outcomes, 12, 100)
+        summary = (self.folder / "summary.md").read_text()
+        self.assertIn(REHEARSAL, summary)
+        self.assertIn("| one | passed |", summary)
+        self.assertIn("| two | **failed** |", summary)
+        self.assertEqual(report.missing(["run.json", "one.json", "logs/01-one.log", "absent"]), ["absent"])
+        with tarfile.open(report.archive) as tar:
+            found = json.load(tar.extractfile("results/run.json"))
+        self.assertEqual([step["verdict"] for step in found["steps"]], [PASSED, FAILED])
+        self.assertEqual(found["rehearsal"], REHEARSAL)
+
+
+class Readers(WithFolder):
+    def write(self, name: str, content) -> pathlib.Path:
+        path = self.folder / name
+        path.write_text(json.dumps(content))
+        return path
+
+    def test_tests_that_skip_themselves_are_no_success_on_a_gpu(self):
+        passed = "[==========] 4 tests ran.\n[  PASSED  ] 4 tests.\n"
+        skipped = "[  PASSED  ] 0 tests.\n[  SKIPPED ] 4 tests, listed below:\n"
+        failed = "[  PASSED  ] 3 tests.\n[  FAILED  ] 1 test, listed below:\n[  FAILED  ] Graph.Replays\n"
+        self.assertEqual(readers.google_test(passed, may_skip=False), {"passed": 4})
+        self.assertEqual(readers.google_test(skipped, may_skip=True), {"skipped": 4})
+        self.assertEqual(readers.google_test(failed, may_skip=False),
+                         {"passed": 3, "failed": 1, "first": "Graph.Replays"})
+        for text in (skipped, "", "Segmentation fault"):
+            with self.assertRaises(Unreadable):
+                readers.google_test(text, may_skip=False)
+
+    def test_a_sanitizer_without_a_summary_found_nothing_out(self):
+        self.assertEqual(readers.sanitizer("========= ERROR SUMMARY: 2 errors"), {"errors": 2})
+        self.assertEqual(readers.sanitizer("========= RACECHECK SUMMARY: 0 hazards displayed"), {"errors": 0})
+        with self.assertRaises(Unreadable):
+            readers.sanitizer("========= Error: device not supported")
+
+    def test_the_worst_output_is_the_one_nearest_to_or_beyond_its_bound(self):
+        def output(name, error, bound):
+            return {"name": name, "error": error, "bound": bound}
+        found = {"within_bounds": True, "steps": [],
+                 "operations": [output("a", 1.0, 2.0), output("b", 0.1, 0.125), output("exact", 0.0, 0.0)]}
+        self.assertEqual(readers.validation(self.write("a.json", found)),
+                         {"outputs": 3, "worst": "80 % of its bound (b)"})
+        found["operations"].append(output("nan", float("nan"), 1.0))
+        self.assertIn("inf % of its bound (nan)", readers.validation(self.write("b.json", found))["worst"])
+        with self.assertRaises(Unreadable):
+            readers.validation(self.write("c.json", {"operations": []}))
+        with self.assertRaises(Unreadable):
+            readers.validation(self.folder / "absent.json")
+
+    def run_folder(self, name: str, weights: bytes) -> pathlib.Path:
+        run = self.folder / name
+        step = run / "checkpoints" / "step-6"
+        step.mkdir(parents=True)
+        (run / "checkpoints" / "latest").write_text("step-6\n")
+        for part in ("model", "ema", "optimizer"):
+            (step / f"{part}.safetensors").write_bytes(weights)
+        return run
+
+    def test_checkpoints_are_alike_to_the_byte_or_not(self):
+        a, b, c = self.run_folder("a", b"123"), self.run_folder("b", b"123"), self.run_folder("c", b"124")
+        self.assertEqual(readers.same_checkpoints([a, b]), {"files alike": 3})
+        for runs in ([a, c], [a, self.folder / "absent"]):
+            with self.assertRaises(Unreadable):
+                readers.same_checkpoints(runs)
+
+
+class Travel(WithFolder):
+    def test_weights_come_back_in_pieces_and_are_joined(self):
+        weights = self.folder / "weights"
+        weights.mkdir()
+        piece = 100_000
+        content = os.urandom(2 * piece + 5)
+        (weights / "unet.safetensors").write_bytes(content)
+        out, work = self.folder / "out", self.folder / "work"
+        out.mkdir(), work.mkdir()
+        self.assertEqual(run4_faces.write_pieces(weights, out, piece)["pieces"], 3)
+        self.assertTrue(all(path.stat().st_size <= piece for path in out.iterdir()))
+        run4_faces.join_pieces(out, work)
+        self.assertEqual((work / "weights" / "unet.safetensors").read_bytes(), content)
+        (out / "weights.tar.1").unlink()
+        with self.assertRaises(Unreadable):
+            run4_faces.join_pieces(out, work)
+
+    def test_caches_travel_and_what_is_too_large_is_left_out_and_said(self):
+        work, later = self.folder / "work", self.folder / "later"
+        environment = caches.environment(work)
+        for variable, name, size in (("XDG_CACHE_HOME", "plans.json", 10), ("TORCHINDUCTOR_CACHE_DIR", "kernel", 10)):
+            path = pathlib.Path(environment[variable]) / "deep" / name
+            path.parent.mkdir(parents=True)
+            path.write_bytes(os.urandom(size))
+        self.assertEqual(caches.pack(work, self.folder), "")
+        self.assertIn("caches of an earlier run", caches.unpack(self.folder, later))
+        for name in ("plans/deep/plans.json", "inductor/deep/kernel"):
+            self.assertEqual((later / "caches" / name).read_bytes(), (work / "caches" / name).read_bytes())
+        limit = 100_000
+        large = pathlib.Path(environment["TRITON_CACHE_DIR"]) / "cubin"
+        large.parent.mkdir(parents=True)
+        large.write_bytes(os.urandom(limit + 1))
+        self.assertIn("without triton", caches.pack(work, self.folder, limit))
+        with tarfile.open(self.folder / caches.ARCHIVE) as tar:
+            self.assertEqual(sorted(tar.getnames()), ["inductor/deep/kernel", "plans/deep/plans.json"])
+
+    def test_a_program_with_all_its_libraries_misses_none(self):
+        self.assertEqual(machine.absent_libraries(pathlib.Path("/bin/sh")), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
