@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "bench/kernels/cuda_benchmark.h"
+#include "bench/kernels/gpu_benchmark.h"
 #include "bench/kernels/naive_group_norm.h"
 #include "kernels/cuda/kernels.h"
 #include "kernels/random.h"
@@ -126,7 +126,7 @@ struct Tensors {
 
 void group_norm(benchmark::State& state, const Variant& variant) {
   const Tensors tensors(shape_of(state, variant), variant);
-  CudaBenchmark::run(state, cost(tensors.shape, sizeof(BFloat16)), [&](StreamView stream) {
+  GpuBenchmark::run(state, cost(tensors.shape, sizeof(BFloat16)), [&](StreamView stream) {
     cuda::group_norm<BFloat16>(tensors.shape, tensors.forward(), tensors.scratch.data(), stream,
                                variant.tuning);
   });
@@ -136,7 +136,7 @@ void group_norm_backward(benchmark::State& state, const Variant& variant) {
   const Tensors tensors(shape_of(state, variant), variant);
   Cost ideal = backward_cost(tensors.shape, sizeof(BFloat16));
   ideal.bytes += sizeof(BFloat16) * static_cast<double>(tensors.addend.size());
-  CudaBenchmark::run(state, ideal, [&](StreamView stream) {
+  GpuBenchmark::run(state, ideal, [&](StreamView stream) {
     cuda::group_norm_backward<BFloat16>(tensors.shape, tensors.backward(), tensors.scratch.data(), stream,
                                         variant.tuning);
   });
@@ -144,13 +144,13 @@ void group_norm_backward(benchmark::State& state, const Variant& variant) {
 
 void naive_group_norm(benchmark::State& state) {
   const Tensors tensors(shape_of(state, {}), {});
-  CudaBenchmark::run(state, cost(tensors.shape, sizeof(BFloat16)),
-                     [&](StreamView stream) { naive::group_norm(tensors.shape, tensors.forward(), stream); });
+  GpuBenchmark::run(state, cost(tensors.shape, sizeof(BFloat16)),
+                    [&](StreamView stream) { naive::group_norm(tensors.shape, tensors.forward(), stream); });
 }
 
 void naive_group_norm_backward(benchmark::State& state) {
   const Tensors tensors(shape_of(state, {}), {});
-  CudaBenchmark::run(state, backward_cost(tensors.shape, sizeof(BFloat16)), [&](StreamView stream) {
+  GpuBenchmark::run(state, backward_cost(tensors.shape, sizeof(BFloat16)), [&](StreamView stream) {
     naive::group_norm_backward(tensors.shape, tensors.backward(), stream);
   });
 }
@@ -159,7 +159,7 @@ using Arguments = std::vector<std::vector<int64_t>>;
 
 void set_up(benchmark::internal::Benchmark* benchmark, const Arguments& arguments) {
   for (const std::vector<int64_t>& one : arguments) benchmark->Args(one);
-  CudaBenchmark::settings(benchmark);
+  GpuBenchmark::settings(benchmark);
 }
 
 // Sides 64 to 4: ddim-celeba-64; 32 to 4: ddpm-cifar10-32; 256 and 128: ddpm-celebahq-256.

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "bench/kernels/cuda_benchmark.h"
+#include "bench/kernels/gpu_benchmark.h"
 #include "bench/kernels/naive_kernels.h"
 #include "kernels/cuda/kernels.h"
 
@@ -50,7 +50,7 @@ void diffuse(benchmark::State& state, Kind kind) {
                                           tensors.y.data(),
                                           tensors.t.data(),
                                           nullptr};
-  CudaBenchmark::run(state, cost_of_diffuse(shape, sizeof(BFloat16)), [&](StreamView stream) {
+  GpuBenchmark::run(state, cost_of_diffuse(shape, sizeof(BFloat16)), [&](StreamView stream) {
     if (kind == Kind::kNaive) return naive::diffuse(shape, args, stream);
     cuda::diffuse<BFloat16>(shape, args, tensors.scratch.data(), stream);
   });
@@ -62,7 +62,7 @@ void loss(benchmark::State& state, Kind kind) {
   const LossArgs<BFloat16, float> args{
       tensors.x.data(), tensors.dataset.data(), tensors.table.data(), tensors.table.data(),     nullptr,
       tensors.t.data(), tensors.step.data(),    tensors.y.data(),     tensors.image_loss.data()};
-  CudaBenchmark::run(state, cost_of_loss(shape, sizeof(BFloat16)), [&](StreamView stream) {
+  GpuBenchmark::run(state, cost_of_loss(shape, sizeof(BFloat16)), [&](StreamView stream) {
     if (kind == Kind::kNaive) return naive::loss(shape, args, stream);
     cuda::loss<BFloat16>(shape, args, tensors.scratch.data(), stream);
   });
@@ -70,7 +70,7 @@ void loss(benchmark::State& state, Kind kind) {
 
 void images(benchmark::internal::Benchmark* benchmark) {
   benchmark->Args({64, 128})->Args({32, 128})->Args({256, 16})->Args({64, 8192});
-  CudaBenchmark::settings(benchmark);
+  GpuBenchmark::settings(benchmark);
 }
 BENCHMARK_CAPTURE(diffuse, ours, Kind::kOurs)->Apply(images);
 BENCHMARK_CAPTURE(diffuse, naive, Kind::kNaive)->Apply(images);
@@ -107,7 +107,7 @@ void sampler_step(benchmark::State& state, Kind kind) {
   // The state is float, the network's sides are bf16.
   constexpr double kBytes = 2 * sizeof(float) + 2 * sizeof(BFloat16);
   const Cost ideal{cost(shape, sizeof(float)).flops, kBytes * static_cast<double>(shape.elements())};
-  CudaBenchmark::run(state, ideal, [&](StreamView stream) {
+  GpuBenchmark::run(state, ideal, [&](StreamView stream) {
     if (kind == Kind::kNaive) return naive::sampler_step(shape, args, stream);
     cuda::sampler_step<BFloat16>(shape, args, stream);
   });
@@ -126,7 +126,7 @@ void dynamic_threshold(benchmark::State& state, Kind kind) {
                                                    threshold.data()};
   const auto elements = static_cast<double>(shape.step.elements());
   const Cost ideal{cost(shape, sizeof(float)).flops, (sizeof(float) + sizeof(BFloat16)) * elements};
-  CudaBenchmark::run(state, ideal, [&](StreamView stream) {
+  GpuBenchmark::run(state, ideal, [&](StreamView stream) {
     if (kind == Kind::kNaive) return naive::dynamic_threshold(shape, args, stream);
     cuda::dynamic_threshold<BFloat16>(shape, args, stream);
   });
@@ -140,7 +140,7 @@ void guidance(benchmark::State& state, Kind kind) {
   const DeviceBuffer<BFloat16> answers = random_buffer<BFloat16>(2 * shape.elements());
   const DeviceBuffer<BFloat16> y(static_cast<size_t>(shape.elements()));
   const GuidanceArgs<BFloat16> args{answers.data(), y.data()};
-  CudaBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
+  GpuBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
     if (kind == Kind::kNaive) return naive::guidance(shape, args, stream);
     cuda::guidance<BFloat16>(shape, args, stream);
   });
@@ -156,14 +156,14 @@ void time_embedding(benchmark::State& state, Kind kind) {
   const DeviceBuffer<float> t = filled<float>(static_cast<size_t>(shape.n), {0, 1, 500, 999});
   const DeviceBuffer<BFloat16> y(static_cast<size_t>(shape.n) * static_cast<size_t>(shape.channels));
   const TimeEmbeddingArgs<BFloat16, float> args{t.data(), nullptr, y.data()};
-  CudaBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
+  GpuBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
     if (kind == Kind::kNaive) return naive::time_embedding(shape, args, stream);
     cuda::time_embedding<BFloat16>(shape, args, stream);
   });
 }
 
 void embeddings(benchmark::internal::Benchmark* benchmark) {
-  CudaBenchmark::settings(benchmark->Args({128, 128})->Args({1 << 18, 512}));
+  GpuBenchmark::settings(benchmark->Args({128, 128})->Args({1 << 18, 512}));
 }
 BENCHMARK_CAPTURE(time_embedding, ours, Kind::kOurs)->Apply(embeddings);
 BENCHMARK_CAPTURE(time_embedding, naive, Kind::kNaive)->Apply(embeddings);
@@ -183,7 +183,7 @@ void adam_ema(benchmark::State& state, Kind kind) {
                                 v.data(),    ema.data(), norm.data(), learning_rate.data()};
   Cost ideal = cost(shape, sizeof(float));
   ideal.bytes += sizeof(BFloat16) * static_cast<double>(shape.count);
-  CudaBenchmark::run(state, ideal, [&](StreamView stream) {
+  GpuBenchmark::run(state, ideal, [&](StreamView stream) {
     if (kind == Kind::kNaive) return naive::adam_ema(shape, args, compute_weights.data(), stream);
     cuda::adam_ema(shape, args, compute_weights.data(), scratch.data(), stream);
   });
@@ -192,7 +192,7 @@ void adam_ema(benchmark::State& state, Kind kind) {
 // The parameters of ddim-celeba-64 and ddpm-cifar10-32, rounded up.
 void arenas(benchmark::internal::Benchmark* benchmark) {
   benchmark->Arg(78700864)->Arg(35746368);
-  CudaBenchmark::settings(benchmark);
+  GpuBenchmark::settings(benchmark);
 }
 BENCHMARK_CAPTURE(adam_ema, ours, Kind::kOurs)->Apply(arenas);
 BENCHMARK_CAPTURE(adam_ema, naive, Kind::kNaive)->Apply(arenas);
@@ -203,7 +203,7 @@ void softmax(benchmark::State& state, Kind kind) {
   const SoftmaxShape shape{state.range(0), static_cast<int>(state.range(1)), 0.0625};
   const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(shape.elements());
   const DeviceBuffer<BFloat16> p(static_cast<size_t>(shape.elements()));
-  CudaBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
+  GpuBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
     if (kind == Kind::kNaive) return naive::softmax(shape, {x.data(), p.data()}, stream);
     cuda::softmax<BFloat16>(shape, {x.data(), p.data()}, stream);
   });
@@ -215,7 +215,7 @@ void softmax_backward(benchmark::State& state, Kind kind) {
   const DeviceBuffer<BFloat16> dp = random_buffer<BFloat16>(shape.elements());
   const DeviceBuffer<BFloat16> dx(static_cast<size_t>(shape.elements()));
   const SoftmaxBackwardArgs<BFloat16> args{p.data(), dp.data(), dx.data()};
-  CudaBenchmark::run(state, backward_cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
+  GpuBenchmark::run(state, backward_cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
     if (kind == Kind::kNaive) return naive::softmax_backward(shape, args, stream);
     cuda::softmax_backward<BFloat16>(shape, args, stream);
   });
@@ -224,7 +224,7 @@ void softmax_backward(benchmark::State& state, Kind kind) {
 // One head at 16x16 and at 4x4; then what no L2 cache holds.
 void rows(benchmark::internal::Benchmark* benchmark) {
   benchmark->Args({128 * 256, 256})->Args({128 * 16, 16})->Args({1 << 19, 256})->Args({1 << 15, 4096});
-  CudaBenchmark::settings(benchmark);
+  GpuBenchmark::settings(benchmark);
 }
 BENCHMARK_CAPTURE(softmax, ours, Kind::kOurs)->Apply(rows);
 BENCHMARK_CAPTURE(softmax, naive, Kind::kNaive)->Apply(rows);

@@ -2,7 +2,7 @@
 // and one of ddpm-celebahq-256 at batch 16; the naive kernel beside it.
 #include <cstdint>
 
-#include "bench/kernels/cuda_benchmark.h"
+#include "bench/kernels/gpu_benchmark.h"
 #include "bench/kernels/naive_kernels.h"
 #include "kernels/cuda/kernels.h"
 
@@ -26,7 +26,7 @@ struct Features {
 
 void features(benchmark::internal::Benchmark* benchmark) {
   benchmark->Args({256, 128, 16})->Args({64, 128, 128})->Args({32, 256, 128})->Args({16, 256, 128});
-  CudaBenchmark::settings(benchmark->Args({8, 256, 128})->Args({4, 512, 128}));
+  GpuBenchmark::settings(benchmark->Args({8, 256, 128})->Args({4, 512, 128}));
 }
 
 void bias_gradient(benchmark::State& state, Kind kind) {
@@ -35,7 +35,7 @@ void bias_gradient(benchmark::State& state, Kind kind) {
   const DeviceBuffer<float> dbias = random_buffer<float>(f.channels);
   const DeviceBuffer<std::byte> scratch(cuda::bias_gradient_scratch_bytes(f.rows(), f.channels));
   const auto elements = static_cast<double>(f.elements());
-  CudaBenchmark::run(state, {elements, kReal * elements}, [&](StreamView stream) {
+  GpuBenchmark::run(state, {elements, kReal * elements}, [&](StreamView stream) {
     if (kind == Kind::kNaive)
       return naive::bias_gradient(f.rows(), f.channels, dy.data(), dbias.data(), stream);
     cuda::bias_gradient<BFloat16>(f.rows(), f.channels, dy.data(), {dbias.data()}, scratch.data(), stream);
@@ -51,7 +51,7 @@ void broadcast_bias(benchmark::State& state, Kind kind) {
   const DeviceBuffer<BFloat16> y(static_cast<size_t>(f.elements()));
   const DeviceBuffer<BFloat16> bias = random_buffer<BFloat16>(f.channels);
   const auto elements = static_cast<double>(f.elements());
-  CudaBenchmark::run(state, {elements, 2 * kReal * elements}, [&](StreamView stream) {
+  GpuBenchmark::run(state, {elements, 2 * kReal * elements}, [&](StreamView stream) {
     if (kind == Kind::kNaive)
       return naive::broadcast_bias(f.rows(), f.channels, bias.data(), residual.data(), y.data(), stream);
     cuda::broadcast_bias<BFloat16>(f.rows(), f.channels, bias.data(), residual.data(), y.data(), stream);
@@ -66,7 +66,7 @@ void add(benchmark::State& state, Kind kind) {
   const DeviceBuffer<BFloat16> b = random_buffer<BFloat16>(f.elements());
   const DeviceBuffer<BFloat16> y(static_cast<size_t>(f.elements()));
   const auto elements = static_cast<double>(f.elements());
-  CudaBenchmark::run(state, {elements, 3 * kReal * elements}, [&](StreamView stream) {
+  GpuBenchmark::run(state, {elements, 3 * kReal * elements}, [&](StreamView stream) {
     if (kind == Kind::kNaive) return naive::add(f.elements(), a.data(), b.data(), y.data(), stream);
     cuda::add<BFloat16>(f.elements(), a.data(), b.data(), y.data(), stream);
   });
@@ -78,7 +78,7 @@ void nchw_to_nhwc(benchmark::State& state, Kind kind) {
   const Features f(state);
   const DeviceBuffer<BFloat16> from = random_buffer<BFloat16>(f.elements());
   const DeviceBuffer<BFloat16> to(static_cast<size_t>(f.elements()));
-  CudaBenchmark::run(state, {0, 2 * kReal * static_cast<double>(f.elements())}, [&](StreamView stream) {
+  GpuBenchmark::run(state, {0, 2 * kReal * static_cast<double>(f.elements())}, [&](StreamView stream) {
     if (kind == Kind::kNaive)
       return naive::nchw_to_nhwc(f.n, f.channels, f.side, f.side, from.data(), to.data(), stream);
     cuda::nchw_to_nhwc<BFloat16>(f.n, f.channels, f.side, f.side, from.data(), to.data(), stream);
@@ -92,7 +92,7 @@ void pad_after(benchmark::State& state, Kind kind) {
   const int64_t padded = int64_t{f.n} * (f.side + 1) * (f.side + 1) * f.channels;
   const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(f.elements());
   const DeviceBuffer<BFloat16> y(static_cast<size_t>(padded));
-  CudaBenchmark::run(state, {0, kReal * static_cast<double>(f.elements() + padded)}, [&](StreamView stream) {
+  GpuBenchmark::run(state, {0, kReal * static_cast<double>(f.elements() + padded)}, [&](StreamView stream) {
     if (kind == Kind::kNaive)
       return naive::pad_after(f.n, f.side, f.side, f.channels, x.data(), y.data(), stream);
     cuda::pad_after<BFloat16>(f.n, f.side, f.side, f.channels, x.data(), y.data(), stream);
@@ -113,7 +113,7 @@ void upsample_nearest(benchmark::State& state, Kind kind) {
   const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(shape.small_elements());
   const DeviceBuffer<BFloat16> y(static_cast<size_t>(shape.large_elements()));
   const ResampleArgs<BFloat16> args{x.data(), nullptr, y.data()};
-  CudaBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
+  GpuBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
     if (kind == Kind::kNaive) return naive::upsample_nearest(shape, args, stream);
     cuda::upsample_nearest<BFloat16>(shape, args, stream);
   });
@@ -124,7 +124,7 @@ void sum_pool(benchmark::State& state, Kind kind) {
   const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(shape.large_elements());
   const DeviceBuffer<BFloat16> y(static_cast<size_t>(shape.small_elements()));
   const ResampleArgs<BFloat16> args{x.data(), nullptr, y.data()};
-  CudaBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
+  GpuBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
     if (kind == Kind::kNaive) return naive::sum_pool(shape, args, stream);
     cuda::sum_pool<BFloat16>(shape, args, stream);
   });
@@ -132,7 +132,7 @@ void sum_pool(benchmark::State& state, Kind kind) {
 
 void levels(benchmark::internal::Benchmark* benchmark) {
   benchmark->Args({128, 128, 16})->Args({32, 256, 128})->Args({16, 256, 128});
-  CudaBenchmark::settings(benchmark->Args({8, 256, 128})->Args({4, 512, 128}));
+  GpuBenchmark::settings(benchmark->Args({8, 256, 128})->Args({4, 512, 128}));
 }
 BENCHMARK_CAPTURE(upsample_nearest, ours, Kind::kOurs)->Apply(levels);
 BENCHMARK_CAPTURE(upsample_nearest, naive, Kind::kNaive)->Apply(levels);
@@ -142,7 +142,7 @@ BENCHMARK_CAPTURE(sum_pool, naive, Kind::kNaive)->Apply(levels);
 // ---- Weights (channels, R, R, channels) and their gradients. Argument: channels.
 
 void weights(benchmark::internal::Benchmark* benchmark) {
-  CudaBenchmark::settings(benchmark->Arg(128)->Arg(256)->Arg(512));
+  GpuBenchmark::settings(benchmark->Arg(128)->Arg(256)->Arg(512));
 }
 
 void fold_upsample_weight(benchmark::State& state, Kind kind) {
@@ -151,7 +151,7 @@ void fold_upsample_weight(benchmark::State& state, Kind kind) {
   const DeviceBuffer<BFloat16> weight = random_buffer<BFloat16>(9 * pairs);
   const DeviceBuffer<BFloat16> folded(static_cast<size_t>(16 * pairs));
   const auto count = static_cast<double>(pairs);
-  CudaBenchmark::run(state, {20 * count, kReal * (9 + 16) * count}, [&](StreamView stream) {
+  GpuBenchmark::run(state, {20 * count, kReal * (9 + 16) * count}, [&](StreamView stream) {
     if (kind == Kind::kNaive)
       return naive::fold_upsample_weight(channels, channels, weight.data(), folded.data(), stream);
     cuda::fold_upsample_weight<BFloat16>(channels, channels, weight.data(), folded.data(), stream);
@@ -166,7 +166,7 @@ void unfold_upsample_gradient(benchmark::State& state, Kind kind) {
   const DeviceBuffer<BFloat16> dfolded = random_buffer<BFloat16>(16 * pairs);
   const DeviceBuffer<float> dweight = random_buffer<float>(9 * pairs);
   const auto count = static_cast<double>(pairs);
-  CudaBenchmark::run(state, {36 * count, (kReal * 16 + kMaster * 18) * count}, [&](StreamView stream) {
+  GpuBenchmark::run(state, {36 * count, (kReal * 16 + kMaster * 18) * count}, [&](StreamView stream) {
     if (kind == Kind::kNaive)
       return naive::unfold_upsample_gradient(channels, channels, dfolded.data(), dweight.data(), stream);
     cuda::unfold_upsample_gradient<BFloat16>(channels, channels, dfolded.data(), dweight.data(), stream);
@@ -181,7 +181,7 @@ void accumulate(benchmark::State& state, Kind kind) {
   const DeviceBuffer<BFloat16> from = random_buffer<BFloat16>(elements);
   const DeviceBuffer<float> to = random_buffer<float>(elements);
   const auto count = static_cast<double>(elements);
-  CudaBenchmark::run(state, {count, (kReal + 2 * kMaster) * count}, [&](StreamView stream) {
+  GpuBenchmark::run(state, {count, (kReal + 2 * kMaster) * count}, [&](StreamView stream) {
     if (kind == Kind::kNaive) return naive::accumulate(elements, from.data(), to.data(), stream);
     cuda::accumulate<BFloat16>(elements, from.data(), to.data(), stream);
   });
@@ -195,14 +195,14 @@ void silu(benchmark::State& state, Kind kind) {
   const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(state.range(0));
   const DeviceBuffer<BFloat16> y(x.size());
   const auto elements = static_cast<double>(x.size());
-  CudaBenchmark::run(state, {4 * elements, 2 * kReal * elements}, [&](StreamView stream) {
+  GpuBenchmark::run(state, {4 * elements, 2 * kReal * elements}, [&](StreamView stream) {
     if (kind == Kind::kNaive) return naive::silu(state.range(0), x.data(), y.data(), stream);
     cuda::silu<BFloat16>(state.range(0), x.data(), y.data(), stream);
   });
 }
 
 void counts(benchmark::internal::Benchmark* benchmark) {
-  CudaBenchmark::settings(benchmark->Arg(128 * 512)->Arg(1 << 27));
+  GpuBenchmark::settings(benchmark->Arg(128 * 512)->Arg(1 << 27));
 }
 BENCHMARK_CAPTURE(silu, ours, Kind::kOurs)->Apply(counts);
 BENCHMARK_CAPTURE(silu, naive, Kind::kNaive)->Apply(counts);

@@ -11,7 +11,7 @@
 
 #include "apps/app.h"
 #include "apps/command_line.h"
-#include "bench/kernels/cuda_benchmark.h"
+#include "bench/kernels/gpu_benchmark.h"
 #include "kernels/device/cuda_check.h"
 #include "runtime/cuda/convolution_plan.h"
 

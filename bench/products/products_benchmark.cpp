@@ -1,5 +1,6 @@
 // The convolutions and matrix products of a training step in bf16, each with the plan that the engine chooses
-// by measurement, against the peak of a large product and the copy bandwidth measured in the same run:
+// by measurement, against the peak of a large product and the copy bandwidth measured in the same run (its
+// twin products_benchmark_emulated goes through the same with plain loops, and its times mean nothing):
 //
 //   products/PRESET/BATCH/LAYER/ROLE      a library's product; counter `count`: how often a step asks for it
 //   choices/PRESET/BATCH/LAYER/ROLE/FORM  what can be computed in two ways, our own kernels around it
@@ -11,6 +12,8 @@
 // The label tells the layer's shape and the problem. scripts/benchmark_table.py makes tables of the JSON.
 #include <fmt/format.h>
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -18,11 +21,11 @@
 
 #include "apps/app.h"
 #include "apps/command_line.h"
-#include "bench/kernels/cuda_benchmark.h"
+#include "bench/kernels/gpu_benchmark.h"
+#include "bench/products/measured_primitives.h"
 #include "bench/products/step_products.h"
 #include "model/presets.h"
 #include "model/training_program.h"
-#include "runtime/cuda/cuda_primitives.h"
 #include "runtime/products/layers.h"
 
 namespace ddpm {
@@ -66,19 +69,19 @@ DeviceBuffer<BFloat16> random_tensor(int64_t bytes) {
 // Measures what layers are made of. Plans come from the engine's cache, or are measured and kept there.
 class ProductBench {
  public:
-  ProductBench() : primitives_(CudaProductsOptions{}) {}
+  ProductBench() : primitives_(measured_primitives()) {}
 
-  // Operations a second of a bf16 product of 8192 x 8192 matrices.
+  // Operations a second of a bf16 product of large square matrices.
   double peak() {
-    constexpr int64_t kSide = 8192;
-    const MatrixOperand square{.leading_dimension = kSide};
-    const MatrixProblem problem{.m = kSide, .n = kSide, .k = kSide, .a = square, .b = square, .d = square};
-    const auto a = random_buffer<BFloat16>(kSide * kSide), b = random_buffer<BFloat16>(kSide * kSide);
-    const DeviceBuffer<BFloat16> c(kSide * kSide);
+    const int64_t side = measured_sizes().peak_side;
+    const MatrixOperand square{.leading_dimension = side};
+    const MatrixProblem problem{.m = side, .n = side, .k = side, .a = square, .b = square, .d = square};
+    const auto a = random_buffer<BFloat16>(side * side), b = random_buffer<BFloat16>(side * side);
+    const DeviceBuffer<BFloat16> c(static_cast<size_t>(side * side));
     const Stream stream;
-    primitives_.prepare({.convolutions = {}, .matrices = {problem}}, stream);
-    return cost(problem).flops / CudaBenchmark::median_seconds([&](StreamView on) {
-             primitives_.matrix_product(problem, {.a = a.data(), .b = b.data(), .d = c.data()}, on);
+    primitives_->prepare({.convolutions = {}, .matrices = {problem}}, stream);
+    return cost(problem).flops / GpuBenchmark::median_seconds([&](StreamView on) {
+             primitives_->matrix_product(problem, {.a = a.data(), .b = b.data(), .d = c.data()}, on);
            });
   }
   void set_peak(double flops_per_second) { peak_ = flops_per_second; }
@@ -96,13 +99,13 @@ class ProductBench {
     survey.next_layer();
     try {
       const Stream stream;
-      primitives_.prepare(survey.problems(), stream);
+      primitives_->prepare(survey.problems(), stream);
     } catch (const std::exception& error) {  // no plan: the others are measured all the same
       return state.SkipWithError(error.what());
     }
     const DeviceBuffer<std::byte> scratch(survey.problems().scratch_bytes);
-    CudaBenchmark::run(state, cost, [&](StreamView stream) {
-      ProductRun steps(primitives_, scratch.span(), stream);
+    GpuBenchmark::run(state, cost, [&](StreamView stream) {
+      ProductRun steps(*primitives_, scratch.span(), stream);
       layer(steps);
     });
     state.counters["share_of_peak"] =
@@ -124,7 +127,7 @@ class ProductBench {
     });
   }
 
-  CudaPrimitives primitives_;
+  std::unique_ptr<ProductPrimitives> primitives_;
   double peak_ = 0;
 };
 
@@ -206,7 +209,7 @@ std::vector<Form> forms_of(ProductRole role, const UpsampleConv2dShape& s) {
 
 void register_products(ProductBench& bench, const Network& network) {
   for (const StepProduct& product : step_products(network.program))
-    CudaBenchmark::settings(benchmark::RegisterBenchmark(
+    GpuBenchmark::settings(benchmark::RegisterBenchmark(
         fmt::format("products/{}/{}", network.name, product.name).c_str(),
         [&bench, product](benchmark::State& state) {
           bench.run(state, product);
@@ -218,7 +221,7 @@ template <typename Shape>
 void register_choice(ProductBench& bench, const Network& network, const StepChoice& choice,
                      const Shape& shape) {
   for (const Form& form : forms_of(choice.role, shape))
-    CudaBenchmark::settings(benchmark::RegisterBenchmark(
+    GpuBenchmark::settings(benchmark::RegisterBenchmark(
         fmt::format("choices/{}/{}/{}", network.name, choice.name, form.first).c_str(),
         [&bench, shape, count = choice.count, layer = form.second](benchmark::State& state) {
           const LayerTensors tensors = tensors_of(shape);
@@ -254,7 +257,8 @@ int run(int argc, char** argv) {
   const double peak = bench.peak();
   bench.set_peak(peak);
   benchmark::AddCustomContext("bf16_flops_per_second", std::to_string(peak));
-  run_cuda_benchmarks();
+  benchmark::AddCustomContext("bf16_matrix_side", std::to_string(measured_sizes().peak_side));
+  run_gpu_benchmarks();
   return 0;
 }
 

@@ -105,3 +105,13 @@ def plans(text: str) -> dict:
     """What the programs said of measuring plans."""
     said = [line.strip() for line in text.splitlines() if " plans " in line or line.startswith("measuring ")]
     return {"plans": said[-1][:100]} if said else {}
+
+
+def benchmark(path: pathlib.Path) -> dict:
+    """How many cases Google Benchmark wrote, and which failed."""
+    found = load(path)
+    runs = {run.get("run_name", run["name"]): run.get("error_message") for run in found.get("benchmarks", [])}
+    if not runs:
+        raise Unreadable(f"{path.name} holds no benchmark")
+    failed = [name for name, error in runs.items() if error]
+    return {"cases": len(runs), **({"failed": len(failed), "first": failed[0]} if failed else {})}

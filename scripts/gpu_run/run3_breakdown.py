@@ -16,9 +16,9 @@ PROGRAMS = ("ddpm_data", "ddpm_sample", "ddpm_train", "gpu_description", "group_
 REHEARSED_PROGRAMS = ("group_norm_benchmark_emulated", "kernels_benchmark_emulated", "products_benchmark_emulated")
 NETWORKS = ("ddim-celeba-64", "ddpm-cifar10-32")
 # Cases of the emulated twins that take moments.
-REHEARSED_KERNELS = "^diffuse/ours/32/128"
-REHEARSED_GROUP_NORM = "^group_norm/ours/"
-REHEARSED_PRODUCTS = "/forward"
+REHEARSED_KERNELS = "^(diffuse|loss|sampler_step|guidance)/.*/32/128/"
+REHEARSED_GROUP_NORM = "^group_norm(_backward)?/(ours|dropout|shift_dropout)/4/512/128/"
+REHEARSED_PRODUCTS = "mid_block|up_blocks.0.upsamplers"
 
 
 def profile(c: Context, preset: str) -> Step:

@@ -1,6 +1,6 @@
-// How work on a GPU is timed: CUDA events around one run, from a cold L2 cache, and its ideal bytes held
-// against the copy bandwidth that the same program measures. Depends on Google Benchmark, kernels/cost.h and
-// kernels/device/.
+// How work on a GPU is timed: events around one run, from a cold L2 cache, and its ideal bytes held against
+// the copy bandwidth that the same program measures. The GPU may be the emulated one (measured_gpu.h).
+// Depends on Google Benchmark, kernels/cost.h and kernels/device/.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -12,31 +12,32 @@
 #include <vector>
 
 #include "bench/kernels/flush_cache.h"
+#include "bench/kernels/measured_gpu.h"
 #include "kernels/cost.h"
 #include "kernels/device/memory.h"
 #include "kernels/device/stream.h"
 
 namespace ddpm {
 
-class CudaBenchmark {
+class GpuBenchmark {
  public:
-  CudaBenchmark();
+  GpuBenchmark();
 
   // What every benchmark here is registered with. A fixed number of iterations: by its own rule Google
   // Benchmark would run a kernel of some microseconds a hundred thousand times, each after a flush of the
   // cache that takes far longer.
   static void settings(benchmark::internal::Benchmark* benchmark) {
-    benchmark->UseManualTime()->Unit(benchmark::kMicrosecond)->Iterations(kIterations);
+    benchmark->UseManualTime()->Unit(benchmark::kMicrosecond)->Iterations(measured_sizes().iterations);
   }
 
-  // The body of a benchmark with manual time: kWarmUps runs, then one an iteration. Reports bytes and
+  // The body of a benchmark with manual time: some runs to warm up, then one an iteration. Reports bytes and
   // operations a second by `cost`, and the share of the copy bandwidth. function(stream) gives its work to
   // the stream. What it throws is noted as this benchmark's error, and the others go on.
   template <typename Function>
   static void run(benchmark::State& state, const Cost& cost, Function function) {
     try {
-      CudaBenchmark timer;
-      for (int i = 0; i < kWarmUps; ++i) timer.milliseconds(function);
+      GpuBenchmark timer;
+      for (int i = 0; i < measured_sizes().warm_ups; ++i) timer.milliseconds(function);
       for (auto _ : state) state.SetIterationTime(1e-3 * static_cast<double>(timer.milliseconds(function)));
       report(state, cost);
     } catch (const std::exception& error) {
@@ -44,16 +45,13 @@ class CudaBenchmark {
     }
   }
 
-  // Of one run, after some to warm up: the median of 20.
+  // Of one run, after some to warm up: the median.
   static double median_seconds(const std::function<void(StreamView)>& function);
 
-  // Bytes read and written a second by a copy of 1 GiB on the device, measured once.
+  // Bytes read and written a second by a large copy on the device, measured once.
   static double copy_bandwidth();
 
  private:
-  static constexpr int kWarmUps = 3;  // the first run loads the kernel
-  static constexpr int kIterations = 50;
-
   // What the function's work takes on the device, once the flush of the cache before it has ended.
   template <typename Function>
   float milliseconds(const Function& function) {
@@ -88,11 +86,9 @@ DeviceBuffer<T> filled(size_t count, const std::vector<T>& pattern) {
   return buffer;
 }
 
-// Whether there is a GPU; where there is none, says so.
-bool find_gpu();
-
-// Runs what is registered, once Google Benchmark has taken its flags: notes the GPU and its copy bandwidth in
-// the output's context first.
-void run_cuda_benchmarks();
+// Runs what is registered, once Google Benchmark has taken its flags: notes the GPU, that it is emulated if
+// it is, and its copy bandwidth in the output's context first. InputError if the filter leaves nothing to
+// run.
+void run_gpu_benchmarks();
 
 }  // namespace ddpm

@@ -1,19 +1,15 @@
-#include "bench/kernels/cuda_benchmark.h"
-
-#include <cuda_runtime_api.h>
+#include "bench/kernels/gpu_benchmark.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <random>
 #include <string>
 
 #include "kernels/device/bfloat16.h"
+#include "support/error.h"
 
 namespace ddpm {
 namespace {
 
-constexpr size_t kFlushFloats = size_t{64} << 20;  // several times the L2 cache of any GPU that this runs on
-constexpr size_t kCopyBytes = size_t{1} << 30;
 // What large buffers are filled with again and again. Drawing every element on the host would take longer
 // than the benchmarks; that no two lines near each other are alike is enough.
 constexpr size_t kPatternElements = size_t{1} << 20;
@@ -28,29 +24,33 @@ std::vector<T> random_pattern() {
 
 }  // namespace
 
-CudaBenchmark::CudaBenchmark() : zeros_(kFlushFloats) { fill_bytes(zeros_.span(), 0, stream_); }
-
-double CudaBenchmark::median_seconds(const std::function<void(StreamView)>& function) {
-  constexpr int kRuns = 20;
-  CudaBenchmark timer;
-  for (int i = 0; i < kWarmUps; ++i) timer.milliseconds(function);
-  std::vector<double> times(kRuns);
-  for (double& time : times) time = 1e-3 * static_cast<double>(timer.milliseconds(function));
-  std::nth_element(times.begin(), times.begin() + kRuns / 2, times.end());
-  return times[kRuns / 2];
+GpuBenchmark::GpuBenchmark() : zeros_(measured_sizes().flush_bytes / sizeof(float)) {
+  fill_bytes(zeros_.span(), 0, stream_);
 }
 
-double CudaBenchmark::copy_bandwidth() {
+double GpuBenchmark::median_seconds(const std::function<void(StreamView)>& function) {
+  const MeasuredSizes sizes = measured_sizes();
+  GpuBenchmark timer;
+  for (int i = 0; i < sizes.warm_ups; ++i) timer.milliseconds(function);
+  std::vector<double> times(static_cast<size_t>(sizes.median_runs));
+  for (double& time : times) time = 1e-3 * static_cast<double>(timer.milliseconds(function));
+  const auto middle = times.begin() + sizes.median_runs / 2;
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle;
+}
+
+double GpuBenchmark::copy_bandwidth() {
   static const double bandwidth = [] {
-    const DeviceBuffer<std::byte> from(kCopyBytes), to(kCopyBytes);
-    return 2.0 * kCopyBytes / median_seconds([&](StreamView stream) {
+    const size_t bytes = measured_sizes().copy_bytes;
+    const DeviceBuffer<std::byte> from(bytes), to(bytes);
+    return 2.0 * static_cast<double>(bytes) / median_seconds([&](StreamView stream) {
              copy_on_device<std::byte>(from.span(), to.span(), stream);
            });
   }();
   return bandwidth;
 }
 
-void CudaBenchmark::report(benchmark::State& state, const Cost& cost) {
+void GpuBenchmark::report(benchmark::State& state, const Cost& cost) {
   using benchmark::Counter;
   // A rate by iteration: Counter divides by the time that SetIterationTime gave.
   const auto rate = Counter::kIsIterationInvariantRate;
@@ -78,23 +78,15 @@ DeviceBuffer<T> random_buffer(int64_t count) {
 template DeviceBuffer<float> random_buffer(int64_t);
 template DeviceBuffer<BFloat16> random_buffer(int64_t);
 
-bool find_gpu() {
-  int count = 0;
-  const cudaError_t code = cudaGetDeviceCount(&count);
-  if (code == cudaSuccess && count > 0) return true;
-  std::printf("no GPU, nothing is measured: %s\n", cudaGetErrorString(code));
-  return false;
-}
-
-void run_cuda_benchmarks() {
-  cudaDeviceProp device{};
-  if (cudaGetDeviceProperties(&device, 0) == cudaSuccess) {
-    benchmark::AddCustomContext("gpu", device.name);
-    benchmark::AddCustomContext("l2_cache_bytes", std::to_string(device.l2CacheSize));
-  }
-  benchmark::AddCustomContext("copy_bytes_per_second", std::to_string(CudaBenchmark::copy_bandwidth()));
-  benchmark::RunSpecifiedBenchmarks();
+void run_gpu_benchmarks() {
+  const MeasuredGpu gpu = measured_gpu();
+  benchmark::AddCustomContext("gpu", gpu.name);
+  benchmark::AddCustomContext("l2_cache_bytes", std::to_string(gpu.l2_cache_bytes));
+  if (gpu.emulated) benchmark::AddCustomContext("rehearsal", "true");
+  benchmark::AddCustomContext("copy_bytes_per_second", std::to_string(GpuBenchmark::copy_bandwidth()));
+  const size_t run = benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
+  if (run == 0) throw_input("--benchmark_filter leaves no benchmark");
 }
 
 }  // namespace ddpm

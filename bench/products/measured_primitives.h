@@ -1,0 +1,14 @@
+// The primitives that products_benchmark measures: those of CUDA's libraries, with the plans that the engine
+// chooses, or the emulated GPU's plain loops. Implemented twice; a program links one of them. Depends on
+// runtime/products/primitives.h.
+#pragma once
+
+#include <memory>
+
+#include "runtime/products/primitives.h"
+
+namespace ddpm {
+
+std::unique_ptr<ProductPrimitives> measured_primitives();
+
+}  // namespace ddpm
