@@ -1,12 +1,21 @@
 #!/usr/bin/env python3
-"""Tables in Markdown of what a GPU benchmark wrote: scripts/benchmark_table.py FILE.json
+"""Tables in Markdown of what a GPU benchmark wrote, or with --json a summary for other programs.
 
 kernels_benchmark and group_norm_benchmark: each kernel's time, bytes a second, share of the copy bandwidth and the
 naive kernel's time over it; those larger than the L2 cache are marked.
 products_benchmark: for each network its layers with TFLOP/s forward and backward, what they take of a step, and what
 can be computed in two ways side by side.
+
+The summary holds the figures of the tables, unrounded: "gpu", "rehearsal" (true: measured on the emulated GPU, its times
+mean nothing), "cut_off" (true: the benchmark was ended early) and "copy_bytes_per_second", then
+  "kernels": of each case "kernel", "variant", "arguments", "microseconds", "gigabytes_per_second", "share_of_copy",
+    "beyond_l2", "naive_over_ours" (null without a naive kernel);
+  "bf16_flops_per_second" and "networks": of each "network", "batch", "layers" (by shape, each "roles" with "tflops",
+    "share_of_peak", "milliseconds_per_step"), "total", "choices" ("forms" with "microseconds"; "other_over_ours").
+What failed has an "error" in place of its figures.
 """
 
+import argparse
 import collections
 import dataclasses
 import json
@@ -26,10 +35,19 @@ class Entry:
     error: str = ""
 
 
+def parse(text: str) -> tuple[dict, bool]:
+    """What a benchmark wrote, and whether it was ended before it had written all."""
+    try:
+        return json.loads(text), False
+    except json.JSONDecodeError:
+        # Each benchmark is written as it ends, and the brackets that close the list last of all.
+        return json.loads(text[:text.rindex("\n    }")] + "\n    }]}"), True
+
+
 def read(path: str) -> tuple[dict, list[Entry]]:
     """The context and the entries: of repeated runs the median, of others the run."""
     with open(path) as file:
-        found = json.load(file)
+        found, cut_off = parse(file.read())
     chosen = {}
     for run in found["benchmarks"]:
         name = run.get("run_name", run["name"])
@@ -37,7 +55,7 @@ def read(path: str) -> tuple[dict, list[Entry]]:
             continue
         if run.get("run_type") == "aggregate" or name not in chosen or "error_message" in chosen[name]:
             chosen[name] = run
-    return found["context"], [make_entry(name, run) for name, run in chosen.items()]
+    return {**found["context"], "cut_off": cut_off}, [make_entry(name, run) for name, run in chosen.items()]
 
 
 def make_entry(name: str, run: dict) -> Entry:
@@ -60,21 +78,39 @@ def percent(share: float) -> str:
 # ---- Kernels
 
 
-def kernel_table(context: dict, entries: list[Entry]) -> str:
+def kernel_cases(context: dict, entries: list[Entry]) -> list[dict]:
+    """All but the naive kernels."""
     times = {entry.name: entry.seconds for entry in entries}
     cache = float(context.get("l2_cache_bytes", 0))
-    rows = []
+    cases = []
     for entry in entries:
-        if entry.name[1] == "naive":
+        kernel, variant, *arguments = entry.name
+        if variant == "naive":
             continue
-        name = [entry.name[0] + ("" if entry.name[1] == "ours" else " " + entry.name[1]), " ".join(entry.name[2:])]
+        case = {"kernel": kernel, "variant": variant, "arguments": [int(argument) for argument in arguments]}
         if entry.seconds is None:
-            rows.append([*name, "failed: " + entry.error, "", "", "", ""])
+            cases.append({**case, "error": entry.error})
             continue
-        naive = times.get((entry.name[0], "naive", *entry.name[2:]))
-        rows.append([*name, f"{1e6 * entry.seconds:.1f}", f"{entry.counters['bytes/s'] * 1e-9:.0f}",
-                     percent(entry.counters["share_of_copy"]), "yes" if entry.counters["bytes"] > cache else "",
-                     f"{naive / entry.seconds:.1f}" if naive else ""])
+        naive = times.get((kernel, "naive", *arguments))
+        cases.append({**case, "microseconds": 1e6 * entry.seconds,
+                      "gigabytes_per_second": 1e-9 * entry.counters["bytes/s"],
+                      "share_of_copy": entry.counters["share_of_copy"], "beyond_l2": entry.counters["bytes"] > cache,
+                      "naive_over_ours": naive / entry.seconds if naive else None})
+    return cases
+
+
+def kernel_table(cases: list[dict]) -> str:
+    rows = []
+    for case in cases:
+        name = [case["kernel"] + ("" if case["variant"] == "ours" else " " + case["variant"]),
+                " ".join(map(str, case["arguments"]))]
+        if "error" in case:
+            rows.append([*name, "failed: " + case["error"], "", "", "", ""])
+            continue
+        naive = case["naive_over_ours"]
+        rows.append([*name, f"{case['microseconds']:.1f}", f"{case['gigabytes_per_second']:.0f}",
+                     percent(case["share_of_copy"]), "yes" if case["beyond_l2"] else "",
+                     "" if naive is None else f"{naive:.1f}"])
     return table(["kernel", "arguments", "us", "GB/s", "of the copy", "beyond L2", "naive / ours"], rows)
 
 
@@ -120,65 +156,130 @@ def layers_of(entries: list[Entry]) -> dict[str, Layer]:
     return layers
 
 
-def product_table(entries: list[Entry], peak: float) -> str:
+def describe_sum(total: Sum, peak: float) -> dict:
+    rate = total.flops / total.seconds
+    return {"tflops": 1e-12 * rate, "share_of_peak": rate / peak, "milliseconds_per_step": 1e3 * total.seconds}
+
+
+def network_layers(entries: list[Entry], peak: float) -> dict:
+    """Products that were measured: "layers" and their "total"."""
     layers = layers_of(entries)
     whole = Sum(sum(total.flops for layer in layers.values() for total in layer.roles.values()),
                 sum(layer.seconds for layer in layers.values()))
+    if whole.seconds == 0:
+        return {"layers": [], "total": None}
+    described = [{"first_layer": layer.name, "shape": shape, "count": layer.count,
+                  "roles": {role: describe_sum(total, peak) for role, total in layer.roles.items() if total.seconds},
+                  "milliseconds_per_step": 1e3 * layer.seconds, "share_of_step": layer.seconds / whole.seconds}
+                 for shape, layer in layers.items()]
+    return {"layers": described, "total": describe_sum(whole, peak)}
 
-    def speed(total: Sum) -> str:
-        if total.seconds == 0:
-            return ""
-        rate = total.flops / total.seconds
-        return f"{rate * 1e-12:.0f} ({percent(rate / peak)})"
 
-    rows = [[layer.name, shape, str(layer.count), *(speed(layer.roles[role]) for role in ROLES),
-             f"{1e3 * layer.seconds:.3f}", percent(layer.seconds / whole.seconds)]
-            for shape, layer in layers.items()]
-    rows.append(["all", "", "", "", "", speed(whole), f"{1e3 * whole.seconds:.3f}", "100 %"])
+def network_choices(entries: list[Entry]) -> list[dict]:
+    pairs = collections.defaultdict(list)
+    for entry in entries:
+        pairs[entry.name[:-1]].append(entry)
+    choices = []
+    for name, forms in pairs.items():
+        timed = [form for form in forms if form.seconds]
+        choices.append({
+            "first_layer": name[3], "shape": forms[0].label, "role": name[4],
+            "count": int(timed[0].counters["count"]) if timed else None,
+            "forms": [{"form": form.name[-1],
+                       **({"microseconds": 1e6 * form.seconds} if form.seconds else {"error": form.error})}
+                      for form in forms],
+            "other_over_ours": forms[1].seconds / forms[0].seconds if len(timed) == 2 else None})
+    return choices
+
+
+def network_summary(name: str, batch: str, entries: list[Entry], peak: float) -> dict:
+    products = [entry for entry in entries if entry.name[0] == "products"]
+    return {"network": name, "batch": int(batch),
+            **network_layers([entry for entry in products if entry.seconds], peak),
+            "choices": network_choices([entry for entry in entries if entry.name[0] == "choices"]),
+            "failed": [{"product": "/".join(entry.name[3:]), "error": entry.error}
+                       for entry in products if not entry.seconds]}
+
+
+def layer_table(network: dict) -> str:
+    def speed(total: dict | None) -> str:
+        return f"{total['tflops']:.0f} ({percent(total['share_of_peak'])})" if total else ""
+
+    rows = [[layer["first_layer"], layer["shape"], str(layer["count"]),
+             *(speed(layer["roles"].get(role)) for role in ROLES), f"{layer['milliseconds_per_step']:.3f}",
+             percent(layer["share_of_step"])]
+            for layer in network["layers"]]
+    total = network["total"]
+    rows.append(["all", "", "", "", "", speed(total), f"{total['milliseconds_per_step']:.3f}", "100 %"])
     return table(["first layer", "shape", "x", "forward TFLOP/s", "data gradient", "weight gradient", "ms a step",
                   "share"], rows)
 
 
-def choice_table(entries: list[Entry]) -> str:
-    pairs = collections.defaultdict(list)
-    for entry in entries:
-        pairs[entry.name[:-1]].append(entry)
-    rows = []
-    for name, forms in pairs.items():
-        texts = [form.name[-1] + (f" {1e6 * form.seconds:.1f}" if form.seconds else f" failed: {form.error}")
-                 for form in forms]
-        timed = [form for form in forms if form.seconds]
-        ratio = f"{forms[1].seconds / forms[0].seconds:.2f}" if len(timed) == 2 else ""
-        rows.append([name[3], forms[0].label, name[4], str(int(timed[0].counters["count"])) if timed else "", *texts,
-                     ratio])
+def choice_table(choices: list[dict]) -> str:
+    def time(form: dict) -> str:
+        return form["form"] + (f" failed: {form['error']}" if "error" in form else f" {form['microseconds']:.1f}")
+
+    rows = [[choice["first_layer"], choice["shape"], choice["role"], str(choice["count"] or ""),
+             *(time(form) for form in choice["forms"]),
+             "" if choice["other_over_ours"] is None else f"{choice['other_over_ours']:.2f}"]
+            for choice in choices]
     return table(["first layer", "shape", "pass", "x", "the engine's, us", "other, us", "other / the engine's"], rows)
 
 
-def product_tables(context: dict, entries: list[Entry]) -> str:
-    peak, copy = float(context["bf16_flops_per_second"]), float(context["copy_bytes_per_second"])
-    text = (f"{context.get('gpu', 'GPU')}: a bf16 product of 8192 x 8192 matrices runs at {peak * 1e-12:.0f} TFLOP/s "
+def product_tables(summary: dict, side: str) -> str:
+    peak, copy = summary["bf16_flops_per_second"], summary["copy_bytes_per_second"]
+    text = (f"{summary['gpu']}: a bf16 product of {side} x {side} matrices runs at {peak * 1e-12:.0f} TFLOP/s "
             f"(100 % below), a copy at {copy * 1e-12:.2f} TB/s, read and written.\n")
-    for network in dict.fromkeys(entry.name[1:3] for entry in entries):
-        mine = [entry for entry in entries if entry.name[1:3] == network]
-        products = [entry for entry in mine if entry.name[0] == "products" and entry.seconds]
-        choices = [entry for entry in mine if entry.name[0] == "choices"]
-        text += f"\n## {network[0]}, batch {network[1]}\n\n"
-        if products:
-            text += product_table(products, peak)
-        if choices:
-            text += "\nIn two ways, with our kernels around the product:\n\n" + choice_table(choices)
-        for entry in mine:
-            if entry.name[0] == "products" and not entry.seconds:
-                text += f"\nNot measured: {'/'.join(entry.name[3:])}: {entry.error}\n"
+    for network in summary["networks"]:
+        text += f"\n## {network['network']}, batch {network['batch']}\n\n"
+        if network["layers"]:
+            text += layer_table(network)
+        if network["choices"]:
+            text += "\nIn two ways, with our kernels around the product:\n\n" + choice_table(network["choices"])
+        for one in network["failed"]:
+            text += f"\nNot measured: {one['product']}: {one['error']}\n"
     return text
 
 
-def main() -> None:
-    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
-        sys.exit(__doc__)
-    context, entries = read(sys.argv[1])
+# ---- Both
+
+
+def summarize(context: dict, entries: list[Entry]) -> dict:
+    copy = context.get("copy_bytes_per_second")
+    summary = {"gpu": context.get("gpu", "GPU"), "rehearsal": context.get("rehearsal") == "true",
+               "cut_off": context["cut_off"], "copy_bytes_per_second": float(copy) if copy else None}
     products = [entry for entry in entries if entry.name[0] in ("products", "choices")]
-    print(product_tables(context, products) if products else kernel_table(context, entries), end="")
+    if not products:
+        return {**summary, "kernels": kernel_cases(context, entries)}
+    peak = float(context["bf16_flops_per_second"])
+    networks = dict.fromkeys(entry.name[1:3] for entry in products)
+    return {**summary, "bf16_flops_per_second": peak,
+            "networks": [network_summary(*network, [entry for entry in products if entry.name[1:3] == network], peak)
+                         for network in networks]}
+
+
+def tables(summary: dict, side: str) -> str:
+    text = "**A rehearsal on the emulated GPU: no time here means anything.**\n\n" if summary["rehearsal"] else ""
+    if summary["cut_off"]:
+        text += "The benchmark was ended early: this is what it had measured by then.\n\n"
+    return text + (kernel_table(summary["kernels"]) if "kernels" in summary else product_tables(summary, side))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", metavar="FILE.json", help="what --benchmark_out wrote")
+    parser.add_argument("--json", action="store_true", help="print the summary instead of tables")
+    options = parser.parse_args()
+    try:
+        context, entries = read(options.file)
+        summary = summarize(context, entries)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"benchmark_table.py: {options.file} does not hold a benchmark's results: {error!r}", file=sys.stderr)
+        sys.exit(2)
+    if options.json:
+        print(json.dumps(summary, indent=1))
+    else:
+        print(tables(summary, context.get("bf16_matrix_side", "8192")), end="")
 
 
 if __name__ == "__main__":

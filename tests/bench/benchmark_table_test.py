@@ -10,13 +10,32 @@ import unittest
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "benchmark_table.py"
 
 
-def tables(context: dict, benchmarks: list[dict]) -> list[list[str]]:
-    """The script's output: the cells of each line of a table, other lines whole."""
+def run_script(text: str, *options: str) -> subprocess.CompletedProcess:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump({"context": context, "benchmarks": benchmarks}, file)
+        file.write(text)
         file.flush()
-        printed = subprocess.run([sys.executable, SCRIPT, file.name], capture_output=True, text=True, check=True).stdout
+        return subprocess.run([sys.executable, SCRIPT, file.name, *options], capture_output=True, text=True)
+
+
+def written(context: dict, benchmarks: list[dict]) -> str:
+    """As Google Benchmark lays it out."""
+    runs_text = ",\n".join(f"    {{\n      {json.dumps(run)[1:-1]}\n    }}" for run in benchmarks)
+    return f'{{\n  "context": {json.dumps(context)},\n  "benchmarks": [\n{runs_text}\n  ]\n}}\n'
+
+
+def cells(printed: str) -> list[list[str]]:
+    """The cells of each line of a table, other lines whole."""
     return [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in printed.splitlines()]
+
+
+def tables(context: dict, benchmarks: list[dict]) -> list[list[str]]:
+    done = run_script(written(context, benchmarks))
+    assert done.returncode == 0, done.stderr
+    return cells(done.stdout)
+
+
+def summary(context: dict, benchmarks: list[dict]) -> dict:
+    return json.loads(run_script(written(context, benchmarks), "--json").stdout)
 
 
 def runs(name: str, microseconds: float, **fields) -> list[dict]:
@@ -46,6 +65,47 @@ class Kernels(unittest.TestCase):
     def test_tells_what_failed(self):
         self.assertEqual(tables(self.CONTEXT, [failure("softmax/ours/4/8", "no memory")])[2][:3],
                          ["softmax", "4 8", "failed: no memory"])
+
+    def test_summary_has_the_same_figures_unrounded(self):
+        found = summary({**self.CONTEXT, "gpu": "a GPU", "copy_bytes_per_second": "2.5e12"}, [
+            *runs("softmax/ours/64/8", 10, **{"bytes/s": 2.1e12, "share_of_copy": 0.84, "bytes": 1001}),
+            *runs("softmax/naive/64/8", 35, **{"bytes/s": 6e11, "share_of_copy": 0.24, "bytes": 1001}),
+            *runs("softmax/wide/4/8", 2, **{"bytes/s": 1e12, "share_of_copy": 0.4, "bytes": 999}),
+            failure("softmax/ours/4/8", "no memory")])
+        wide, large = found["kernels"][1], found["kernels"][0]
+        self.assertEqual((found["gpu"], found["rehearsal"], found["cut_off"], found["copy_bytes_per_second"]),
+                         ("a GPU", False, False, 2.5e12))
+        self.assertEqual((large["kernel"], large["variant"], large["arguments"], large["share_of_copy"]),
+                         ("softmax", "ours", [64, 8], 0.84))
+        self.assertAlmostEqual(large["microseconds"], 10)
+        self.assertAlmostEqual(large["gigabytes_per_second"], 2100)
+        self.assertAlmostEqual(large["naive_over_ours"], 3.5)
+        self.assertEqual((large["beyond_l2"], wide["beyond_l2"], wide["naive_over_ours"]), (True, False, None))
+        self.assertEqual(found["kernels"][2],
+                         {"kernel": "softmax", "variant": "ours", "arguments": [4, 8], "error": "no memory"})
+
+    def test_a_rehearsal_is_marked(self):
+        run = runs("softmax/ours/4/8", 2, **{"bytes/s": 1e12, "share_of_copy": 0.4, "bytes": 999})
+        context = {**self.CONTEXT, "rehearsal": "true"}
+        self.assertIn("no time here means anything", tables(context, run)[0][0])
+        self.assertTrue(summary(context, run)["rehearsal"])
+
+    def test_keeps_what_a_benchmark_had_measured_when_it_was_ended(self):
+        text = written(self.CONTEXT, [
+            *runs("softmax/ours/64/8", 10, **{"bytes/s": 2e12, "share_of_copy": 0.84, "bytes": 1001}),
+            *runs("softmax/ours/4/8", 2, **{"bytes/s": 1e12, "share_of_copy": 0.4, "bytes": 999})])
+        # Between two benchmarks, and in the middle of one.
+        for end in (text.rindex("\n  ]"), text.rindex('"run_name"')):
+            done = run_script(text[:end])
+            self.assertIn("ended early", done.stdout)
+            self.assertIn(["softmax", "64 8", "10.0", "2000", "84 %", "yes", ""], cells(done.stdout))
+        self.assertTrue(json.loads(run_script(text[:-10], "--json").stdout)["cut_off"])
+
+    def test_refuses_other_files_in_one_sentence(self):
+        for text in ("", "nothing", "[]", '{"context": {}}'):
+            done = run_script(text)
+            self.assertEqual(done.returncode, 2, text)
+            self.assertEqual(done.stderr.count("\n"), 1, text)
 
 
 class Products(unittest.TestCase):
@@ -85,6 +145,31 @@ class Products(unittest.TestCase):
         header = next(i for i, row in enumerate(rows) if row[0] == "first layer")
         self.assertEqual(rows[header + 2], ["a", "conv 1x1", "forward", "3", "matrix 10.0", "convolution 15.0", "1.50"])
         self.assertEqual(rows[header + 3][5], "convolution failed: no plan")
+
+    def test_summary_has_layers_roles_totals_and_choices(self):
+        found = summary(self.CONTEXT, [
+            *self.product("a", "forward", 100, 4e14, 3),
+            *self.product("a", "data_gradient", 200, 2e14, 2),
+            failure("products/net/2/b/forward", "no plan"),
+            *runs("choices/net/2/a/forward/matrix", 10, count=3, label="conv 1x1"),
+            *runs("choices/net/2/a/forward/convolution", 15, count=3, label="conv 1x1"),
+            *runs("choices/net/2/c/forward/matrix", 10, count=1, label="conv 1x1 other"),
+            failure("choices/net/2/c/forward/convolution", "no plan")])
+        network, = found["networks"]
+        self.assertEqual((found["bf16_flops_per_second"], network["network"], network["batch"]), (1e15, "net", 2))
+        layer, = network["layers"]
+        self.assertEqual((layer["first_layer"], layer["shape"], layer["count"]), ("a", self.CONV, 3))
+        self.assertAlmostEqual(layer["roles"]["forward"]["tflops"], 400)
+        self.assertAlmostEqual(layer["roles"]["forward"]["share_of_peak"], 0.4)
+        self.assertAlmostEqual(layer["roles"]["forward"]["milliseconds_per_step"], 0.3)
+        self.assertNotIn("weight_gradient", layer["roles"])
+        self.assertAlmostEqual(layer["share_of_step"], 1)
+        self.assertAlmostEqual(network["total"]["milliseconds_per_step"], 0.7)
+        self.assertAlmostEqual(network["total"]["tflops"], (300 * 400 + 400 * 200) / 700)
+        self.assertEqual(network["failed"], [{"product": "b/forward", "error": "no plan"}])
+        self.assertAlmostEqual(network["choices"][0]["other_over_ours"], 1.5)
+        self.assertEqual(network["choices"][1]["forms"][1], {"form": "convolution", "error": "no plan"})
+        self.assertIsNone(network["choices"][1]["other_over_ours"])
 
     def test_names_what_could_not_be_measured(self):
         rows = tables(self.CONTEXT, [*self.product("a", "forward", 1, 1e14, 1),

@@ -28,9 +28,11 @@ def main(program: str, filter_: str, rows: str, *arguments: str) -> None:
         with open(out) as file:
             written = json.load(file)
         printed = run(sys.executable, str(SCRIPT), out)
+        summary = json.loads(run(sys.executable, str(SCRIPT), out, "--json"))
     context = written["context"]
     assert context["gpu"] == "emulated" and context["rehearsal"] == "true", context
     assert float(context["copy_bytes_per_second"]) > 0, context
+    assert summary["rehearsal"] and "no time here means anything" in printed, printed
     failed = [one for one in written["benchmarks"] if one.get("error_occurred")]
     assert not failed, failed
     found = [line for line in printed.splitlines() if line.startswith("| ") and not line.startswith("| ---")]
