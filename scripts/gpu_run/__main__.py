@@ -12,7 +12,6 @@ import time
 
 import caches
 import machine
-import peers
 from context import Context
 from report import REHEARSAL, Report
 from steps import PASSED, Deadline, Runner
@@ -115,10 +114,7 @@ def main() -> int:
     runner = Runner(deadline, results, environment, save)
     context = Context(bin=bin_folder, root=machine.ROOT, work=options.work, results=results, out=options.out,
                       python=options.python, rehearse=options.rehearse, runner=runner, carried=options.carried,
-                      has_pytorch=False, commit=report.machine["commit"])
-    if not options.without_pytorch:
-        context.has_pytorch, said = peers.find_pytorch(context)
-        report.notes += [said] if said else []
+                      with_pytorch=not options.without_pytorch, commit=report.machine["commit"])
     save()
     module.run(context)
     runner.join()

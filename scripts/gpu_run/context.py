@@ -24,7 +24,7 @@ class Context:
     rehearse: bool
     runner: Runner
     carried: pathlib.Path  # what an earlier run left
-    has_pytorch: bool
+    with_pytorch: bool
     commit: str
 
     @property

@@ -1,10 +1,78 @@
-"""PyTorch's side."""
+"""PyTorch's side: bench/peers, with the Python that has PyTorch and the diffusers wheel that came along."""
+
 from __future__ import annotations
 
+import zipfile
 
-def find_pytorch(c):
-    return False, ""
+import caches
+import readers
+from context import Context
+from steps import Step
+
+PYTORCH = "PyTorch"  # the step that all others of this file stand on
+PROGRAMS = ("ddpm_forward", "ddpm_inspect", "ddpm_sample", "ddpm_train", "gpu_description")
+# The likely fastest first; max-autotune takes minutes to compile.
+FAST_VARIANTS = ("compile-graph", "compile", "eager-graph")
+AUTOTUNED_VARIANTS = ("max-autotune-graph", "max-autotune")
 
 
-def start_compiling(c, networks):
-    pass
+def environment(c: Context) -> dict:
+    return {"PYTHONPATH": str(c.work / "site")}
+
+
+def find_pytorch(c: Context) -> None:
+    """Unpacks the wheel that came along and imports it together with PyTorch: what takes long the first time."""
+    site = c.work / "site"
+    wheels = sorted((c.root / "wheels").glob("*.whl"))
+    if not site.exists():
+        site.mkdir(parents=True)
+        for wheel in wheels:
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(site)
+    script = ("import torch, diffusers; "
+              "print('torch', torch.__version__, 'cudnn', torch.backends.cudnn.version(), 'diffusers', diffusers.__version__)")
+    c.runner.run(Step(PYTORCH, [c.python, "-c", script], limit=c.limit(60), environment=environment(c),
+                      read=lambda text: dict(zip(*[iter(text.split()[-6:])] * 2))))
+
+
+def script(c: Context, name: str, networks: tuple, *options: str) -> list[str]:
+    command = [c.python, str(c.root / "bench" / "peers" / name), "--device", c.device, "--cache",
+               str(c.work / "caches"), *options]
+    return command + (["--smoke"] if c.rehearse else ["--networks", *networks])
+
+
+def start_compiling(c: Context, networks: tuple, limit: float = 300) -> None:
+    """Beside the correctness of ours, which needs no quiet GPU: compiling is the CPU's work. Later runs start warm."""
+    if not c.with_pytorch:
+        return
+    find_pytorch(c)
+    name = "warm-up.json"
+    command = ["nice", *script(c, "warm_up.py", networks, "--modes", "train", "sample", "--variants",
+                               *FAST_VARIANTS[:2], "--batch", "128", "--timeout", "200", "--seconds", str(limit - 15),
+                               "--results", str(c.results / name))]
+    c.runner.run(Step("PyTorch compiles in the background", command, limit=c.limit(limit), background=True,
+                      after=PYTORCH, environment={**environment(c), **caches.environment(c.work)}, leaves=(name,),
+                      read=lambda _: readers.warm_up(c.results / name), stand_in=c.stand_in("the CPU, tiny networks")))
+
+
+def check_gradients(c: Context, networks: tuple, limit: float) -> None:
+    name = "gradients.json"
+    command = script(c, "check_gradients.py", networks, "--bin", str(c.bin), "--variants", *FAST_VARIANTS, "--batch", "4",
+                     "--timeout", "100", "--seconds", str(c.limit(limit) - 10), "--results", str(c.results / name))
+    c.runner.run(Step("gradients of PyTorch's variants", command, limit=c.limit(limit), least=c.least(40), after=PYTORCH,
+                      environment=environment(c), leaves=(name,), read=lambda _: readers.gradients(c.results / name),
+                      stand_in=c.stand_in("the CPU, tiny networks")))
+
+
+def side_by_side(c: Context, mode: str, network: str, variants: tuple, limit: float, suffix: str = "") -> None:
+    name = f"peers-{mode}-{network}{suffix}.json"
+    gradients = c.results / "gradients.json"
+    command = script(c, "side_by_side.py", (network,), "--bin", str(c.bin), "--data", str(c.data(network)), "--modes", mode,
+                     "--batches", "128", "--variants", *variants, "--rounds", "1", "--windows", "4", "--window-steps",
+                     "20", "--timeout", "150", "--seconds", str(c.limit(limit) - 10), "--commit", c.commit,
+                     f"--our-options=--precision={c.precision('bf16')}", "--results", str(c.results / name),
+                     *(("--gradients", str(gradients)) if gradients.exists() else ()))
+    c.runner.run(Step(f"{mode} {network} beside PyTorch{suffix}", command, limit=c.limit(limit), least=c.least(40),
+                      after=PYTORCH, environment=environment(c), leaves=(name,),
+                      read=lambda _: readers.side_by_side(c.results / name),
+                      stand_in=c.stand_in("the CPU, a tiny network")))

@@ -107,11 +107,92 @@ def plans(text: str) -> dict:
     return {"plans": said[-1][:100]} if said else {}
 
 
-def benchmark(path: pathlib.Path) -> dict:
-    """How many cases Google Benchmark wrote, and which failed."""
+def warm_up(path: pathlib.Path) -> dict:
+    """What bench/peers/warm_up.py compiled."""
     found = load(path)
-    runs = {run.get("run_name", run["name"]): run.get("error_message") for run in found.get("benchmarks", [])}
-    if not runs:
-        raise Unreadable(f"{path.name} holds no benchmark")
-    failed = [name for name, error in runs.items() if error]
-    return {"cases": len(runs), **({"failed": len(failed), "first": failed[0]} if failed else {})}
+    outcomes = [program["outcome"] for program in found.get("programs", [])]
+    if not outcomes:
+        raise Unreadable(f"{path.name} names no program")
+    return {**{word: outcomes.count(word) for word in dict.fromkeys(outcomes)},
+            "cache": f"{found.get('cache_bytes', 0) / 2**20:.0f} MiB"}
+
+
+def gradients(path: pathlib.Path) -> dict:
+    """Which of PyTorch's variants compute what ours does (bench/peers/check_gradients.py)."""
+    checks = load(path).get("checks", [])
+    if not checks:
+        raise Unreadable(f"{path.name} holds no check")
+    figures = {}
+    for check in checks:
+        figures.setdefault(check["verdict"], []).append(f"{check['side']} {check['network']} {check['mode']}")
+    return {verdict: f"{len(names)}" + (f" ({', '.join(names)})" if verdict in ("wrong", "failed") else "")
+            for verdict, names in figures.items()}
+
+
+def side_by_side(path: pathlib.Path) -> dict:
+    """Ours against the best of PyTorch's (bench/peers/side_by_side.py): one mode, one network, one batch."""
+    found = load(path)
+    if not found.get("ratios"):
+        raise Unreadable(f"{path.name} holds nothing measured")
+    row = found["ratios"][0]
+    figures = {side: f"{speed:.0f} images/s" for side, speed in row.get("images_per_second", {}).items()}
+    if "speed_ratio" in row:
+        figures["ours / " + row["best_peer"]] = f"{row['speed_ratio']:.2f}"
+    if row.get("memory_ratio"):
+        figures["memory"] = f"{row['memory_ratio']:.2f}"
+    for side, why in row.get("left_out", {}).items():
+        figures[side] = str(why)[:60]
+    if not row.get("images_per_second"):
+        raise Unreadable(f"{path.name}: neither side was measured")
+    return figures
+
+
+def profile(path: pathlib.Path) -> dict:
+    """The step inside its graph, and its longest kinds of operation (ddpm_train --profile-json)."""
+    found = load(path)
+    operations = [entry for entry in found.get("operations", []) if entry["count"]]
+    if not operations:
+        raise Unreadable(f"{path.name}: no operation was measured")
+    kinds: dict[str, float] = {}
+    for entry in operations:
+        kinds[entry["kind"]] = kinds.get(entry["kind"], 0) + entry["seconds"]
+    whole = sum(kinds.values())
+    figures = {}
+    for graph in found.get("graphs", []):  # the longest is the training step
+        figures = {"step": f"{1e3 * graph['plain']['seconds']:.2f} ms", "kernels": graph["nodes"]["kernels"]}
+        if graph.get("gap_seconds") is not None:
+            figures["gaps"] = f"{1e3 * graph['gap_seconds']:.2f} ms"
+    for kind, seconds in sorted(kinds.items(), key=lambda item: -item[1])[:4]:
+        figures[kind] = f"{100 * seconds / whole:.0f} %"
+    return figures
+
+
+# Those that should reach 80 % of the copy bandwidth on tensors that no cache holds.
+MEMORY_BOUND_KERNELS = ("group_norm", "group_norm_backward", "diffuse", "adam_ema", "sampler_step")
+
+
+def benchmark_summary(path: pathlib.Path) -> dict:
+    """The least share of the copy bandwidth by kernel, or a network's share of the peak (benchmark_table.py --json)."""
+    found = load(path)
+    figures = {"cut off": "yes"} if found.get("cut_off") else {}
+    if "kernels" in found:
+        cases = [case for case in found["kernels"] if "error" not in case]
+        failed = len(found["kernels"]) - len(cases)
+        for kernel in MEMORY_BOUND_KERNELS:
+            shares = [case["share_of_copy"] for case in cases
+                      if case["kernel"] == kernel and case["variant"] == "ours" and case["beyond_l2"]]
+            if shares:
+                figures[kernel] = f"{100 * min(shares):.0f}-{100 * max(shares):.0f} % of the copy"
+        figures["cases"] = len(cases)
+        if failed:
+            figures["failed"] = failed
+    else:
+        for network in found["networks"]:
+            total = network["total"]
+            if total is None:
+                raise Unreadable(f"{path.name}: no product was measured")
+            figures["products"] = (f"{total['milliseconds_per_step']:.2f} ms a step at {total['tflops']:.0f} TFLOP/s "
+                                   f"({100 * total['share_of_peak']:.0f} % of the peak)")
+            if network["failed"]:
+                figures["failed"] = len(network["failed"])
+    return figures

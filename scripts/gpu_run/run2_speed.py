@@ -1,2 +1,32 @@
-PROGRAMS = ()
+"""Run 2: is it fast? Training and sampling of ours and of PyTorch in turns; what is right first, then how fast."""
+
+from __future__ import annotations
+
+import peers
+from context import Context
+from run3_breakdown import profile
+from steps import Step
+
+TITLE = "Run 2: is it fast?"
+PROGRAMS = ("ddpm_data", *peers.PROGRAMS)
 REHEARSED_PROGRAMS = ()
+NETWORKS = ("ddim-celeba-64", "ddpm-cifar10-32")
+
+
+def run(c: Context) -> None:
+    do = c.runner.run
+    do(c.describe_device())
+    for preset in NETWORKS:
+        do(Step(f"data {preset}", c.make_data(preset, 4000), limit=c.limit(20)))
+    if c.with_pytorch:
+        peers.find_pytorch(c)
+        peers.check_gradients(c, NETWORKS, 110)
+        for mode, limit in (("train", 95), ("sample", 75)):
+            for preset in NETWORKS:
+                peers.side_by_side(c, mode, preset, peers.FAST_VARIANTS, limit)
+    for preset in NETWORKS:
+        do(profile(c, preset))
+    if c.with_pytorch:
+        for mode in ("train", "sample"):
+            for preset in NETWORKS:
+                peers.side_by_side(c, mode, preset, peers.AUTOTUNED_VARIANTS, 150, "-autotuned")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import pathlib
 import sys
 
 import readers
 from context import Context
-from steps import Step, Unreadable
+from steps import Step
 
 TITLE = "Run 3: where does the time go?"
 PROGRAMS = ("ddpm_data", "ddpm_sample", "ddpm_train", "gpu_description", "group_norm_benchmark", "kernels_benchmark",
@@ -30,7 +28,7 @@ def profile(c: Context, preset: str) -> Step:
 
 
 def benchmark(c: Context, name: str, program: str, rehearsed_filter: str, limit: float, *options: str) -> list[Step]:
-    """The benchmark, then its table."""
+    """The benchmark, then its table: of what it measured until then, where it is cut off."""
     found, table, short = f"{name}.json", f"{name}.md", f"{name}-summary.json"
     command = [c.program(program + ("_emulated" if c.rehearse else "")), *options,
                f"--benchmark_out={c.results / found}", "--benchmark_out_format=json",
@@ -40,12 +38,10 @@ def benchmark(c: Context, name: str, program: str, rehearsed_filter: str, limit:
         command.append(f"--benchmark_filter={rehearsed_filter}")
     script = [sys.executable, str(c.root / "scripts" / "benchmark_table.py")]
     return [
-        Step(name, command, limit=c.limit(limit), least=c.least(15), leaves=(found,), stand_in=c.stand_in("emulated"),
-             read=lambda _: readers.benchmark(c.results / found)),
-        Step(f"{name}, table", [*script, str(c.results / found)], output=table, leaves=(table,), limit=c.limit(20),
-             after=name),
+        Step(name, command, limit=c.limit(limit), least=c.least(15), leaves=(found,), stand_in=c.stand_in("emulated")),
+        Step(f"{name}, table", [*script, str(c.results / found)], output=table, leaves=(table,), limit=c.limit(20)),
         Step(f"{name}, summary", [*script, "--json", str(c.results / found)], output=short, leaves=(short,),
-             limit=c.limit(20), after=name, read=lambda _: readers.benchmark_summary(c.results / short)),
+             limit=c.limit(20), read=lambda _: readers.benchmark_summary(c.results / short)),
     ]
 
 
