@@ -105,7 +105,7 @@ def main() -> int:
     def save(last: bool = False) -> None:
         report.write(runner.outcomes, deadline.used(), options.seconds)
         now, state = time.monotonic(), caches.fingerprint(options.work)
-        if state != packed["state"] and (last or now - packed["at"] >= PACK_CACHES_EVERY):
+        if module.RETURNS_CACHES and state != packed["state"] and (last or now - packed["at"] >= PACK_CACHES_EVERY):
             said = caches.pack(options.work, options.out)
             packed.update(at=now, state=state)
             if said and said not in report.notes:

@@ -66,8 +66,8 @@ def link_libraries(bin_folder: pathlib.Path, python: str, programs: list[str]) -
     linked: set[str] = set()
     while True:
         absent = sorted({name for program in programs for name in absent_libraries(bin_folder / program)})
-        found = {place for name in absent
-                 for place in places if os.path.exists(f"{place}/{name}")} - linked
+        found = {next((place for place in places if os.path.exists(f"{place}/{name}")), None) for name in absent}
+        found -= {None} | linked
         if not found:
             return absent
         for place in sorted(found):

@@ -20,18 +20,25 @@ def environment(c: Context) -> dict:
     return {"PYTHONPATH": str(c.work / "site")}
 
 
-def find_pytorch(c: Context) -> None:
-    """Unpacks the wheel that came along and imports it together with PyTorch: what takes long the first time."""
+def unpack_wheels(c: Context) -> None:
     site = c.work / "site"
-    wheels = sorted((c.root / "wheels").glob("*.whl"))
-    if not site.exists():
-        site.mkdir(parents=True)
-        for wheel in wheels:
-            with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(site)
-    script = ("import torch, diffusers; "
-              "print('torch', torch.__version__, 'cudnn', torch.backends.cudnn.version(), 'diffusers', diffusers.__version__)")
-    c.runner.run(Step(PYTORCH, [c.python, "-c", script], limit=c.limit(60), environment=environment(c),
+    if site.exists():
+        return
+    site.mkdir(parents=True)
+    for wheel in sorted((c.root / "wheels").glob("*.whl")):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(site)
+
+
+def import_pytorch(c: Context) -> list[str]:
+    unpack_wheels(c)
+    return [c.python, "-c", "import torch, diffusers; print('torch', torch.__version__, 'cudnn', "
+            "torch.backends.cudnn.version(), 'diffusers', diffusers.__version__)"]
+
+
+def find_pytorch(c: Context) -> None:
+    """Imports PyTorch, which takes long the first time, and the wheel that came along."""
+    c.runner.run(Step(PYTORCH, import_pytorch(c), limit=c.limit(60), environment=environment(c),
                       read=lambda text: dict(zip(*[iter(text.split()[-6:])] * 2))))
 
 
@@ -45,13 +52,12 @@ def start_compiling(c: Context, networks: tuple, limit: float = 300) -> None:
     """Beside the correctness of ours, which needs no quiet GPU: compiling is the CPU's work. Later runs start warm."""
     if not c.with_pytorch:
         return
-    find_pytorch(c)
     name = "warm-up.json"
     command = ["nice", *script(c, "warm_up.py", networks, "--modes", "train", "sample", "--variants",
                                *FAST_VARIANTS[:2], "--batch", "128", "--timeout", "200", "--seconds", str(limit - 15),
                                "--results", str(c.results / name))]
-    c.runner.run(Step("PyTorch compiles in the background", command, limit=c.limit(limit), background=True,
-                      after=PYTORCH, environment={**environment(c), **caches.environment(c.work)}, leaves=(name,),
+    c.runner.run(Step("PyTorch compiles in the background", [import_pytorch(c), command], limit=c.limit(limit),
+                      background=True, environment={**environment(c), **caches.environment(c.work)}, leaves=(name,),
                       read=lambda _: readers.warm_up(c.results / name), stand_in=c.stand_in("the CPU, tiny networks")))
 
 

@@ -13,6 +13,7 @@ TESTS = ("gpu_runtime_test", "gpu_device_layer_test", "gpu_graph_test", "gpu_sou
          "gpu_products_test", "gpu_hot_loop_test", "gpu_executor_test")
 PROGRAMS = ("ddpm_data", "ddpm_train", "ddpm_sample", "ddpm_validate", "gpu_description", *TESTS)
 REHEARSED_PROGRAMS = ("ddpm_validate_emulated",)
+RETURNS_CACHES = True
 OUR_KERNELS = ("gpu_kernels_test", "gpu_sound_kernels_test", "gpu_device_layer_test")
 
 

@@ -10,6 +10,7 @@ from steps import Step
 TITLE = "Run 2: is it fast?"
 PROGRAMS = ("ddpm_data", *peers.PROGRAMS)
 REHEARSED_PROGRAMS = ()
+RETURNS_CACHES = True
 NETWORKS = ("ddim-celeba-64", "ddpm-cifar10-32")
 
 

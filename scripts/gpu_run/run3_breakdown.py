@@ -12,6 +12,7 @@ TITLE = "Run 3: where does the time go?"
 PROGRAMS = ("ddpm_data", "ddpm_sample", "ddpm_train", "gpu_description", "group_norm_benchmark", "kernels_benchmark",
             "products_benchmark")
 REHEARSED_PROGRAMS = ("group_norm_benchmark_emulated", "kernels_benchmark_emulated", "products_benchmark_emulated")
+RETURNS_CACHES = True
 NETWORKS = ("ddim-celeba-64", "ddpm-cifar10-32")
 # Cases of the emulated twins that take moments.
 REHEARSED_KERNELS = "^(diffuse|loss|sampler_step|guidance)/.*/32/128/"

@@ -17,6 +17,7 @@ from steps import Step, Unreadable
 TITLE = "Run 4: faces"
 PROGRAMS = ("ddpm_convert", "ddpm_data", "ddpm_sample", "ddpm_train", "gpu_description")
 REHEARSED_PROGRAMS = ()
+RETURNS_CACHES = False  # its weights take the room
 PRESET = "ddim-celeba-64"
 CHANNELS = "64,128,128,128,128"
 AFTER_TRAINING_SECONDS = 45  # to draw, export and pack

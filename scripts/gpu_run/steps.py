@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import os
 import pathlib
 import re
@@ -86,19 +87,41 @@ def words_of(command: list) -> list[str]:
     return ["bash", "-c", "\n".join(lines)]
 
 
-def end(process: subprocess.Popen) -> None:
-    """Interrupts the process and all that it started, then kills what is left of them."""
-    for sign, seconds in ((signal.SIGINT, GRACE_SECONDS), (signal.SIGKILL, 5)):
+def descendants(pid: int) -> list[int]:
+    """All that it started, directly or not, in whatever session."""
+    children: dict[int, list[int]] = {}
+    for stat in glob.glob("/proc/[0-9]*/stat"):
         try:
-            os.killpg(process.pid, sign)
+            with open(stat) as file:
+                text = file.read()
+        except OSError:
+            continue  # it has ended
+        children.setdefault(int(text.rpartition(")")[2].split()[1]), []).append(int(stat.split("/")[2]))
+    found, queue = [], [pid]
+    while queue:
+        queue += (more := children.get(queue.pop(), []))
+        found += more
+    return found
+
+
+def end(process: subprocess.Popen) -> None:
+    """Interrupts the process and its group; a while later kills what is left of all that it started."""
+    def send(kill, pid: int, sign: int) -> None:
+        try:
+            kill(pid, sign)
         except ProcessLookupError:
             pass
-        try:
-            process.wait(seconds)
-            if sign == signal.SIGKILL:
-                return
-        except subprocess.TimeoutExpired:
-            continue
+
+    started = descendants(process.pid)
+    send(os.killpg, process.pid, signal.SIGINT)
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        started = list({*started, *descendants(process.pid)})
+    for pid in started:  # some have sessions of their own
+        send(os.kill, pid, signal.SIGKILL)
+    send(os.killpg, process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def shorten(log: pathlib.Path) -> str:

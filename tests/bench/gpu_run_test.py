@@ -58,6 +58,12 @@ class Steps(WithFolder):
         self.assertTrue(self.is_gone(child.read_text().strip()))
         self.assertEqual(self.run_step("next", ["true"]).verdict, PASSED)
 
+    def test_what_a_step_started_in_a_session_of_its_own_is_ended_too(self):
+        child = self.folder / "child"
+        detached = f"setsid bash -c 'echo $$ > {child}; exec sleep 60' & wait"
+        self.run_step("hang", ["bash", "-c", detached], limit=1)
+        self.assertTrue(self.is_gone(child.read_text().split()[0]))
+
     def is_gone(self, pid: str) -> bool:
         """Dead, if perhaps not buried; a moment after the signal."""
         for _ in range(100):
