@@ -1,5 +1,5 @@
-// The one place where oneDNN 2 and 3 differ for us: 2 gathers what describes a computation in a `desc` of its own,
-// 3 passes the same parts in the same order to the primitive's descriptor. Depends on oneDNN alone.
+// The one place where oneDNN 2 and 3 differ for us: 2 gathers what describes a computation in a `desc` of its
+// own, 3 passes the same parts in the same order to the primitive's descriptor. Depends on oneDNN alone.
 #pragma once
 
 #include <oneapi/dnnl/dnnl.hpp>
