@@ -12,8 +12,8 @@ packages=(
   libdnnl-dev libboost-context-dev
 )
 case "${1:-}" in
-  --checks) packages+=(clang-format clang-tidy) ;;                    # what CI checks the sources with
-  --fuzz) packages+=(clang libclang-rt-dev libomp-dev) ;;       # what scripts/fuzz.sh builds with
+  --checks) packages+=(clang-format clang-tidy python3-venv) ;;  # what .ci/run uses
+  --fuzz) packages+=(clang libclang-rt-dev libomp-dev) ;;        # what scripts/fuzz.sh builds with
 esac
 
 missing=()
