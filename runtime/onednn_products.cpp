@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/reference/reference.h"
+#include "runtime/onednn_descriptors.h"
 #include "support/error.h"
 #include "support/parallel.h"
 
@@ -54,6 +55,31 @@ ConvolutionKey key_of(const Conv2dShape& s, Direction direction) {
 }
 
 memory::desc image(int n, int c, int h, int w) { return {{n, c, h, w}, Type::f32, Tag::nhwc}; }
+
+constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
+
+// What the descriptors of a convolution and of its gradients share. The weights' layout is the library's
+// choice.
+struct Geometry {
+  explicit Geometry(const Conv2dShape& s)
+      : x(image(s.n, s.c, s.h, s.w)),
+        weight({s.k, s.c, s.filter, s.filter}, Type::f32, Tag::any),
+        y(image(s.n, s.k, s.p(), s.q())),
+        strides{s.stride, s.stride},
+        before{s.pad_before, s.pad_before},
+        after{s.pad_after, s.pad_after} {}
+
+  memory::desc x, weight, y;
+  memory::dims strides, before, after;
+};
+
+// Without elements where there is no bias: that is how oneDNN says so.
+memory::desc bias_of(const Conv2dShape& s, Direction direction) {
+  const bool with_bias = direction == Direction::kForwardWithBias ||
+                         direction == Direction::kAccumulateWithBias ||
+                         direction == Direction::kBackwardWeightWithBias;
+  return with_bias ? memory::desc({s.k}, Type::f32, Tag::a) : memory::desc();
+}
 
 // The channels that are used of our (K,R,R,weight_channels) filter, as (K,C,R,R).
 memory::desc our_filter(const Conv2dShape& s) {
@@ -138,28 +164,16 @@ struct OnednnProducts::Implementation {
 
   dnnl::convolution_forward::primitive_desc forward_descriptor(const Conv2dShape& s,
                                                                Direction direction) const {
-    const memory::dims strides{s.stride, s.stride}, before{s.pad_before, s.pad_before},
-        after{s.pad_after, s.pad_after};
-    const memory::desc any_weight({s.k, s.c, s.filter, s.filter}, Type::f32, Tag::any);
-    const memory::desc bias_vector({s.k}, Type::f32, Tag::a);
-    const memory::desc x = ::ddpm::image(s.n, s.c, s.h, s.w), y = ::ddpm::image(s.n, s.k, s.p(), s.q());
     dnnl::primitive_attr attributes = user_scratchpad();
     if (direction == Direction::kAccumulate || direction == Direction::kAccumulateWithBias) {
       dnnl::post_ops sum;
       sum.append_sum(1.0f);
       attributes.set_post_ops(sum);
     }
-    constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
-    constexpr auto kKind = dnnl::prop_kind::forward_training;
-    const bool with_bias = direction == Direction::kForwardWithBias ||
-                           direction == Direction::kAccumulateWithBias ||
-                           direction == Direction::kBackwardWeightWithBias;
-    const auto descriptor =
-        with_bias
-            ? dnnl::convolution_forward::desc(kKind, kAlgorithm, x, any_weight, bias_vector, y, strides,
-                                              before, after)
-            : dnnl::convolution_forward::desc(kKind, kAlgorithm, x, any_weight, y, strides, before, after);
-    return {descriptor, attributes, engine};
+    const Geometry g(s);
+    return onednn::describe<dnnl::convolution_forward>(engine, attributes, dnnl::prop_kind::forward_training,
+                                                       kAlgorithm, g.x, g.weight, bias_of(s, direction), g.y,
+                                                       g.strides, g.before, g.after);
   }
 
   Convolution make_forward(const Conv2dShape& s, Direction direction) const {
@@ -177,14 +191,10 @@ struct OnednnProducts::Implementation {
   }
 
   Convolution make_backward_data(const Conv2dShape& s) const {
-    const memory::dims strides{s.stride, s.stride}, before{s.pad_before, s.pad_before},
-        after{s.pad_after, s.pad_after};
-    const memory::desc any_weight({s.k, s.c, s.filter, s.filter}, Type::f32, Tag::any);
-    const dnnl::convolution_backward_data::desc descriptor(
-        dnnl::algorithm::convolution_direct, ::ddpm::image(s.n, s.c, s.h, s.w), any_weight,
-        ::ddpm::image(s.n, s.k, s.p(), s.q()), strides, before, after);
-    const dnnl::convolution_backward_data::primitive_desc primitive(
-        descriptor, user_scratchpad(), engine, forward_descriptor(s, Direction::kForward));
+    const Geometry g(s);
+    const auto primitive = onednn::describe_backward<dnnl::convolution_backward_data>(
+        engine, user_scratchpad(), forward_descriptor(s, Direction::kForward), kAlgorithm, g.x, g.weight, g.y,
+        g.strides, g.before, g.after);
     Convolution made{.primitive = dnnl::convolution_backward_data(primitive),
                      .x = primitive.diff_src_desc(),
                      .weight = primitive.weights_desc(),
@@ -198,19 +208,10 @@ struct OnednnProducts::Implementation {
   }
 
   Convolution make_backward_weight(const Conv2dShape& s, Direction direction) const {
-    const memory::dims strides{s.stride, s.stride}, before{s.pad_before, s.pad_before},
-        after{s.pad_after, s.pad_after};
-    const memory::desc any_weight({s.k, s.c, s.filter, s.filter}, Type::f32, Tag::any);
-    const memory::desc bias_vector({s.k}, Type::f32, Tag::a);
-    const memory::desc x = ::ddpm::image(s.n, s.c, s.h, s.w), y = ::ddpm::image(s.n, s.k, s.p(), s.q());
-    constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
-    const auto descriptor =
-        direction == Direction::kBackwardWeightWithBias
-            ? dnnl::convolution_backward_weights::desc(kAlgorithm, x, any_weight, bias_vector, y, strides,
-                                                       before, after)
-            : dnnl::convolution_backward_weights::desc(kAlgorithm, x, any_weight, y, strides, before, after);
-    const dnnl::convolution_backward_weights::primitive_desc primitive(descriptor, user_scratchpad(), engine,
-                                                                       forward_descriptor(s, direction));
+    const Geometry g(s);
+    const auto primitive = onednn::describe_backward<dnnl::convolution_backward_weights>(
+        engine, user_scratchpad(), forward_descriptor(s, direction), kAlgorithm, g.x, g.weight,
+        bias_of(s, direction), g.y, g.strides, g.before, g.after);
     Convolution made{.primitive = dnnl::convolution_backward_weights(primitive),
                      .x = primitive.src_desc(),
                      .weight = primitive.diff_weights_desc(),
@@ -257,8 +258,8 @@ struct OnednnProducts::Implementation {
   // c = a b for every image and head. Image by image, because how oneDNN divides a batch of products among
   // threads, and with it the order of summation, depends on the batch: an image's bits must not.
   void multiply(int images, const HeadMatrices& a, const HeadMatrices& b, const HeadMatrices& c) {
-    const dnnl::matmul product(dnnl::matmul::primitive_desc(
-        dnnl::matmul::desc(a.of_an_image, b.of_an_image, c.of_an_image), engine));
+    const dnnl::matmul product(onednn::describe<dnnl::matmul>(engine, dnnl::primitive_attr(), a.of_an_image,
+                                                              b.of_an_image, c.of_an_image));
     const auto of_image = [this](const HeadMatrices& matrices, int number) {
       return at(matrices.of_an_image, matrices.data + number * matrices.image_elements);
     };

@@ -1,5 +1,6 @@
 #include "runtime/program.h"
 
+#include <algorithm>
 #include <functional>
 #include <numeric>
 #include <utility>

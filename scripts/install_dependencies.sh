@@ -12,9 +12,9 @@ packages=(
   libdnnl-dev libboost-context-dev
 )
 case "${1:-}" in
-  --checks) packages+=(clang-format clang-tidy) ;;                    # what CI checks the sources with
-  --bundle) packages+=(patchelf xz-utils) ;;                    # what scripts/gpu_suite.sh packs with
-  --fuzz) packages+=(clang libclang-rt-dev libomp-dev) ;;       # what scripts/fuzz.sh builds with
+  --checks) packages+=(clang-format clang-tidy python3-venv) ;;        # what .ci/run uses
+  --bundle) packages+=(patchelf xz-utils binutils python3-pip) ;;      # what scripts/gpu_suite.sh packs with
+  --fuzz) packages+=(clang libclang-rt-dev libomp-dev) ;;              # what scripts/fuzz.sh builds with
 esac
 
 missing=()

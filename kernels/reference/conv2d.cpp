@@ -6,6 +6,7 @@
 // atomic additions. Weight gradient: parallel over output channels k; the sum over a row of pixels is taken
 // in T and the rows are added in double, for it is the longest sum of all (N*P*Q terms). The convolution
 // after upsampling is the same functions around an upsampled copy: the definition, literally.
+#include <algorithm>
 #include <memory>
 #include <vector>
 

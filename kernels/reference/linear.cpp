@@ -3,6 +3,7 @@
 //
 // f(x) is computed once into a scratch matrix, as every output needs it. Forward and dW are parallel over
 // outputs, whose rows of W are then read once by one thread; dx is parallel over the images.
+#include <algorithm>
 #include <memory>
 #include <vector>
 

@@ -1,6 +1,8 @@
 // PNG, JPEG, animated PNG and contact sheets. Oracle for decoding: Pillow's own results.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "data/apng.h"
 #include "data/grid.h"
 #include "data/image_files.h"

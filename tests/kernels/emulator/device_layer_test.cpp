@@ -1,6 +1,7 @@
 // The device layer, as kernels use it, run in the emulator.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
