@@ -3,11 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include "kernels/cuda/kernels.h"
 #include "tests/kernels/device_memory.h"
+#include "tests/kernels/emulator/probes/kernels.h"
 
 namespace ddpm {
 namespace {
@@ -60,6 +64,37 @@ TEST(Graph, KernelsReadDeviceMemoryAnewInEachRun) {
   EXPECT_EQ(to_host(counter, stream), (std::vector<int64_t>{5}));
   for (int run = 0; run < 3; ++run) executable.launch(stream);
   EXPECT_EQ(to_host(counter, stream), (std::vector<int64_t>{11}));
+}
+
+// A kernel's limit of shared memory belongs to the function: were it set to what each launch asks for, the
+// last and smallest launch of a capture would leave it too low for the first.
+TEST(Graph, HoldsALargeAndThenASmallLaunchOfOneKernel) {
+  // 96 KB: beyond the 48 KB that need no permission, and every GPU of compute capability 8.0 or more has it.
+  constexpr int kLarge = 24 * 1024, kSmall = 16;
+  const Stream stream;
+  std::vector<float> x(kLarge);
+  std::iota(x.begin(), x.end(), 1.0f);
+  const DeviceBuffer<float> from = to_device(x, stream);
+  const DeviceBuffer<float> large(kLarge), small(kSmall);
+  const auto launch_both = [&] {
+    probe::reverse(from.data(), large.data(), kLarge, stream);
+    probe::reverse(from.data(), small.data(), kSmall, stream);
+  };
+  launch_both();  // as executors do, which loads the kernel
+  GraphCapture capture(stream);
+  launch_both();
+  ExecutableGraph executable;
+  executable.update(std::move(capture).finish());
+
+  const std::vector<float> large_expected(x.rbegin(), x.rend());
+  const std::vector<float> small_expected(x.rend() - kSmall, x.rend());
+  for (int replay = 0; replay < 2; ++replay) {
+    fill_bytes(large.span(), 0, stream);
+    fill_bytes(small.span(), 0, stream);
+    executable.launch(stream);
+    EXPECT_EQ(to_host(large, stream), large_expected);
+    EXPECT_EQ(to_host(small, stream), small_expected);
+  }
 }
 
 TEST(Graph, SynchronisingWhileCapturingIsRefused) {
