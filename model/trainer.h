@@ -76,7 +76,7 @@ class Trainer {
   std::vector<Image> sample(const std::function<bool()>& goes_on = {});
 
   // Switches the executor's clock on: see Executor::operation_times.
-  void measure_operations() { executor_->measure_operations(); }
+  void measure_operations(MeasuredForm form) { executor_->measure_operations(form); }
 
  private:
   // Training goes on after `step` optimiser steps.

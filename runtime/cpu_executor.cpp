@@ -423,7 +423,7 @@ void CpuExecutor<T>::stream_bytes(BufferId buffer, int64_t first, StepBytes fill
 }
 
 template <typename T>
-void CpuExecutor<T>::measure_operations() {
+void CpuExecutor<T>::measure_operations(MeasuredForm) {
   implementation_->times.assign(program().operations().size(), {});
 }
 template <typename T>

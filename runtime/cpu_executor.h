@@ -42,7 +42,8 @@ class CpuExecutor final : public Executor {
   std::vector<std::vector<float>> take_records(size_t pending) override;
   void bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) override;
   void stream_bytes(BufferId buffer, int64_t first, StepBytes fill) override;
-  void measure_operations() override;
+  void measure_operations(MeasuredForm form) override;
+  using Executor::measure_operations;
   std::vector<OperationTime> operation_times() const override;
 
   // The buffer's own memory.

@@ -1,5 +1,5 @@
 // What runs a Program: the interface that training, sampling and the apps see, whatever the device.
-// Depends on runtime/{memory_plan,program}.h.
+// Depends on runtime/{memory_plan,program}.h, kernels/device/graph_nodes.h.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/device/graph_nodes.h"
 #include "runtime/memory_plan.h"
 #include "runtime/program.h"
 
@@ -18,6 +19,31 @@ namespace ddpm {
 struct OperationTime {
   double seconds = 0;
   int64_t runs = 0;
+};
+
+enum class MeasuredForm : uint8_t {
+  kAsItRuns,  // on a GPU inside the graph that a step is: see GraphTime
+  kOneByOne,  // on a GPU without the graph, for tools that show which kernels were started in which range
+};
+
+// A sequence of phases that runs as one graph. Seconds are medians of its last runs. Both forms compute the
+// same; `timed` is the graph with an event before and after each operation.
+struct GraphTime {
+  std::vector<Phase> phases;
+  int64_t runs = 0;
+  double seconds = 0;
+  int64_t timed_runs = 0;
+  double timed_seconds = 0;
+  int64_t operations = 0;         // in the graph
+  double operations_seconds = 0;  // sum over them, from event to event
+  double empty_seconds = 0;       // from event to event with nothing between them
+  GraphNodes nodes{};             // of the graph without events
+
+  // What the plain graph takes beside its operations: the empty intervals in their sum are the events' and
+  // not theirs. May be negative where events took longer than that.
+  double gap_seconds() const {
+    return seconds - (operations_seconds - static_cast<double>(operations) * empty_seconds);
+  }
 };
 
 // Writes the bytes of one step. Executors may call it on a thread of their own, steps ahead of the one that
@@ -73,9 +99,14 @@ class Executor {
   // executor's end, or until this function is called again.
   virtual void stream_bytes(BufferId buffer, int64_t first, StepBytes fill) = 0;
 
+  // From now on measures the operations of every run, on a GPU of every second one; also after it was
+  // switched on before, when it begins anew.
+  virtual void measure_operations(MeasuredForm form) = 0;
+  void measure_operations() { measure_operations(MeasuredForm::kAsItRuns); }
   // Where time goes, by index of operation; empty until measuring was switched on.
-  virtual void measure_operations() = 0;
   virtual std::vector<OperationTime> operation_times() const = 0;
+  // The graphs that were run while it was on; none where nothing runs as a graph.
+  virtual std::vector<GraphTime> graph_times() const { return {}; }
 
   std::vector<float> read(BufferId buffer) const {
     std::vector<float> values(static_cast<size_t>(element_count(program().shape(buffer))));

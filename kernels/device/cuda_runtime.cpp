@@ -31,6 +31,10 @@ Event::~Event() {
 
 void Event::record(StreamView stream) { DDPM_CUDA_CHECK(cudaEventRecord(handle_, stream.get())); }
 
+void Event::record_in_graph(StreamView stream) {
+  DDPM_CUDA_CHECK(cudaEventRecordWithFlags(handle_, stream.get(), cudaEventRecordExternal));
+}
+
 void Event::synchronize() const { DDPM_CUDA_CHECK(cudaEventSynchronize(handle_)); }
 
 float Event::milliseconds_since(const Event& start) const {

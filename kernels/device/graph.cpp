@@ -2,14 +2,57 @@
 #include "kernels/device/graph.h"
 
 #include <utility>
+#include <vector>
 
 #include "kernels/device/cuda_check.h"
 #include "support/error.h"
 
 namespace ddpm {
+namespace {
+
+void count_nodes(cudaGraph_t graph, GraphNodes& count) {
+  size_t size = 0;
+  DDPM_CUDA_CHECK(cudaGraphGetNodes(graph, nullptr, &size));
+  std::vector<cudaGraphNode_t> nodes(size);
+  DDPM_CUDA_CHECK(cudaGraphGetNodes(graph, nodes.data(), &size));
+  for (const cudaGraphNode_t node : nodes) {
+    cudaGraphNodeType type{};
+    DDPM_CUDA_CHECK(cudaGraphNodeGetType(node, &type));
+    switch (type) {
+      case cudaGraphNodeTypeKernel:
+        ++count.kernels;
+        break;
+      case cudaGraphNodeTypeMemset:
+        ++count.memsets;
+        break;
+      case cudaGraphNodeTypeMemcpy:
+        ++count.copies;
+        break;
+      case cudaGraphNodeTypeEventRecord:
+        ++count.events;
+        break;
+      case cudaGraphNodeTypeGraph: {
+        cudaGraph_t inner = nullptr;
+        DDPM_CUDA_CHECK(cudaGraphChildGraphNodeGetGraph(node, &inner));
+        count_nodes(inner, count);
+        break;
+      }
+      default:
+        ++count.others;
+    }
+  }
+}
+
+}  // namespace
 
 Graph::~Graph() {
   if (graph_ != nullptr) DDPM_CUDA_CHECK_NOTHROW(cudaGraphDestroy(graph_));
+}
+
+GraphNodes Graph::nodes() const {
+  GraphNodes count;
+  if (graph_ != nullptr) count_nodes(graph_, count);
+  return count;
 }
 
 // Thread-local: other threads (the data loader, the logger) may call the runtime while this one records.

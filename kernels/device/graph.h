@@ -1,8 +1,10 @@
-// Whole-step CUDA graphs: capturing a stream's work and running it again. Depends on kernels/device/stream.h;
-// names CUDA's opaque types without its headers. Implemented twice: kernels/device/graph.cpp, and
-// kernels/emulator/graph.cpp, which keeps launches, copies and fills with their arguments as they are then.
+// Whole-step CUDA graphs: capturing a stream's work and running it again. Depends on
+// kernels/device/{graph_nodes,stream}.h; names CUDA's opaque types without its headers. Implemented twice:
+// kernels/device/graph.cpp, and kernels/emulator/graph.cpp, which keeps launches, copies and fills with their
+// arguments as they are then.
 #pragma once
 
+#include "kernels/device/graph_nodes.h"
 #include "kernels/device/stream.h"
 
 // cudaGraph_t and cudaGraphExec_t are pointers to these.
@@ -25,6 +27,8 @@ class Graph {
   Graph& operator=(const Graph&) = delete;
 
   GraphHandle get() const { return graph_; }
+  // Counts them; for reports.
+  GraphNodes nodes() const;
 
  private:
   GraphHandle graph_;

@@ -1,5 +1,6 @@
 // launch: how every kernel is started, on the GPU and in the emulator. For .cu files only. Depends on
-// kernels/device/launch_config.h, and on cuda_check.h and the CUDA runtime, or on the emulator.
+// kernels/device/launch_config.h, and on allow_shared_memory.h, cuda_check.h and the CUDA runtime, or on the
+// emulator.
 #pragma once
 
 #include <tuple>
@@ -8,6 +9,7 @@
 #include "kernels/device/launch_config.h"
 
 #ifndef DDPM_EMULATOR
+#include "kernels/device/allow_shared_memory.h"
 #include "kernels/device/cuda_check.h"
 #endif
 
@@ -32,9 +34,7 @@ void launch(void (*kernel)(Parameters...), const LaunchConfig& config, Arguments
         emulator::run(config, emulator::KernelBody(body));
       });
 #else
-  if (config.shared_bytes > 0)  // the limit without it, 48 KB, counts the kernel's static memory too
-    DDPM_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                         static_cast<int>(config.shared_bytes)));
+  detail::allow_shared_memory(reinterpret_cast<const void*>(kernel), config);
   cudaLaunchConfig_t native{};
   native.gridDim = dim3(static_cast<unsigned>(config.grid.x), static_cast<unsigned>(config.grid.y),
                         static_cast<unsigned>(config.grid.z));

@@ -76,6 +76,10 @@ class Event {
   Event& operator=(const Event&) = delete;
 
   void record(StreamView stream);
+  // Makes the record a node of the graph that `stream` is captured into: each run of the graph records the
+  // event anew when it gets there, and the event must outlive the graph. An error unless the stream is being
+  // captured. What record() leaves in a capture, in contrast, has no time.
+  void record_in_graph(StreamView stream);
   void synchronize() const;
   // Both are for timing, and must have been recorded and reached.
   float milliseconds_since(const Event& start) const;

@@ -25,9 +25,12 @@ struct Options {
 // is needed. A stream is used by one host thread at a time.
 Stream make_stream(const Options& options);
 
+// What a piece of work is, in GraphNodes.
+enum class WorkKind { kKernel, kMemset, kCopy, kEvent, kOther };
+
 // Work in stream order: done before the call returns, or, while the stream's work is captured in a graph,
 // each time that graph runs.
-void submit(StreamView stream, std::function<void()> work);
+void submit(StreamView stream, std::function<void()> work, WorkKind kind = WorkKind::kKernel);
 
 // A kernel or its caller broke one of CUDA's rules: what() says which, where in the source, and by which
 // threads.

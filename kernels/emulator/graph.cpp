@@ -20,6 +20,31 @@ RecordedWork* work_of(ExecutableGraphHandle handle) { return reinterpret_cast<Re
 
 Graph::~Graph() { delete work_of(graph_); }
 
+GraphNodes Graph::nodes() const {
+  GraphNodes count;
+  if (graph_ == nullptr) return count;
+  for (const emulator::RecordedStep& step : *work_of(graph_)) {
+    switch (step.kind) {
+      case emulator::WorkKind::kKernel:
+        ++count.kernels;
+        break;
+      case emulator::WorkKind::kMemset:
+        ++count.memsets;
+        break;
+      case emulator::WorkKind::kCopy:
+        ++count.copies;
+        break;
+      case emulator::WorkKind::kEvent:
+        ++count.events;
+        break;
+      case emulator::WorkKind::kOther:
+        ++count.others;
+        break;
+    }
+  }
+  return count;
+}
+
 GraphCapture::GraphCapture(StreamView stream) : stream_(stream) {
   if (state_of(stream).capture != nullptr)
     throw emulator::EmulatorError("a capture begins on a stream whose work is being captured");
@@ -48,9 +73,10 @@ void ExecutableGraph::update(const Graph& graph) {
 // The threads' order is that of the stream which was captured.
 void ExecutableGraph::launch(StreamView stream) const {
   DDPM_CHECK(executable_ != nullptr);
-  emulator::submit(stream, [work = work_of(executable_)] {
-    for (const auto& step : *work) step();
-  });
+  const auto run = [work = work_of(executable_)] {
+    for (const emulator::RecordedStep& step : *work) step.run();
+  };
+  emulator::submit(stream, run, emulator::WorkKind::kOther);
 }
 
 }  // namespace ddpm

@@ -25,12 +25,12 @@ StreamHandle make_state(const emulator::Options& options) {
 
 Stream emulator::make_stream(const Options& options) { return Stream(make_state(options)); }
 
-void emulator::submit(StreamView stream, std::function<void()> work) {
+void emulator::submit(StreamView stream, std::function<void()> work, WorkKind kind) {
   StreamState& state = state_of(stream);
   if (state.capture == nullptr) {
     work();
   } else {
-    state.capture->push_back(std::move(work));
+    state.capture->push_back({std::move(work), kind});
   }
 }
 
@@ -50,6 +50,13 @@ Event::Event(EventUse) : handle_(reinterpret_cast<EventHandle>(new Clock::time_p
 Event::~Event() { delete reinterpret_cast<Clock::time_point*>(handle_); }
 
 void Event::record(StreamView) { time_of(handle_) = Clock::now(); }
+
+void Event::record_in_graph(StreamView stream) {
+  if (emulator::state_of(stream).capture == nullptr)
+    throw emulator::EmulatorError("an event is made a node of a graph, but its stream is not captured");
+  emulator::submit(
+      stream, [handle = handle_] { time_of(handle) = Clock::now(); }, emulator::WorkKind::kEvent);
+}
 
 void Event::synchronize() const {}
 
@@ -76,11 +83,15 @@ void* allocate_pinned(size_t bytes) { return allocate_device(bytes); }
 void free_pinned(void* pointer) noexcept { free_device(pointer); }
 
 void copy_async(void* to, const void* from, size_t bytes, StreamView stream) {
-  if (bytes > 0) emulator::submit(stream, [=] { std::memcpy(to, from, bytes); });
+  if (bytes > 0)
+    emulator::submit(
+        stream, [=] { std::memcpy(to, from, bytes); }, emulator::WorkKind::kCopy);
 }
 
 void fill_async(void* to, int byte, size_t bytes, StreamView stream) {
-  if (bytes > 0) emulator::submit(stream, [=] { std::memset(to, byte, bytes); });
+  if (bytes > 0)
+    emulator::submit(
+        stream, [=] { std::memset(to, byte, bytes); }, emulator::WorkKind::kMemset);
 }
 
 }  // namespace detail

@@ -11,7 +11,11 @@
 namespace ddpm::emulator {
 
 // What a graph does when it runs.
-using RecordedWork = std::vector<std::function<void()>>;
+struct RecordedStep {
+  std::function<void()> run;
+  WorkKind kind;
+};
+using RecordedWork = std::vector<RecordedStep>;
 
 struct StreamState {
   explicit StreamState(const Options& chosen) : options(chosen) {}

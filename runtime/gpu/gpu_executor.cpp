@@ -11,6 +11,7 @@
 #include "kernels/device/memory.h"
 #include "runtime/gpu/byte_stream.h"
 #include "runtime/gpu/gpu_memory.h"
+#include "runtime/gpu/graph_clock.h"
 #include "runtime/gpu/operation_clock.h"
 #include "runtime/gpu/operation_launcher.h"
 #include "runtime/gpu/profile_range.h"
@@ -31,6 +32,8 @@ size_t largest_scratch(const Program& program) {
 struct Sequence {
   int runs = 0;
   ExecutableGraph graph;
+  GraphNodes nodes;                 // of the graph
+  std::optional<GraphClock> clock;  // while operations are measured
 };
 
 }  // namespace
@@ -69,11 +72,18 @@ struct GpuExecutor<T>::Implementation {
     if (clock) clock->end(position, stream);
   }
 
+  std::vector<size_t> operations_of(std::span<const Phase> phases) const {
+    std::vector<size_t> found;
+    for (const Phase phase : phases)
+      for (size_t position = 0; position < program.operations().size(); ++position)
+        if (program.operations()[position].phase == phase) found.push_back(position);
+    return found;
+  }
+
   void launch(std::span<const Phase> phases) {
     for (const Phase phase : phases) {
       const ProfileRange range(kPhaseNames[static_cast<size_t>(phase)]);
-      for (size_t position = 0; position < program.operations().size(); ++position)
-        if (program.operations()[position].phase == phase) launch(position);
+      for (const size_t position : operations_of({&phase, 1})) launch(position);
     }
   }
 
@@ -84,10 +94,56 @@ struct GpuExecutor<T>::Implementation {
     if (clock || sequence.runs++ == 0) {
       launch(phases);
     } else {
-      if (sequence.graph.is_empty()) sequence.graph.update(capture(phases));
-      sequence.graph.launch(stream);
+      run_graph(sequence, phases);
     }
     if (records) records->append(stream);
+  }
+
+  void run_graph(Sequence& sequence, std::span<const Phase> phases) {
+    if (sequence.graph.is_empty()) {
+      const Graph captured = capture(phases);
+      sequence.nodes = captured.nodes();
+      sequence.graph.update(captured);
+    }
+    if (!graph_totals) {
+      sequence.graph.launch(stream);
+      return;
+    }
+    if (!sequence.clock)
+      sequence.clock.emplace(
+          operations_of(phases), [this](size_t position) { launch(position); }, stream, *graph_totals);
+    sequence.clock->run(sequence.graph, stream);
+  }
+
+  void measure(MeasuredForm form) {
+    stream.synchronize();  // graphs may be under way that record the events of an earlier measurement
+    for (auto& [phases, sequence] : sequences) sequence.clock.reset();
+    clock.reset();
+    graph_totals.reset();
+    if (form == MeasuredForm::kOneByOne)
+      clock.emplace(program.operations().size());
+    else
+      graph_totals.emplace(program.operations().size());
+  }
+
+  std::vector<OperationTime> operation_times() {
+    if (clock) return clock->times();
+    if (!graph_totals) return {};
+    for (auto& [phases, sequence] : sequences)
+      if (sequence.clock) sequence.clock->collect();
+    return *graph_totals;
+  }
+
+  std::vector<GraphTime> graph_times() {
+    std::vector<GraphTime> times;
+    for (auto& [phases, sequence] : sequences) {
+      if (!sequence.clock) continue;
+      sequence.clock->collect();
+      GraphTime& time = times.emplace_back(sequence.clock->time());
+      time.phases = phases;
+      time.nodes = sequence.nodes;
+    }
+    return times;
   }
 
   Graph capture(std::span<const Phase> phases) {
@@ -121,10 +177,11 @@ struct GpuExecutor<T>::Implementation {
   ComposedProducts<T> products;
   GpuMemory<T> memory;
   DeviceBuffer<std::byte> scratch;
+  std::optional<std::vector<OperationTime>> graph_totals;  // what the sequences' clocks add to
   std::map<std::vector<Phase>, Sequence> sequences;
   std::optional<ByteStream> streamed_bytes;
   std::optional<RecordRing> records;
-  std::optional<OperationClock> clock;
+  std::optional<OperationClock> clock;  // of operations that run one by one
 };
 
 template <typename T>
@@ -230,12 +287,16 @@ void GpuExecutor<T>::stream_bytes(BufferId buffer, int64_t first, StepBytes fill
 }
 
 template <typename T>
-void GpuExecutor<T>::measure_operations() {
-  implementation_->clock.emplace(program().operations().size());
+void GpuExecutor<T>::measure_operations(MeasuredForm form) {
+  implementation_->measure(form);
 }
 template <typename T>
 std::vector<OperationTime> GpuExecutor<T>::operation_times() const {
-  return implementation_->clock ? implementation_->clock->times() : std::vector<OperationTime>();
+  return implementation_->operation_times();
+}
+template <typename T>
+std::vector<GraphTime> GpuExecutor<T>::graph_times() const {
+  return implementation_->graph_times();
 }
 
 template class GpuExecutor<float>;

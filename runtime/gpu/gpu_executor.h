@@ -19,7 +19,9 @@ namespace ddpm {
 //
 // The first run() of a sequence of phases runs it operation by operation, which loads the kernels; the second
 // captures it as a graph, and from then on a run is one launch that allocates nothing and waits for nothing.
-// While operations are measured, every run goes operation by operation.
+// Measuring begins with the graph: the first run is not measured, and from the second on a graph with events
+// around each operation takes turns with the plain one (runtime/gpu/graph_clock.h). In the form kOneByOne
+// every run goes operation by operation.
 template <typename T>
 class GpuExecutor final : public Executor {
  public:
@@ -49,8 +51,10 @@ class GpuExecutor final : public Executor {
   // Copies them: from then on the device reads its own memory.
   void bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) override;
   void stream_bytes(BufferId buffer, int64_t first, StepBytes fill) override;
-  void measure_operations() override;
+  void measure_operations(MeasuredForm form) override;
+  using Executor::measure_operations;
   std::vector<OperationTime> operation_times() const override;
+  std::vector<GraphTime> graph_times() const override;
 
  private:
   struct Implementation;

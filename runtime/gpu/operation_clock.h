@@ -1,4 +1,5 @@
-// How long each operation of a program takes on the device, by events. Depends on runtime/executor.h,
+// How long each operation of a program takes where they run one by one, by events; in a graph it is
+// runtime/gpu/graph_clock.h. Depends on runtime/executor.h,
 // kernels/device/stream.h.
 #pragma once
 

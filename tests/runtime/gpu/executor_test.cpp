@@ -53,12 +53,12 @@ TrainingProgram small_program() { return training_program(training_of(plain_netw
 
 TEST(GpuExecutor, GraphsGiveTheBitsOfSingleOperations) {
   for (const ComputePrecision precision : {ComputePrecision::kFp32, ComputePrecision::kBf16}) {
-    Training captured(small_program(), precision), measured(small_program(), precision),
+    Training captured(small_program(), precision), one_by_one(small_program(), precision),
         by_phase(small_program(), precision);
-    measured.executor->measure_operations();  // operation by operation
+    one_by_one.executor->measure_operations(MeasuredForm::kOneByOne);
     const std::vector<float> expected = captured.after_steps(4);
     EXPECT_EQ(captured.executor->read_index(captured.buffers.step), 4);
-    EXPECT_EQ(measured.after_steps(4), expected);
+    EXPECT_EQ(one_by_one.after_steps(4), expected);
     for (int i = 0; i < 4; ++i)
       for (const Phase phase : kStep) by_phase.executor->run(phase);
     EXPECT_EQ(by_phase.state(), expected);
@@ -148,10 +148,78 @@ TEST(GpuExecutor, OtherBytesAreReadByGraphsThatWereCapturedBefore) {
             other.executor->read(other.buffers.image_loss));
 }
 
-TEST(GpuExecutor, MeasuresEachOperation) {
+TEST(GpuExecutor, MeasuringChangesNoBit) {
+  for (const ComputePrecision precision : {ComputePrecision::kFp32, ComputePrecision::kBf16}) {
+    Training plain(small_program(), precision), measured(small_program(), precision);
+    measured.executor->measure_operations();
+    EXPECT_EQ(measured.after_steps(5), plain.after_steps(5)) << "both forms of the graph ran twice";
+  }
+}
+
+TEST(GpuExecutor, MeasuresEachOperationInsideTheGraph) {
+  Training training(small_program());
+  EXPECT_TRUE(training.executor->graph_times().empty());
+  training.executor->measure_operations();
+  for (int step = 0; step < 6; ++step) training.executor->run(kStep);  // one by one, then timed, plain, ...
+  const std::vector<OperationTime> times = training.executor->operation_times();
+  const auto& operations = training.buffers.program.operations();
+  ASSERT_EQ(times.size(), operations.size());
+  double sum = 0;
+  for (size_t i = 0; i < times.size(); ++i) {
+    EXPECT_EQ(times[i].runs, 3) << operations[i].name;
+    EXPECT_GT(times[i].seconds, 0) << operations[i].name;
+    sum += times[i].seconds / 3;
+  }
+  const std::vector<GraphTime> graphs = training.executor->graph_times();
+  ASSERT_EQ(graphs.size(), 1U);
+  const GraphTime& graph = graphs.front();
+  EXPECT_EQ(graph.phases, std::vector<Phase>(kStep));
+  EXPECT_EQ(graph.timed_runs, 3);
+  EXPECT_EQ(graph.runs, 2);
+  EXPECT_EQ(graph.operations, static_cast<int64_t>(operations.size()));
+  EXPECT_GT(graph.seconds, 0);
+  EXPECT_GE(graph.empty_seconds, 0);
+  // Of three runs the median lies between a third of their sum and the sum of two.
+  EXPECT_GT(graph.operations_seconds, 0);
+  EXPECT_LE(graph.operations_seconds, 3 * sum / 2 * (1 + 1e-6));
+  EXPECT_GE(graph.timed_seconds, graph.operations_seconds) << "intervals do not overlap";
+}
+
+// Every operation of a step launches something, and the graph without events has no events.
+TEST(GpuExecutor, CountsTheNodesOfTheGraphAsItAlwaysRuns) {
+  Training training(small_program());
+  training.executor->measure_operations();
+  training.after_steps(3);
+  const GraphNodes nodes = training.executor->graph_times().front().nodes;
+  EXPECT_GE(nodes.total(), static_cast<int64_t>(training.buffers.program.operations().size()));
+  EXPECT_GT(nodes.kernels, nodes.total() / 2);
+  EXPECT_GT(nodes.memsets, 0) << "gradients are zeroed";
+  EXPECT_EQ(nodes.events, 0);
+  EXPECT_EQ(nodes.others, 0);
+}
+
+TEST(GpuExecutor, MeasuresGraphsThatShareOperations) {
+  Training training(small_program());
+  training.executor->run(kStep);
+  training.executor->run(kStep);  // captured before measuring begins
+  training.executor->measure_operations();
+  training.executor->run(kStep);                                              // timed
+  for (int run = 0; run < 4; ++run) training.executor->run(Phase::kForward);  // alone, timed, plain, timed
+  const std::vector<OperationTime> times = training.executor->operation_times();
+  const auto& operations = training.buffers.program.operations();
+  for (size_t i = 0; i < times.size(); ++i)
+    EXPECT_EQ(times[i].runs, operations[i].phase == Phase::kForward ? 3 : 1) << operations[i].name;
+  EXPECT_EQ(training.executor->graph_times().size(), 2U);
+
+  training.executor->measure_operations();  // anew
+  for (const OperationTime& time : training.executor->operation_times()) EXPECT_EQ(time.runs, 0);
+  EXPECT_TRUE(training.executor->graph_times().empty());
+}
+
+TEST(GpuExecutor, MeasuresOperationsOneByOne) {
   Training training(small_program());
   EXPECT_TRUE(training.executor->operation_times().empty());
-  training.executor->measure_operations();
+  training.executor->measure_operations(MeasuredForm::kOneByOne);
   training.executor->run(kStep);
   training.executor->run(Phase::kForward);
   const std::vector<OperationTime> times = training.executor->operation_times();

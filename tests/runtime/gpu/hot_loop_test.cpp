@@ -114,6 +114,19 @@ TEST(HotLoop, AStepIsOneGraphAndTheCopiesOfItsRecord) {
   EXPECT_EQ(records, 2 + kSteps - kStepsAhead) << "the last ones may be under way";
 }
 
+TEST(HotLoop, AMeasuredStepIsOneGraphToo) {
+  const TrainingProgram made = training_program(training_of(plain_network()));
+  const std::vector<uint8_t> pixels = random_pixels(made);
+  const auto executor = unmeasured_executors(ComputePrecision::kBf16)(made.program);
+  prepare_training(made, pixels, *executor);
+  executor->measure_operations();
+  count_steps(made, *executor);
+  EXPECT_EQ(counts.allocations, 0);
+  EXPECT_EQ(counts.synchronisations, 0) << "it waits for events of earlier steps, not for the stream";
+  EXPECT_EQ(counts.graphs, kSteps);
+  EXPECT_EQ(counts.copies, 4 * kSteps);
+}
+
 // Of two images at a time.
 Sampler small_sampler(int steps) {
   const GenerationOptions options{.network = plain_network(),

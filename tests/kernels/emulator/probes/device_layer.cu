@@ -26,6 +26,14 @@ __global__ void group_sums_kernel(const float* x, float* first, float* second) {
   second[threadIdx.x] = sums.second;
 }
 
+__global__ void reverse_kernel(const float* x, float* y, int count) {
+  float* values = dynamic_shared<float>(static_cast<size_t>(count));
+  for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x)) values[i] = x[i];
+  __syncthreads();
+  for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x))
+    y[i] = values[count - 1 - i];
+}
+
 template <typename T>
 __global__ void twice_kernel(const T* x, T* y, int count) {
   constexpr int kWidth = Packed<T>::kWidth;
@@ -45,6 +53,13 @@ void block_reductions(const float* x, float* out, int threads, StreamView stream
 
 void group_sums(const float* x, float* first, float* second, StreamView stream) {
   launch(group_sums_kernel, {.grid = 1, .block = kWarpSize, .stream = stream}, x, first, second);
+}
+
+void reverse(const float* x, float* y, int count, StreamView stream) {
+  launch(
+      reverse_kernel,
+      {.grid = 1, .block = 256, .shared_bytes = static_cast<size_t>(count) * sizeof(float), .stream = stream},
+      x, y, count);
 }
 
 template <typename T>

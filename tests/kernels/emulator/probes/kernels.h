@@ -40,6 +40,9 @@ void block_reductions(const float* x, float* out, int threads, StreamView stream
 // Sums of x over groups of 8 lanes of one warp; first and second of a pair: x and x * x.
 void group_sums(const float* x, float* first, float* second, StreamView stream);
 
+// y[i] = x[count - 1 - i] through `count` floats of dynamic shared memory.
+void reverse(const float* x, float* y, int count, StreamView stream);
+
 // y = 2 x through Packed<T>; count is a multiple of its width.
 template <typename T>
 void twice(const T* x, T* y, int count, StreamView stream);
