@@ -6,9 +6,15 @@
 #   scripts/gpu_run.sh 3 --out DIR    # where does the time go?
 #   scripts/gpu_run.sh 4 --out DIR    # faces
 #
-# --help tells the options; --rehearse goes through every step on a machine without a GPU. Needs Python 3.9 or newer and
-# nothing else: runs in a build's tree and in an unpacked bundle (scripts/gpu_suite.sh bundle) alike.
+# --help tells the options; --rehearse goes through every step on a machine without a GPU. Runs in a build's tree and in an
+# unpacked bundle (scripts/gpu_suite.sh bundle) alike, with any Python from 3.9 on; a bundle brings one.
 set -euo pipefail
 export PATH="${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}:/usr/local/cuda/bin"
-command -v python3 > /dev/null || { echo "gpu_run: python3 is missing: install Python 3.9 or newer" >&2; exit 2; }
-exec python3 "$(dirname "${BASH_SOURCE[0]}")/gpu_run" "$@"
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+for python in python3 "$here/../python/bin/python3"; do
+  if "$python" -c 'import sys, lzma; sys.exit(sys.version_info < (3, 9))' 2> /dev/null; then
+    exec "$python" -B "$here/gpu_run" "$@"
+  fi
+done
+echo "gpu_run: Python 3.9 or newer is missing: install it, or run from a bundle, which brings one" >&2
+exit 2

@@ -4,7 +4,7 @@
 #   build     the programs, in build/release, for compute capability 9.0 ($CMAKE_CUDA_ARCHITECTURES: another); needs nvcc
 #             and cuDNN, but no GPU
 #   bundle    build/gpu-bundle.tar.xz: programs, tests, the libraries that they need beyond the system's and CUDA's, the
-#             scripts, the peers and their wheel
+#             scripts and a Python to run them, the peers and their wheel
 #
 # Options of bundle:
 #   --bin DIR         programs of another build (build/release/bin)
@@ -13,7 +13,8 @@
 #   --out FILE        instead of build/gpu-bundle.tar.xz
 #   --no-wheel        without diffusers: PyTorch's machine has it
 #
-# There: python3 -m tarfile -e gpu-bundle.tar.xz . && gpu-bundle/scripts/gpu_run.sh 1 --out results
+# There: tar -xJf gpu-bundle.tar.xz && gpu-bundle/scripts/gpu_run.sh 1 --out results
+# (python3 -m tarfile -e gpu-bundle.tar.xz . where tar knows no xz)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -56,13 +57,16 @@ run_bundle() {
     [[ -x "$bin/$program" ]] || { echo "gpu_suite: $bin/$program is missing: scripts/gpu_suite.sh build" >&2; exit 1; }
     strip -o "$to/bin/$program" "$bin/$program"
   done
+  python3 scripts/pack_python.py "$to/python"
   # What is not the system's C and C++ libraries, nor CUDA's, which the other machine has.
-  LC_ALL=C ldd "${programs[@]/#/$bin/}" | awk '$3 ~ "^/" {print $3}' | sort -u |
+  LC_ALL=C ldd "${programs[@]/#/$bin/}" "$to"/python/bin/python3 "$to"/python/lib/*/lib-dynload/*.so | awk '$3 ~ "^/" {print $3}' | sort -u |
     grep -Ev '/(libc|libm|libstdc\+\+|libgcc_s|libpthread|libdl|librt|libcu[^/]*|libnv[^/]*)\.so' |
     while read -r library; do cp -L "$library" "$to/lib/"; done
   # The old kind of run path holds for the libraries' libraries too: gpu_run links CUDA's into lib.
   for program in "$to"/bin/*; do patchelf --force-rpath --set-rpath "\$ORIGIN/../lib" "$program"; done
+  patchelf --force-rpath --set-rpath "\$ORIGIN/../../lib" "$to/python/bin/python3"
   chmod u+w "$to"/lib/*
+  strip --strip-unneeded "$to"/lib/* "$to"/python/bin/python3 "$to"/python/lib/*/lib-dynload/*.so
   cp -r scripts/gpu_run scripts/gpu_run.sh scripts/benchmark_table.py "$to/scripts/"
   cp -r bench/peers "$to/bench/"
   find "$to" -name __pycache__ -prune -exec rm -r {} +
