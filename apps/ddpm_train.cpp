@@ -1,7 +1,9 @@
 // ddpm_train: trains a U-Net on a data set, with checkpoints, metrics, sample grids and exact resume.
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -16,17 +18,30 @@
 #include "model/trained_model.h"
 #include "model/trainer.h"
 #include "runtime/executors.h"
+#include "support/atomic_file.h"
+#include "support/enum_names.h"
 #include "support/interrupt.h"
+#include "support/process_age.h"
 #include "support/progress_bar.h"
 
 namespace ddpm {
 namespace {
 
+constexpr EnumName<MeasuredForm> kMeasuredForms[] = {{MeasuredForm::kGraph, "graph"},
+                                                     {MeasuredForm::kEager, "eager"}};
+
+// What --profile asks for.
+struct ProfileOptions {
+  std::optional<MeasuredForm> form;  // none: nothing is measured
+  std::filesystem::path json;        // empty: none
+};
+
 struct CommandLine {
   std::filesystem::path config, init_from;
   bool resume = false;
   bool print_config = false;
-  bool profile = false;
+  std::string profile;
+  std::filesystem::path profile_json;
   ConfigFlags flags;
 };
 
@@ -41,9 +56,24 @@ void add_options(CLI::App& app, CommandLine& command) {
       ->group("run");
   app.add_flag("--print-config", command.print_config, "Print the whole configuration as TOML and end")
       ->group("run");
-  app.add_flag("--profile", command.profile, "Print the time of each kind of operation at the end")
+  app.add_flag(
+         "--profile{graph}", command.profile,
+         "Print where the time went, measured on a GPU inside the step's graph; --profile=eager: with each "
+         "operation on its own, as profilers that name single kernels need it")
+      ->group("run");
+  app.add_option("--profile-json", command.profile_json, "Write what --profile measures, of every operation")
+      ->type_name("FILE")
       ->group("run");
   command.flags.add_to(app, [](const ConfigOption&) { return true; });
+}
+
+ProfileOptions profile_options(const CommandLine& command) {
+  ProfileOptions options;
+  options.json = command.profile_json;
+  if (!command.profile.empty()) options.form = parse_enum(kMeasuredForms, "profile", command.profile);
+  if (!options.form && !options.json.empty()) options.form = MeasuredForm::kGraph;
+  check_can_write(options.json);
+  return options;
 }
 
 // What the user gave now: the file's settings, then the flags'.
@@ -146,15 +176,15 @@ class TrainingRun {
     folder_.begin(trainer_.config());
   }
 
-  int run(bool profile) {
+  int run(const ProfileOptions& profile) {
     describe();
-    if (profile) trainer_.measure_operations();
-    const int64_t first = trainer_.step();
+    if (profile.form) trainer_.measure_operations(*profile.form);
+    first_ = trainer_.step();
     ProgressBar bar({.label = "training",
                      .total = config_.steps,
-                     .first = first,
+                     .first = first_,
                      .items_per_step = static_cast<double>(config_.batch)});
-    const auto begin = Clock::now();
+    begin_ = first_step_end_ = Clock::now();
     while (trainer_.step() < config_.steps && !interrupted()) {
       step(bar);
       if (trainer_.step() % config_.checkpoint_every == 0) save();
@@ -163,8 +193,9 @@ class TrainingRun {
     catch_up(bar);
     bar.clear();
     if (trainer_.step() != saved_step_) save();
-    finish(trainer_.step() - first, std::chrono::duration<double>(Clock::now() - begin).count());
-    if (profile) print_operation_profile(trainer_.executor(), executors_.peak);
+    finish();
+    if (profile.form) fmt::print("{}", operation_profile_text(trainer_.executor(), executors_.peak));
+    if (!profile.json.empty()) write_profile(profile.json, *profile.form);
     return 0;
   }
 
@@ -183,8 +214,10 @@ class TrainingRun {
     TrainingMetrics now;
     trainer_.train_step(now);
     ++metrics_steps_;
-    take(now, bar);
     const int64_t step = trainer_.step();
+    if (step == first_ + 1) trainer_.catch_up(now);  // once, to know when the start-up ended
+    take(now, bar);
+    if (step == first_ + 1) end_startup();
     bar.update(step, fmt::format("loss {:.4f}", recent_.mean()));
     if (step % config_.log_every == 0 || step == config_.steps) log(step);
   }
@@ -218,15 +251,33 @@ class TrainingRun {
   void log(int64_t step) {
     const auto now = Clock::now();
     const double seconds = std::chrono::duration<double>(now - logged_).count();
-    folder_.add_metrics(step, metrics_, static_cast<double>(metrics_steps_ * config_.batch) / seconds);
+    watch_memory();
+    folder_.add_metrics(step, metrics_,
+                        {.images_per_second = static_cast<double>(metrics_steps_ * config_.batch) / seconds,
+                         .peak_device_bytes = peak_device_bytes_});
     logged_ = now;
     metrics_ = {};
     metrics_steps_ = 0;
   }
 
+  void end_startup() {
+    startup_seconds_ = process_age_seconds();
+    first_step_end_ = Clock::now();
+    watch_memory();
+  }
+
+  // What a GPU's memory is used for beyond what was in use when the program chose it.
+  void watch_memory() {
+    if (executors_.free_bytes > 0)
+      peak_device_bytes_ =
+          std::max(peak_device_bytes_, executors_.free_bytes - free_device_memory(executors_));
+  }
+
   void save() {
+    const auto begin = Clock::now();
     trainer_.save(folder_.path());
     saved_step_ = trainer_.step();
+    paused_ += Clock::now() - begin;
   }
 
   void write_samples(ProgressBar& bar) {
@@ -236,19 +287,59 @@ class TrainingRun {
     if (images.empty()) return;
     const std::filesystem::path file = folder_.add_samples(trainer_.step(), images);
     fmt::print(stderr, "step {}: samples in {}\n", trainer_.step(), file.string());
+    watch_memory();
     logged_ += Clock::now() - begin;  // sampling is no part of the training's speed
+    paused_ += Clock::now() - begin;
   }
 
-  void finish(int64_t steps, double seconds) {
+  // Of the steps behind the first, which loads what the others find there; of the only one where it is that.
+  double images_per_second(Clock::time_point now) const {
+    const int64_t steps = trainer_.step() - first_;
+    const auto time = steps > 1 ? now - first_step_end_ - paused_ : now - begin_ - paused_;
+    const double seconds = std::chrono::duration<double>(time).count();
+    return seconds > 0 ? static_cast<double>((steps > 1 ? steps - 1 : steps) * config_.batch) / seconds : 0;
+  }
+
+  RunSummary summarize() const {
+    const auto now = Clock::now();
+    return {.device = std::string(device_name(executors_.device)),
+            .precision = std::string(precision_name(executors_.precision)),
+            .batch = config_.batch,
+            .step = trainer_.step(),
+            .steps = trainer_.step() - first_,
+            .seconds = std::chrono::duration<double>(now - begin_).count(),
+            .startup_seconds = startup_seconds_,
+            .interrupted = interrupted(),
+            .recent_loss = recent_.mean(),
+            .speed = {.images_per_second = images_per_second(now), .peak_device_bytes = peak_device_bytes_}};
+  }
+
+  void write_profile(const std::filesystem::path& file, MeasuredForm asked) const {
+    const MeasuredForm form = executors_.device == Device::kCpu ? MeasuredForm::kEager : asked;
+    nlohmann::ordered_json json{{"preset", config_.preset},
+                                {"device", executors_.description},
+                                {"batch", config_.batch},
+                                {"form", enum_name(kMeasuredForms, form)}};
+    json.update(operation_profile_json(trainer_.executor(), executors_.peak));
+    write_file_atomically(file, json.dump(1) + "\n");
+  }
+
+  void finish() {
+    const RunSummary summary = summarize();
+    folder_.write_summary(summary);
     const std::filesystem::path curve = folder_.write_loss_curve();
     if (interrupted()) fmt::print(stderr, "interrupted: ");
-    if (steps == 0)
+    if (summary.steps == 0)
       fmt::print(stderr, "no step was done: the run is at step {} of {}", trainer_.step(), config_.steps);
     else
-      fmt::print(stderr, "{} steps in {} ({:.1f} images/s); mean loss of the last {} steps {:.4f}", steps,
-                 format_duration(seconds),
-                 seconds > 0 ? static_cast<double>(steps * config_.batch) / seconds : 0.0, recent_.steps(),
-                 recent_.mean());
+      fmt::print(
+          stderr,
+          "{} steps in {} ({:.1f} images/s{}); start-up {:.1f} s; mean loss of the last {} steps {:.4f}",
+          summary.steps, format_duration(summary.seconds), summary.speed.images_per_second,
+          peak_device_bytes_ > 0
+              ? fmt::format(", {:.2f} GiB of GPU memory", double(peak_device_bytes_) / 0x1p30)
+              : "",
+          summary.startup_seconds, recent_.steps(), recent_.mean());
     fmt::print(stderr, "; checkpoint of step {} in {}\n", saved_step_, config_.out);
     if (!curve.empty()) fmt::print(stderr, "loss curve: {}\n", curve.string());
     if (interrupted()) fmt::print(stderr, "go on with: ddpm_train --out {} --resume\n", config_.out);
@@ -264,6 +355,11 @@ class TrainingRun {
   TrainingMetrics metrics_;  // since the last line of metrics.jsonl
   int64_t metrics_steps_ = 0;
   Clock::time_point logged_ = Clock::now();
+  int64_t first_ = 0;  // the step that this run of the program began at
+  Clock::time_point begin_, first_step_end_;
+  Clock::duration paused_{};  // for samples and checkpoints
+  double startup_seconds_ = 0;
+  int64_t peak_device_bytes_ = 0;
   int64_t saved_step_ = -1;
 };
 
@@ -281,8 +377,9 @@ int run(int argc, char** argv) {
     return 0;
   }
   if (config.data.empty()) throw_input("--data is missing: give NAME.npy; ddpm_data makes one");
+  const ProfileOptions profile = profile_options(command);
   install_interrupt_handler();
-  return TrainingRun(config, start).run(command.profile);
+  return TrainingRun(config, start).run(profile);
 }
 
 }  // namespace

@@ -29,6 +29,11 @@ std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& pa
   return lines;
 }
 
+void add_speed(nlohmann::ordered_json& json, const RunSpeed& speed) {
+  json["images_per_second"] = speed.images_per_second;
+  if (speed.peak_device_bytes > 0) json["peak_device_bytes"] = speed.peak_device_bytes;
+}
+
 // What metrics.jsonl holds as curves, in groups of which TensorBoard opens the first two by the alphabet. A
 // quarter of t that no image fell into has no point.
 std::vector<Scalar> scalars_of(const TrainingMetrics& metrics, double images_per_second) {
@@ -69,7 +74,7 @@ void RunFolder::open_logs(int64_t step) {
   if (event_files_ == EventFiles::kTensorBoard) events_.emplace(path_, step);
 }
 
-void RunFolder::add_metrics(int64_t step, const TrainingMetrics& metrics, double images_per_second) {
+void RunFolder::add_metrics(int64_t step, const TrainingMetrics& metrics, const RunSpeed& speed) {
   nlohmann::ordered_json line;
   line["step"] = step;
   line["loss"] = metrics.loss.mean();
@@ -78,10 +83,26 @@ void RunFolder::add_metrics(int64_t step, const TrainingMetrics& metrics, double
                                                              : nullptr);
   line["gradient_norm"] = metrics.gradient_norm.mean();
   line["learning_rate"] = metrics.learning_rate;
-  line["images_per_second"] = images_per_second;
+  add_speed(line, speed);
   metrics_ << line.dump() << std::endl;
   if (!metrics_) throw_input("cannot write {}: is the disk full?", (path_ / kMetrics).string());
-  if (events_) events_->add_scalars(step, scalars_of(metrics, images_per_second));
+  if (events_) events_->add_scalars(step, scalars_of(metrics, speed.images_per_second));
+}
+
+void RunFolder::write_summary(const RunSummary& summary) const {
+  nlohmann::ordered_json json{{"device", summary.device},
+                              {"precision", summary.precision},
+                              {"batch", summary.batch},
+                              {"step", summary.step},
+                              {"steps", summary.steps},
+                              {"seconds", summary.seconds},
+                              {"startup_seconds", summary.startup_seconds},
+                              {"interrupted", summary.interrupted}};
+  if (summary.steps > 0) {
+    json["recent_loss"] = summary.recent_loss;
+    add_speed(json, summary.speed);
+  }
+  write_file_atomically(path_ / "summary.json", json.dump(2) + "\n");
 }
 
 std::filesystem::path RunFolder::add_samples(int64_t step, const std::vector<Image>& images) {

@@ -22,8 +22,8 @@ struct OperationTime {
 };
 
 enum class MeasuredForm : uint8_t {
-  kAsItRuns,  // on a GPU inside the graph that a step is: see GraphTime
-  kOneByOne,  // on a GPU without the graph, for tools that show which kernels were started in which range
+  kGraph,  // on a GPU inside the graph that a step is: see GraphTime
+  kEager,  // on a GPU without the graph, for tools that show which kernels were started in which range
 };
 
 // A sequence of phases that runs as one graph. Seconds are medians of its last runs. Both forms compute the
@@ -102,7 +102,7 @@ class Executor {
   // From now on measures the operations of every run, on a GPU of every second one; also after it was
   // switched on before, when it begins anew.
   virtual void measure_operations(MeasuredForm form) = 0;
-  void measure_operations() { measure_operations(MeasuredForm::kAsItRuns); }
+  void measure_operations() { measure_operations(MeasuredForm::kGraph); }
   // Where time goes, by index of operation; empty until measuring was switched on.
   virtual std::vector<OperationTime> operation_times() const = 0;
   // The graphs that were run while it was on; none where nothing runs as a graph.

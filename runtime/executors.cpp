@@ -52,6 +52,10 @@ ExecutorChoice choose_executor(Device device, ComputePrecision precision, const 
           .gpu = gpu};
 }
 
+int64_t free_device_memory(const ExecutorChoice& choice) {
+  return choice.device == Device::kCpu ? 0 : free_memory_of_gpu();
+}
+
 ExecutorFactory make_executors(const ExecutorChoice& choice, const LogLine& log) {
   DDPM_CHECK(choice.device != Device::kAuto && choice.precision != ComputePrecision::kAuto);
   return choice.device == Device::kCpu ? ExecutorFactory(make_cpu_executor) : executors_of_gpu(choice, log);

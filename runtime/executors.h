@@ -27,6 +27,9 @@ struct ExecutorChoice {
 // that says why, and so is bf16 on the CPU.
 ExecutorChoice choose_executor(Device device, ComputePrecision precision, const GpuOptions& gpu = {});
 
+// Bytes of the chosen device's memory that nobody uses now; 0 on the CPU.
+int64_t free_device_memory(const ExecutorChoice& choice);
+
 // `log`: see gpu_executors (runtime/gpu/backend.h).
 ExecutorFactory make_executors(const ExecutorChoice& choice, const LogLine& log = {});
 

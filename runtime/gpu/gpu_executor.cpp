@@ -120,7 +120,7 @@ struct GpuExecutor<T>::Implementation {
     for (auto& [phases, sequence] : sequences) sequence.clock.reset();
     clock.reset();
     graph_totals.reset();
-    if (form == MeasuredForm::kOneByOne)
+    if (form == MeasuredForm::kEager)
       clock.emplace(program.operations().size());
     else
       graph_totals.emplace(program.operations().size());

@@ -20,7 +20,7 @@ namespace ddpm {
 // The first run() of a sequence of phases runs it operation by operation, which loads the kernels; the second
 // captures it as a graph, and from then on a run is one launch that allocates nothing and waits for nothing.
 // Measuring begins with the graph: the first run is not measured, and from the second on a graph with events
-// around each operation takes turns with the plain one (runtime/gpu/graph_clock.h). In the form kOneByOne
+// around each operation takes turns with the plain one (runtime/gpu/graph_clock.h). In the form kEager
 // every run goes operation by operation.
 template <typename T>
 class GpuExecutor final : public Executor {

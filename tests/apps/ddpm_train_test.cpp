@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
 
 #include "support/atomic_file.h"
 #include "tests/apps/small_run.h"
@@ -183,6 +186,72 @@ TEST_F(TrainTest, PrintConfigReadsBackAsItself) {
       HasSubstr("batch = 5"));
 }
 
+TEST_F(TrainTest, ProfilePrintsItsTablesToStandardOutput) {
+  const ProgramResult result = run_program("ddpm_train", training("run", {"--profile", "--steps", "3"}));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, AllOf(::testing::StartsWith("kind of operation"), HasSubstr("slowest operations"),
+                                HasSubstr(".resnets.0.")));
+  EXPECT_THAT(result.err, Not(HasSubstr("kind of operation")));
+  EXPECT_THAT(run_program("ddpm_train", training("plain", {"--steps", "3"})).out, ::testing::IsEmpty());
+}
+
+TEST_F(TrainTest, ProfileJsonHoldsEveryOperation) {
+  const std::string file = path("profile.json");
+  const ProgramResult result =
+      run_program("ddpm_train", training("run", {"--steps", "3", "--profile-json", file}));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("kind of operation")) << "it asks for the profile too";
+  const nlohmann::json json = nlohmann::json::parse(read_file(file));
+  EXPECT_EQ(json.at("batch"), 4);
+  EXPECT_EQ(json.at("form"), "eager") << "a CPU has no graphs";
+  EXPECT_TRUE(json.at("graphs").empty());
+  std::set<std::string> phases, kinds;
+  for (const nlohmann::json& operation : json.at("operations")) {
+    EXPECT_EQ(operation.at("count"), 3) << operation;
+    EXPECT_GT(operation.at("seconds"), 0) << operation;
+    EXPECT_GE(operation.at("flops"), 0) << operation;
+    EXPECT_GE(operation.at("bytes"), 0) << operation;
+    EXPECT_FALSE(operation.at("name").get<std::string>().empty());
+    phases.insert(operation.at("phase"));
+    kinds.insert(operation.at("kind"));
+  }
+  EXPECT_EQ(phases, (std::set<std::string>{"forward", "backward", "update"}));
+  EXPECT_TRUE(kinds.contains("conv2d") && kinds.contains("adam_ema"));
+}
+
+TEST_F(TrainTest, ProfilesDoNotChangeTheTraining) {
+  ASSERT_EQ(run_program("ddpm_train", training("plain", {"--steps", "4"})).exit_code, 0);
+  for (const char* form : {"--profile", "--profile=eager"}) {
+    ASSERT_EQ(run_program("ddpm_train", training(form, {"--steps", "4", form})).exit_code, 0);
+    expect_same_checkpoint(path("plain"), path(form), 4);
+  }
+}
+
+TEST_F(TrainTest, SummaryTellsSpeedAndStartUp) {
+  const auto summary = [&] { return nlohmann::json::parse(read_file(path("run") + "/summary.json")); };
+  const ProgramResult first = run_program("ddpm_train", training("run", {"--steps", "6"}));
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_THAT(first.err, AllOf(HasSubstr("images/s"), HasSubstr("start-up")));
+  EXPECT_EQ(summary().at("device"), "cpu");
+  EXPECT_EQ(summary().at("precision"), "fp32");
+  EXPECT_EQ(summary().at("step"), 6);
+  EXPECT_EQ(summary().at("steps"), 6);
+  EXPECT_GT(summary().at("images_per_second"), 0);
+  EXPECT_GT(summary().at("startup_seconds"), 0);
+  EXPECT_GE(summary().at("seconds"), 0);
+  EXPECT_GT(summary().at("recent_loss"), 0);
+  EXPECT_EQ(summary().at("interrupted"), false);
+  EXPECT_FALSE(summary().contains("peak_device_bytes")) << "there is no GPU";
+
+  ASSERT_EQ(run_program("ddpm_train", {"--out", path("run"), "--resume", "--steps", "7"}).exit_code, 0);
+  EXPECT_EQ(summary().at("step"), 7);
+  EXPECT_EQ(summary().at("steps"), 1) << "of the last run of the program";
+  EXPECT_GT(summary().at("images_per_second"), 0) << "of the only step";
+  ASSERT_EQ(run_program("ddpm_train", {"--out", path("run"), "--resume", "--steps", "7"}).exit_code, 0);
+  EXPECT_EQ(summary().at("steps"), 0);
+  EXPECT_FALSE(summary().contains("images_per_second"));
+}
+
 struct BadInput {
   const char* what;
   std::vector<std::string> arguments;  // behind those of a good run; "@" stands for the test's folder
@@ -216,6 +285,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"steps", {"--steps", "-5"}, "steps = -5"},
         BadInput{"number", {"--learning-rate", "fast"}, "learning_rate = 'fast'"},
         BadInput{"flag", {"--no-such-flag"}, "--no-such-flag"},
+        BadInput{"profile", {"--profile=fast"}, "choose one of graph, eager"},
+        BadInput{"profile_json", {"--profile-json", "/proc/no/such.json"}, "/proc/no/such.json"},
         BadInput{"config_key", {"--config", "@unknown.toml"}, "unknown.toml:2: there is no option 'stepps'"},
         BadInput{"config_syntax", {"--config", "@broken.toml"}, "broken.toml:1"},
         BadInput{"config_missing", {"--config", "@none.toml"}, "none.toml"},

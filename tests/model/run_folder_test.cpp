@@ -71,7 +71,7 @@ TEST_F(RunFolderTest, FolderThatCannotBeMadeIsRefused) {
 TEST_F(RunFolderTest, MetricsAreOneLineOfJsonEach) {
   RunFolder run(path);
   run.begin(small_config());
-  run.add_metrics(10, metrics_with_loss(0.5), 123.5);
+  run.add_metrics(10, metrics_with_loss(0.5), {.images_per_second = 123.5});
   ASSERT_EQ(lines().size(), 1u) << "a line is on disk at once";
   const nlohmann::json line = lines()[0];
   EXPECT_EQ(line.at("step"), 10);
@@ -81,17 +81,45 @@ TEST_F(RunFolderTest, MetricsAreOneLineOfJsonEach) {
   EXPECT_EQ(line.at("images_per_second"), 123.5);
   EXPECT_EQ(line.at("loss_by_quarter_of_t"), nlohmann::json::parse("[null, 0.5, null, null]"))
       << "null: no such t";
+  EXPECT_FALSE(line.contains("peak_device_bytes")) << "no GPU";
+
+  run.add_metrics(20, metrics_with_loss(0.5), {.images_per_second = 1, .peak_device_bytes = 5});
+  EXPECT_EQ(lines()[1].at("peak_device_bytes"), 5);
+}
+
+TEST_F(RunFolderTest, SummaryIsOneFileOfTheLastRun) {
+  RunFolder run(path);
+  run.begin(small_config());
+  RunSummary summary{.device = "cuda",
+                     .precision = "bf16",
+                     .batch = 128,
+                     .step = 30,
+                     .steps = 20,
+                     .seconds = 2,
+                     .startup_seconds = 3,
+                     .interrupted = true,
+                     .recent_loss = 0.25,
+                     .speed = {.images_per_second = 1280, .peak_device_bytes = int64_t{1} << 33}};
+  const auto written = [&] { return nlohmann::json::parse(read_file(path / "summary.json")); };
+  run.write_summary(summary);
+  EXPECT_EQ(written(), nlohmann::json::parse(R"({"device": "cuda", "precision": "bf16", "batch": 128,
+      "step": 30, "steps": 20, "seconds": 2.0, "startup_seconds": 3.0, "interrupted": true,
+      "recent_loss": 0.25, "images_per_second": 1280.0, "peak_device_bytes": 8589934592})"));
+  summary.steps = 0;
+  run.write_summary(summary);
+  EXPECT_FALSE(written().contains("recent_loss") || written().contains("images_per_second"));
 }
 
 TEST_F(RunFolderTest, ResumeDropsTheLinesOfStepsThatAreDoneAgain) {
   {
     RunFolder run(path);
     run.begin(small_config());
-    for (const int64_t step : {10, 20, 30}) run.add_metrics(step, metrics_with_loss(1.0 / double(step)), 1);
+    for (const int64_t step : {10, 20, 30})
+      run.add_metrics(step, metrics_with_loss(1.0 / double(step)), {.images_per_second = 1});
   }
   RunFolder resumed(path);
   resumed.resume(20);
-  resumed.add_metrics(30, metrics_with_loss(7), 1);
+  resumed.add_metrics(30, metrics_with_loss(7), {.images_per_second = 1});
   EXPECT_EQ(steps(), (std::vector<int64_t>{10, 20, 30}));
   EXPECT_EQ(lines()[2].at("loss"), 7);
   EXPECT_EQ(lines()[1].at("loss"), 0.05) << "kept lines keep their values to the last bit";
@@ -114,14 +142,14 @@ TEST_F(RunFolderTest, ResumeWithoutMetricsBeginsThem) {
   fs::create_directories(path);
   RunFolder run(path);
   run.resume(5);
-  run.add_metrics(6, metrics_with_loss(1), 1);
+  run.add_metrics(6, metrics_with_loss(1), {.images_per_second = 1});
   EXPECT_EQ(steps(), (std::vector<int64_t>{6}));
 }
 
 TEST_F(RunFolderTest, LossThatIsNotFiniteIsStillJson) {
   RunFolder run(path);
   run.begin(small_config());
-  run.add_metrics(1, metrics_with_loss(NAN), 1);
+  run.add_metrics(1, metrics_with_loss(NAN), {.images_per_second = 1});
   EXPECT_TRUE(lines().at(0).at("loss").is_null());
 }
 
@@ -138,9 +166,9 @@ TEST_F(RunFolderTest, SamplesAreAPngNamedByTheStep) {
 TEST_F(RunFolderTest, LossCurveTakesTwoPoints) {
   RunFolder run(path);
   run.begin(small_config());
-  run.add_metrics(10, metrics_with_loss(0.5), 1);
+  run.add_metrics(10, metrics_with_loss(0.5), {.images_per_second = 1});
   EXPECT_TRUE(run.write_loss_curve().empty());
-  run.add_metrics(20, metrics_with_loss(0.25), 1);
+  run.add_metrics(20, metrics_with_loss(0.25), {.images_per_second = 1});
   EXPECT_EQ(run.write_loss_curve(), path / "loss.svg");
   EXPECT_THAT(read_file(path / "loss.svg"), ::testing::AllOf(HasSubstr("<svg"), HasSubstr("loss")));
 }

@@ -166,7 +166,7 @@ TEST(TensorBoard, ResumedRunWritesAnotherFile) {
   for (const int64_t step : {0, 20}) {
     RunFolder run(folder.path(), EventFiles::kTensorBoard);
     run.resume(step);
-    run.add_metrics(step + 10, metrics, 3);
+    run.add_metrics(step + 10, metrics, {.images_per_second = 3});
   }
   std::vector<std::string> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder.path()))

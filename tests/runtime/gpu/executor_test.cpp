@@ -55,7 +55,7 @@ TEST(GpuExecutor, GraphsGiveTheBitsOfSingleOperations) {
   for (const ComputePrecision precision : {ComputePrecision::kFp32, ComputePrecision::kBf16}) {
     Training captured(small_program(), precision), one_by_one(small_program(), precision),
         by_phase(small_program(), precision);
-    one_by_one.executor->measure_operations(MeasuredForm::kOneByOne);
+    one_by_one.executor->measure_operations(MeasuredForm::kEager);
     const std::vector<float> expected = captured.after_steps(4);
     EXPECT_EQ(captured.executor->read_index(captured.buffers.step), 4);
     EXPECT_EQ(one_by_one.after_steps(4), expected);
@@ -219,7 +219,7 @@ TEST(GpuExecutor, MeasuresGraphsThatShareOperations) {
 TEST(GpuExecutor, MeasuresOperationsOneByOne) {
   Training training(small_program());
   EXPECT_TRUE(training.executor->operation_times().empty());
-  training.executor->measure_operations(MeasuredForm::kOneByOne);
+  training.executor->measure_operations(MeasuredForm::kEager);
   training.executor->run(kStep);
   training.executor->run(Phase::kForward);
   const std::vector<OperationTime> times = training.executor->operation_times();
