@@ -14,7 +14,9 @@ void add_prepare(CLI::App& app, PrepareCommand& command) {
   prepare->add_option("--source", command.source, "celeba, folder, cifar10 or mnist")
       ->required()
       ->group("Input");
-  prepare->add_option("--input", command.input, "Archive, file or folder of the images")
+  prepare
+      ->add_option("--input", command.input,
+                   "Archive, file or folder of the images; folder: also a zip archive")
       ->required()
       ->group("Input");
   prepare
@@ -97,6 +99,22 @@ void add_reference(CLI::App& app, ReferenceCommand& command) {
       ->capture_default_str();
 }
 
+void add_export(CLI::App& app, ExportCommand& command) {
+  CLI::App* command_line = app.add_subcommand(
+      "export", "A data set as JPEG files in a zip archive, for travel: prepare --source folder reads it");
+  command_line->group("Commands");
+  command_line->add_option("file", command.npy, "NAME.npy")->required();
+  command_line->add_option("--zip", command.zip, "The archive: 000000.jpg, .., with labels and card")
+      ->required();
+  command_line->add_option("--quality", command.quality, "JPEG quality, 1 to 100")->capture_default_str();
+  command_line
+      ->add_option("--chroma", command.chroma, "Subsampling of color: 4:4:4 (none) or 4:2:0 (half the side)")
+      ->capture_default_str();
+  command_line->add_option("--limit", command.limit, "Take the first so many images (0: all)")
+      ->capture_default_str();
+  command_line->add_option("--threads", command.threads, "Threads (0: all cores)")->capture_default_str();
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Prepares the data sets that ddpm_train trains on", "ddpm_data");
   app.require_subcommand(1);
@@ -105,11 +123,13 @@ int run(int argc, char** argv) {
   std::filesystem::path info;
   PreviewCommand preview;
   ReferenceCommand reference;
+  ExportCommand export_command;
   add_prepare(app, prepare);
   add_synthetic_faces(app, faces);
   add_info(app, info);
   add_preview(app, preview);
   add_reference(app, reference);
+  add_export(app, export_command);
   app.footer("ddpm_data COMMAND --help tells a command's options.");
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
   install_interrupt_handler();
@@ -117,6 +137,7 @@ int run(int argc, char** argv) {
   if (app.got_subcommand("synthetic-faces")) return run_synthetic_faces(faces);
   if (app.got_subcommand("info")) return run_info(info);
   if (app.got_subcommand("reference")) return run_reference(reference);
+  if (app.got_subcommand("export")) return run_export(export_command);
   return run_preview(preview);
 }
 

@@ -58,4 +58,14 @@ struct ReferenceCommand {
 // with a record of the crop beside it (apps/image_folder_record.h).
 int run_reference(const ReferenceCommand& command);
 
+struct ExportCommand {
+  std::filesystem::path npy;
+  std::filesystem::path zip;
+  int quality = 95;
+  std::string chroma = "4:4:4";
+  int64_t limit = 0;
+  int threads = 0;
+};
+// The images as JPEG in a zip archive, with labels and card (data/image_archive.h). Prints size and PSNR.
+int run_export(const ExportCommand& command);
 }  // namespace ddpm

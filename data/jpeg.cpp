@@ -2,7 +2,12 @@
 
 #include <turbojpeg.h>
 
+#include <csetjmp>
+#include <cstdio>
+#include <cstdlib>
 #include <string_view>
+
+#include <jpeglib.h>  // wants <cstdio> before it
 
 #include "support/error.h"
 
@@ -19,6 +24,51 @@ constexpr int64_t kMaxPixels = int64_t{1} << 27;
 
 void destroy(void* handle) {
   if (handle != nullptr) tjDestroy(handle);
+}
+
+// ---- Writing. libjpeg reports an error by a call that must not return.
+
+struct JumpOnError {
+  jpeg_error_mgr manager;
+  std::jmp_buf caller;
+};
+[[noreturn]] void jump(j_common_ptr info) {
+  std::longjmp(reinterpret_cast<JumpOnError*>(info->err)->caller, 1);  // the manager is its first member
+}
+void say_nothing(j_common_ptr) {}
+
+// False where libjpeg failed. *bytes are malloc's. Holds nothing that a long jump would not destroy.
+bool compress(const ImageView& image, int quality, JpegChroma chroma, unsigned char** bytes,
+              unsigned long* size) {
+  jpeg_compress_struct info;
+  JumpOnError error;
+  info.err = jpeg_std_error(&error.manager);
+  error.manager.error_exit = jump;
+  error.manager.output_message = say_nothing;
+  if (setjmp(error.caller) != 0) {
+    jpeg_destroy_compress(&info);
+    return false;
+  }
+  jpeg_create_compress(&info);
+  jpeg_mem_dest(&info, bytes, size);
+  info.image_width = static_cast<JDIMENSION>(image.width);
+  info.image_height = static_cast<JDIMENSION>(image.height);
+  info.input_components = image.channels;
+  info.in_color_space = image.channels == 3 ? JCS_RGB : JCS_GRAYSCALE;
+  jpeg_set_defaults(&info);
+  jpeg_set_quality(&info, quality, TRUE);
+  info.dct_method = JDCT_ISLOW;
+  info.optimize_coding = TRUE;
+  const int luma = image.channels == 3 && chroma == JpegChroma::kHalved ? 2 : 1;  // samples to one of color
+  info.comp_info[0].h_samp_factor = info.comp_info[0].v_samp_factor = luma;
+  jpeg_start_compress(&info, TRUE);
+  for (int y = 0; y < image.height; ++y) {
+    auto* row = const_cast<JSAMPROW>(image.row(y));
+    jpeg_write_scanlines(&info, &row, 1);
+  }
+  jpeg_finish_compress(&info);
+  jpeg_destroy_compress(&info);
+  return true;
 }
 
 }  // namespace
@@ -49,19 +99,20 @@ Image JpegDecoder::decode(std::span<const uint8_t> bytes, const std::string& nam
   return image;
 }
 
-std::vector<uint8_t> encode_jpeg(const Image& image, int quality) {
-  const std::unique_ptr<void, void (*)(void*)> handle(tjInitCompress(), destroy);
-  DDPM_CHECK(handle != nullptr);
-  const int subsampling = image.channels == 3 ? TJSAMP_420 : TJSAMP_GRAY;
-  const int format = image.channels == 3 ? TJPF_RGB : TJPF_GRAY;
-  std::vector<uint8_t> bytes(tjBufSize(image.width, image.height, subsampling));
-  unsigned char* buffer = bytes.data();
-  unsigned long size = bytes.size();
-  const int status = tjCompress2(handle.get(), image.pixels.data(), image.width, 0, image.height, format,
-                                 &buffer, &size, subsampling, quality, TJFLAG_ACCURATEDCT | TJFLAG_NOREALLOC);
-  DDPM_CHECK(status == 0);
-  bytes.resize(size);
-  return bytes;
+JpegChroma jpeg_chroma_from_name(const std::string& name) {
+  if (name == "4:2:0") return JpegChroma::kHalved;
+  if (name == "4:4:4") return JpegChroma::kFull;
+  throw_input("there is no chroma subsampling '{}': choose 4:4:4 or 4:2:0", name);
+}
+
+std::vector<uint8_t> encode_jpeg(const ImageView& image, int quality, JpegChroma chroma) {
+  DDPM_CHECK(quality >= 1 && quality <= 100 && (image.channels == 1 || image.channels == 3));
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;
+  const bool complete = compress(image, quality, chroma, &bytes, &size);
+  const std::unique_ptr<unsigned char, void (*)(void*)> owner(bytes, std::free);
+  DDPM_CHECK(complete);
+  return {bytes, bytes + size};
 }
 
 }  // namespace ddpm

@@ -1,5 +1,6 @@
-// JPEG through libjpeg-turbo's TurboJPEG interface, which reports errors without long jumps.
-// Depends on data/image.h and support/.
+// JPEG: read through libjpeg-turbo's TurboJPEG interface, which reports errors without long jumps; written
+// through libjpeg's own, which alone can fit its code tables to an image. Depends on data/image.h and
+// support/.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,17 @@ class JpegDecoder {
   std::unique_ptr<void, Destroy> handle_;
 };
 
-// A JPEG file's bytes; quality 1..100, chroma subsampled 2x2 as photographs are.
-std::vector<uint8_t> encode_jpeg(const Image& image, int quality);
+// How finely color is kept.
+enum class JpegChroma : uint8_t {
+  kHalved,  // 4:2:0, one value for 2x2 pixels, as in photographs
+  kFull,    // 4:4:4
+};
+// "4:2:0" or "4:4:4"; InputError for other texts.
+JpegChroma jpeg_chroma_from_name(const std::string& name);
+
+// A JPEG file's bytes; quality 1..100. The Huffman tables are made for the image: of 64x64 pixels the
+// standard ones would be a sixth of the file.
+std::vector<uint8_t> encode_jpeg(const ImageView& image, int quality,
+                                 JpegChroma chroma = JpegChroma::kHalved);
 
 }  // namespace ddpm

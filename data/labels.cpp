@@ -68,21 +68,30 @@ std::string label_kind_name(LabelKind kind) {
   return "none";
 }
 
-void write_labels(const std::filesystem::path& path, const Labels& labels) {
+std::vector<uint8_t> encode_labels(const Labels& labels) {
   DDPM_CHECK(labels.kind != LabelKind::kNone);
   const int64_t count = labels.count();
   if (labels.kind == LabelKind::kClasses)
-    return write_npy<int32_t>(path, labels.classes, std::vector<int64_t>{count});
-  write_npy<uint8_t>(path, labels.attributes,
-                     std::vector<int64_t>{count, static_cast<int64_t>(labels.names.size())});
+    return npy_bytes<int32_t>(labels.classes, std::vector<int64_t>{count});
+  return npy_bytes<uint8_t>(labels.attributes,
+                            std::vector<int64_t>{count, static_cast<int64_t>(labels.names.size())});
+}
+
+void write_labels(const std::filesystem::path& path, const Labels& labels) {
+  const std::vector<uint8_t> bytes = encode_labels(labels);
+  write_file_atomically(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+Labels parse_labels(std::span<const uint8_t> bytes, const std::filesystem::path& path,
+                    std::vector<std::string> names) {
+  if (parse_npy_header(bytes, path).dtype == npy_dtype<int32_t>())
+    return parse_classes(bytes, path, std::move(names));
+  return parse_attributes(bytes, path, std::move(names));
 }
 
 Labels read_labels(const std::filesystem::path& path, std::vector<std::string> names) {
   const std::string text = read_file(path);
-  const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
-  if (parse_npy_header(bytes, path).dtype == npy_dtype<int32_t>())
-    return parse_classes(bytes, path, std::move(names));
-  return parse_attributes(bytes, path, std::move(names));
+  return parse_labels({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, path, std::move(names));
 }
 
 }  // namespace ddpm

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,5 +33,10 @@ std::string label_kind_name(LabelKind kind);
 // empty.
 void write_labels(const std::filesystem::path& path, const Labels& labels);
 Labels read_labels(const std::filesystem::path& path, std::vector<std::string> names);
+
+// The same as a file's bytes; `path` is what errors name.
+std::vector<uint8_t> encode_labels(const Labels& labels);
+Labels parse_labels(std::span<const uint8_t> bytes, const std::filesystem::path& path,
+                    std::vector<std::string> names);
 
 }  // namespace ddpm

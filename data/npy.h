@@ -72,6 +72,16 @@ NpyArray<T> read_npy(const std::filesystem::path& path) {
   return parse_npy<T>({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, path);
 }
 
+// A whole file in memory.
+template <typename T>
+std::vector<uint8_t> npy_bytes(std::span<const T> values, std::span<const int64_t> shape) {
+  const std::string header = npy_header(npy_dtype<T>(), shape);
+  std::vector<uint8_t> bytes(header.begin(), header.end());
+  const auto* first = reinterpret_cast<const uint8_t*>(values.data());
+  bytes.insert(bytes.end(), first, first + values.size_bytes());
+  return bytes;
+}
+
 template <typename T>
 void write_npy(const std::filesystem::path& path, std::span<const T> values, std::span<const int64_t> shape) {
   int64_t count = 1;

@@ -13,14 +13,6 @@ using Bytes = std::vector<uint8_t>;
 
 Bytes bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
 
-Bytes npy_bytes(std::span<const int32_t> values) {
-  const int64_t shape[] = {static_cast<int64_t>(values.size())};
-  Bytes bytes = bytes_of(npy_header(npy_dtype<int32_t>(), shape));
-  const auto* first = reinterpret_cast<const uint8_t*>(values.data());
-  bytes.insert(bytes.end(), first, first + values.size_bytes());
-  return bytes;
-}
-
 // The pieces of arr_0.npy: the header, then an image each.
 class ImagePieces {
  public:
@@ -50,7 +42,11 @@ void write_npz(const std::filesystem::path& path, const NpzSamples& samples) {
   DDPM_CHECK(samples.labels.empty() || static_cast<int64_t>(samples.labels.size()) == samples.count);
   ZipWriter zip(path);
   zip.add_pieces("arr_0.npy", ImagePieces(samples));
-  if (!samples.labels.empty()) zip.add("arr_1.npy", [&] { return npy_bytes(samples.labels); });
+  if (!samples.labels.empty())
+    zip.add("arr_1.npy", [&] {
+      return npy_bytes<int32_t>(samples.labels,
+                                std::vector<int64_t>{static_cast<int64_t>(samples.labels.size())});
+    });
   zip.commit();
 }
 

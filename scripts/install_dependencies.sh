@@ -8,7 +8,7 @@ packages=(
   build-essential cmake ninja-build pkg-config ccache git
   libgtest-dev libgmock-dev libbenchmark-dev
   libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev
-  libturbojpeg0-dev libpng-dev libzip-dev zlib1g-dev libxxhash-dev
+  libturbojpeg0-dev libjpeg-dev libpng-dev libzip-dev zlib1g-dev libxxhash-dev
   libdnnl-dev libboost-context-dev
 )
 case "${1:-}" in

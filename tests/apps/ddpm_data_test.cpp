@@ -193,6 +193,24 @@ TEST_F(DataTest, ReferenceIsTheSamePixelsInEveryFormWithTheCropOnRecord) {
       << "the same again is no conflict";
 }
 
+TEST_F(DataTest, ExportTravelsAndComesBackWithItsLabels) {
+  ASSERT_EQ(data(prepare_celeba()).exit_code, 0);
+  const ProgramResult result = data({"export", path("out.npy"), "--zip", path("out.zip"), "--quality", "90"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out,
+              AllOf(HasSubstr("8 images of 16x16x3"), HasSubstr("PSNR"), HasSubstr("attributes")));
+  const Dataset before = Dataset::open(path("out.npy"));
+  ASSERT_EQ(data({"prepare", "--source", "folder", "--input", path("out.zip"), "--size", "16", "--out",
+                  path("back.npy")})
+                .exit_code,
+            0);
+  const Dataset back = Dataset::open(path("back.npy"));
+  ASSERT_EQ(back.count(), before.count());
+  EXPECT_EQ(back.labels().attributes, before.labels().attributes);
+  EXPECT_EQ(back.labels().names, before.labels().names);
+  EXPECT_NE(back.hash(), before.hash()) << "JPEG loses something";
+}
+
 // ---- what is refused ----
 
 TEST_F(DataTest, CommandLineMistakes) {
@@ -327,6 +345,17 @@ TEST_F(DataTest, PreviewAndReferenceBeyondTheEnd) {
   expect_no_output();
 }
 
+TEST_F(DataTest, ExportOptionsOutOfRange) {
+  const std::string npy = faces();
+  refused(data({"export", npy}), "--zip");
+  refused(data({"export", npy, "--zip", path("out.zip"), "--quality", "0"}), "quality 0");
+  refused(data({"export", npy, "--zip", path("out.zip"), "--chroma", "4:1:1"}), "4:1:1");
+  refused(data({"export", npy, "--zip", path("out.zip"), "--limit", "-1"}), "-1");
+  refused(data({"export", npy, "--zip", path("none/out.zip")}), "none/out.zip");
+  refused(data({"export", path("none.npy"), "--zip", path("out.zip")}), "none.npy");
+  expect_no_output();
+}
+
 TEST_F(DataTest, ReferenceDoesNotMixImagesOfTwoKinds) {
   const std::string npy = faces();
   ASSERT_EQ(data({"reference", npy, "--png-dir", path("real")}).exit_code, 0);
@@ -345,6 +374,8 @@ TEST_F(DataTest, OutputThatCannotBeWritten) {
   faces("60");
   refused(run_program("ddpm_data", {"reference", path("faces.npy"), "--npz", path("out.npz")}, small),
           "out.npz");
+  refused(run_program("ddpm_data", {"export", path("faces.npy"), "--zip", path("out.zip")}, small),
+          "out.zip");
   expect_no_output();
 }
 
