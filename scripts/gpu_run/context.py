@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import json
 import pathlib
 import shlex
+import shutil
 
 import readers
 from steps import Runner, Step, Unreadable
 
 REHEARSED_PRESET = "tiny-32"
+
+
+def compute_sanitizer() -> str:
+    found = shutil.which("compute-sanitizer") or next(iter(sorted(
+        glob.glob("/usr/local/cuda*/bin/compute-sanitizer") + glob.glob("/usr/local/cuda*/compute-sanitizer/compute-sanitizer"))),
+        None)
+    return found or "compute-sanitizer"
 
 
 @dataclasses.dataclass
@@ -72,7 +81,7 @@ class Context:
 
     def sanitized(self, tool: str, command: list[str]) -> list:
         if not self.rehearse:
-            return ["compute-sanitizer", "--tool", tool, "--error-exitcode", "1", *command]
+            return [compute_sanitizer(), "--tool", tool, "--error-exitcode", "1", *command]
         said = f"compute-sanitizer --tool {tool} is not run in a rehearsal: {shlex.join(command)}"
         return [["echo", said], [command[0], "--help"], ["echo", "ERROR SUMMARY: 0 errors (none were looked for)"]]
 
