@@ -24,8 +24,8 @@ int run_export(const ExportCommand& command) {
         return !interrupted();
       });
   bar.clear();
-  fmt::print("{}: {} images of {}x{}x{}, {:.2f} MiB, PSNR {:.1f} dB, labels: {}\n", command.zip.string(), summary.count,
-             dataset.height(), dataset.width(), dataset.channels(),
+  fmt::print("{}: {} images of {}x{}x{}, {:.2f} MiB, PSNR {:.1f} dB, labels: {}\n", command.zip.string(),
+             summary.count, dataset.height(), dataset.width(), dataset.channels(),
              static_cast<double>(std::filesystem::file_size(command.zip)) / 0x1p20, summary.psnr,
              label_kind_name(dataset.labels().kind));
   return 0;

@@ -95,8 +95,8 @@ ImageArchiveSummary write_image_archive(const Dataset& dataset, const ImageArchi
     return std::vector<uint8_t>(json.begin(), json.end());
   });
   zip.commit();
-  const double mean =
-      static_cast<double>(squared_error) / (static_cast<double>(count) * static_cast<double>(dataset.image_bytes()));
+  const double mean = static_cast<double>(squared_error) /
+                      (static_cast<double>(count) * static_cast<double>(dataset.image_bytes()));
   return {.count = count, .psnr = 10 * std::log10(255.0 * 255.0 / mean)};
 }
 

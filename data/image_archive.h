@@ -1,9 +1,10 @@
-// A data set as an archive of pictures, a fraction of its size, in which it travels: `open_image_folder` reads it back.
-// Depends on data/{dataset,jpeg,prepare}.h.
+// A data set as an archive of pictures, a fraction of its size, in which it travels: `open_image_folder`
+// reads it back. Depends on data/{dataset,jpeg,prepare}.h.
 //
 //   000000.jpg ..  the images in order, JPEG
 //   labels.npy     as NAME.labels.npy; only where the data set has labels
-//   card.json      the card: crop and filter among it, the names of the labels, the hash of the pixels before JPEG
+//   card.json      the card: crop and filter among it, the names of the labels, the hash of the pixels before
+//   JPEG
 #pragma once
 
 #include <cstdint>
@@ -27,8 +28,9 @@ struct ImageArchiveSummary {
   double psnr = 0;  // in dB, of all pixels together, as they come back; infinite where they are the same
 };
 
-// Writes the archive, a zip of stored members. Images are made as they are written, and the file appears when all
-// is done. InputError for options out of range, images too large for JPEG, and files that cannot be written.
+// Writes the archive, a zip of stored members. Images are made as they are written, and the file appears when
+// all is done. InputError for options out of range, images too large for JPEG, and files that cannot be
+// written.
 ImageArchiveSummary write_image_archive(const Dataset& dataset, const ImageArchiveOptions& options,
                                         const std::filesystem::path& zip,
                                         const PrepareProgress& progress = {});

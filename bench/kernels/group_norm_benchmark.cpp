@@ -20,6 +20,7 @@ enum class Sources : uint8_t {
 enum class Shift : uint8_t {
   kNone,
   kTimeAndBias,  // a residual block's second normalisation
+  kFilm,         // the same with --time-modulation scale_shift
 };
 enum class Addend : uint8_t {
   kNone,
@@ -42,7 +43,8 @@ GroupNormShape shape_of(const benchmark::State& state, const Variant& variant) {
           .c1 = c1,
           .groups = 32,
           .activation = Activation::kSilu,
-          .shift_stride = variant.shift == Shift::kNone ? 0 : channels,
+          .shift_stride = variant.shift == Shift::kTimeAndBias ? channels : 0,
+          .film_stride = variant.shift == Shift::kFilm ? 2 * channels : 0,
           .dropout = variant.dropout,
           .dropout_stream = static_cast<uint32_t>(RandomStream::kDropout)};
 }
@@ -58,6 +60,8 @@ struct Tensors {
         y(static_cast<size_t>(shape.elements())),
         shift(random_buffer<BFloat16>(int64_t{shape.n} * shape.channels())),
         dshift(static_cast<size_t>(int64_t{shape.n} * shape.channels())),
+        film(random_buffer<BFloat16>(2 * int64_t{shape.n} * shape.channels())),
+        dfilm(static_cast<size_t>(2 * int64_t{shape.n} * shape.channels())),
         bias(random_buffer<float>(shape.channels())),
         gamma(random_buffer<float>(shape.channels())),
         beta(random_buffer<float>(shape.channels())),
@@ -77,11 +81,11 @@ struct Tensors {
   GroupNormArgs<BFloat16, float> forward() const {
     return {.x0 = x0.data(),
             .x1 = x1.data(),
-            .shift = shifted(shift),
-            .bias = shifted(bias),
+            .shift = only(Shift::kTimeAndBias, shift),
+            .bias = only(Shift::kTimeAndBias, bias),
             .gamma = gamma.data(),
             .beta = beta.data(),
-            .film = nullptr,
+            .film = only(Shift::kFilm, film),
             .y = y.data(),
             .mean = mean.data(),
             .rstd = rstd.data(),
@@ -91,34 +95,35 @@ struct Tensors {
     return {.dy = dy.data(),
             .x0 = x0.data(),
             .x1 = x1.data(),
-            .shift = shifted(shift),
-            .bias = shifted(bias),
+            .shift = only(Shift::kTimeAndBias, shift),
+            .bias = only(Shift::kTimeAndBias, bias),
             .gamma = gamma.data(),
             .beta = beta.data(),
-            .film = nullptr,
+            .film = only(Shift::kFilm, film),
             .mean = mean.data(),
             .rstd = rstd.data(),
             .dx0_addends = {addend.data(), nullptr},
             .dx1_addends = {},
             .dx0 = y.data(),
             .dx1 = shape.c1 == 0 ? nullptr : y.data() + source_elements(shape.c0),
-            .dshift = shifted(dshift),
-            .dbias = shifted(dbias),
+            .dshift = only(Shift::kTimeAndBias, dshift),
+            .dbias = only(Shift::kTimeAndBias, dbias),
             .dgamma = dgamma.data(),
             .dbeta = dbeta.data(),
-            .dfilm = nullptr,
+            .dfilm = only(Shift::kFilm, dfilm),
             .dropout = {1, step.data()}};
   }
 
   int64_t source_elements(int channels) const { return int64_t{shape.n} * shape.pixels * channels; }
+  // Null in variants of another shift.
   template <typename T>
-  T* shifted(const DeviceBuffer<T>& buffer) const {
-    return variant.shift == Shift::kNone ? nullptr : buffer.data();
+  T* only(Shift shift_of_buffer, const DeviceBuffer<T>& buffer) const {
+    return variant.shift == shift_of_buffer ? buffer.data() : nullptr;
   }
 
   GroupNormShape shape;
   Variant variant;
-  DeviceBuffer<BFloat16> x0, x1, dy, addend, y, shift, dshift;
+  DeviceBuffer<BFloat16> x0, x1, dy, addend, y, shift, dshift, film, dfilm;
   DeviceBuffer<float> bias, gamma, beta, dbias, dgamma, dbeta, mean, rstd;
   DeviceBuffer<int64_t> step;
   DeviceBuffer<std::byte> scratch;
@@ -191,17 +196,20 @@ void large_shapes(benchmark::internal::Benchmark* benchmark) {
 constexpr Variant kPlain{};
 constexpr Variant kDropout{.dropout = 0.1};
 constexpr Variant kShift{.shift = Shift::kTimeAndBias, .dropout = 0.1};
+constexpr Variant kFilm{.shift = Shift::kFilm, .dropout = 0.1};
 constexpr Variant kTwoSources{.sources = Sources::kTwo, .addend = Addend::kResidual};
 
 BENCHMARK_CAPTURE(group_norm, ours, kPlain)->Apply(all_shapes);
 BENCHMARK(naive_group_norm)->Name("group_norm/naive")->Apply(all_shapes);
 BENCHMARK_CAPTURE(group_norm, dropout, kDropout)->Apply(one_source_shapes);
 BENCHMARK_CAPTURE(group_norm, shift_dropout, kShift)->Apply(one_source_shapes);
+BENCHMARK_CAPTURE(group_norm, film_dropout, kFilm)->Apply(one_source_shapes);
 BENCHMARK_CAPTURE(group_norm, two_sources, kTwoSources)->Apply(two_source_shapes);
 BENCHMARK_CAPTURE(group_norm_backward, ours, kPlain)->Apply(all_shapes);
 BENCHMARK(naive_group_norm_backward)->Name("group_norm_backward/naive")->Apply(all_shapes);
 BENCHMARK_CAPTURE(group_norm_backward, dropout, kDropout)->Apply(one_source_shapes);
 BENCHMARK_CAPTURE(group_norm_backward, shift_dropout, kShift)->Apply(one_source_shapes);
+BENCHMARK_CAPTURE(group_norm_backward, film_dropout, kFilm)->Apply(one_source_shapes);
 BENCHMARK_CAPTURE(group_norm_backward, two_sources_addend, kTwoSources)->Apply(two_source_shapes);
 
 constexpr size_t kMiB = size_t{1} << 20;

@@ -25,18 +25,18 @@ using testing::HasSubstr;
 // ---- How far JPEG may be from what was given
 
 // The tables of ISO 10918-1, annex K, that every encoder scales by its quality.
-constexpr std::array<int, 64> kLuma = {
-    16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,  14, 13, 16, 24, 40, 57,
-    69, 56, 14, 17, 22,  29,  51,  87,  80, 62, 18, 22, 37,  56,  68,  109, 103, 77, 24, 35, 55, 64,
-    81, 104, 113, 92, 49, 64,  78,  87,  103, 121, 120, 101, 72, 92, 95, 98,  112, 100, 103, 99};
-constexpr std::array<int, 64> kChroma = {
-    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99,
-    99, 99, 47, 66, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
-    99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99};
+constexpr std::array<int, 64> kLuma = {16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,
+                                       14, 13, 16, 24, 40,  57,  69,  56,  14, 17, 22, 29, 51,  87,  80,  62,
+                                       18, 22, 37, 56, 68,  109, 103, 77,  24, 35, 55, 64, 81,  104, 113, 92,
+                                       49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99};
+constexpr std::array<int, 64> kChroma = {17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99,
+                                         24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99,
+                                         99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
+                                         99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99};
 
-// The most that a component's block can be off, root mean square: each of its 64 coefficients by half a step of its
-// table, and the transform is orthonormal. Then half a level each for the conversion to the component, the transform's
-// result, and what fixed-point arithmetic adds.
+// The most that a component's block can be off, root mean square: each of its 64 coefficients by half a step
+// of its table, and the transform is orthonormal. Then half a level each for the conversion to the component,
+// the transform's result, and what fixed-point arithmetic adds.
 double component_bound(const std::array<int, 64>& table, int quality) {
   const int scale = quality < 50 ? 5000 / quality : 200 - 2 * quality;
   double sum = 0;
@@ -112,8 +112,16 @@ Dataset dataset_of(int count, int side, int channels, Labels labels = {}) {
     const Image image = resize(pattern(5 + i, 7, channels), side, side, Filter::kBicubic);
     pixels.insert(pixels.end(), image.pixels.begin(), image.pixels.end());
   }
-  DatasetCard card{.source = "test", .split = "train", .crop = "ddim", .filter = "bilinear", .count = count,
-                   .height = side, .width = side, .channels = channels, .hash = {}, .label_kind = {},
+  DatasetCard card{.source = "test",
+                   .split = "train",
+                   .crop = "ddim",
+                   .filter = "bilinear",
+                   .count = count,
+                   .height = side,
+                   .width = side,
+                   .channels = channels,
+                   .hash = {},
+                   .label_kind = {},
                    .label_names = labels.names};
   return Dataset::from_pixels(std::move(pixels), card, std::move(labels));
 }
@@ -202,12 +210,20 @@ TEST(ImageArchive, OptionsOutOfRangeAreErrorsAndWriteNothing) {
                 HasSubstr("choose 1 to 100"));
   EXPECT_THAT(input_error([&] { write_image_archive(dataset, {.limit = -1}, zip); }), HasSubstr("-1"));
   EXPECT_THAT(input_error([&] { write_image_archive(dataset, {.threads = -1}, zip); }), HasSubstr("-1"));
-  EXPECT_THAT(input_error([&] { write_image_archive(dataset_of(1, 1, 3), {}, folder.path() / "none" / "a.zip"); }),
-              HasSubstr("none/a.zip"));
-  Dataset wide = Dataset::from_pixels(std::vector<uint8_t>(70000),
-                                      {.source = "test", .split = {}, .crop = {}, .filter = {}, .count = 1,
-                                       .height = 1, .width = 70000, .channels = 1, .hash = {}, .label_kind = {},
-                                       .label_names = {}});
+  EXPECT_THAT(
+      input_error([&] { write_image_archive(dataset_of(1, 1, 3), {}, folder.path() / "none" / "a.zip"); }),
+      HasSubstr("none/a.zip"));
+  Dataset wide = Dataset::from_pixels(std::vector<uint8_t>(70000), {.source = "test",
+                                                                    .split = {},
+                                                                    .crop = {},
+                                                                    .filter = {},
+                                                                    .count = 1,
+                                                                    .height = 1,
+                                                                    .width = 70000,
+                                                                    .channels = 1,
+                                                                    .hash = {},
+                                                                    .label_kind = {},
+                                                                    .label_names = {}});
   EXPECT_THAT(input_error([&] { write_image_archive(wide, {}, zip); }), HasSubstr("65500"));
   EXPECT_TRUE(fs::is_empty(folder.path()));
 }
