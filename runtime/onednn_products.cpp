@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
+#include <iterator>
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <unordered_map>
 #include <vector>
 
 #include "kernels/reference/reference.h"
@@ -35,6 +38,7 @@ struct Convolution {
   memory::desc x, weight, bias, y, scratchpad;
   memory::desc our_weight;
   dnnl::reorder weight_reorder;
+  int images;  // of one execution: the whole batch, or one
 };
 
 using ConvolutionKey = std::array<int, 12>;
@@ -73,12 +77,29 @@ struct Geometry {
   memory::dims strides, before, after;
 };
 
+bool has_bias(Direction direction) {
+  return direction == Direction::kForwardWithBias || direction == Direction::kAccumulateWithBias ||
+         direction == Direction::kBackwardWeightWithBias;
+}
+
 // Without elements where there is no bias: that is how oneDNN says so.
 memory::desc bias_of(const Conv2dShape& s, Direction direction) {
-  const bool with_bias = direction == Direction::kForwardWithBias ||
-                         direction == Direction::kAccumulateWithBias ||
-                         direction == Direction::kBackwardWeightWithBias;
-  return with_bias ? memory::desc({s.k}, Type::f32, Tag::a) : memory::desc();
+  return has_bias(direction) ? memory::desc({s.k}, Type::f32, Tag::a) : memory::desc();
+}
+
+Conv2dShape one_image(Conv2dShape s) {
+  s.n = 1;
+  return s;
+}
+
+// Values in [-1, 1] whose sums round, so that another order of summation shows.
+std::vector<float> uneven_values(int64_t count) {
+  std::vector<float> values(static_cast<size_t>(count));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const uint32_t scrambled = static_cast<uint32_t>(i) * 2654435761u >> 16;  // Knuth's multiplicative hash
+    values[i] = static_cast<float>(scrambled) / 32768.0f * 0.99f - 0.99f;
+  }
+  return values;
 }
 
 // The channels that are used of our (K,R,R,weight_channels) filter, as (K,C,R,R).
@@ -185,9 +206,50 @@ struct OnednnProducts::Implementation {
                      .y = primitive.dst_desc(),
                      .scratchpad = primitive.scratchpad_desc(),
                      .our_weight = our_filter(s),
-                     .weight_reorder = {}};
+                     .weight_reorder = {},
+                     .images = s.n};
     made.weight_reorder = dnnl::reorder({engine, made.our_weight, engine, made.weight});
     return made;
+  }
+
+  // oneDNN picks a convolution's blocks by batch and number of threads, and with them, for some shapes, the
+  // order in which an image's channels are summed. Such a batch is computed image by image: how an image
+  // comes out must not depend on the others.
+  Convolution choose_forward(const Conv2dShape& s, Direction direction) {
+    Convolution batch = make_forward(s, direction);
+    if (s.n == 1) return batch;
+    Convolution one = make_forward(one_image(s), direction);
+    return same_bits(s, direction, batch, one) ? batch : one;
+  }
+
+  bool same_bits(const Conv2dShape& s, Direction direction, const Convolution& batch,
+                 const Convolution& one) {
+    const std::vector<float> x = uneven_values(one_image(s).x_elements()),
+                             w = uneven_values(s.weight_elements()), b = uneven_values(s.k);
+    const float* b_or_null = has_bias(direction) ? b.data() : nullptr;
+    std::vector<float> copies;
+    for (int i = 0; i < s.n; ++i) copies.insert(copies.end(), x.begin(), x.end());
+    std::vector<float> together(static_cast<size_t>(s.y_elements())),
+        alone(static_cast<size_t>(one_image(s).y_elements()));
+    forward(s, batch, {copies.data(), w.data(), b_or_null, nullptr, together.data()});
+    forward(one_image(s), one, {x.data(), w.data(), b_or_null, nullptr, alone.data()});
+    for (auto y = together.begin(); y != together.end(); y += std::ssize(alone))
+      if (!std::equal(alone.begin(), alone.end(), y)) return false;
+    return true;
+  }
+
+  void forward(const Conv2dShape& s, const Convolution& c, const Conv2dArgs<float>& args) {
+    const memory weight = reordered_weight(s, c, args.weight);
+    for (int i = 0; i < s.n; i += c.images) {
+      std::unordered_map<int, memory> arguments{
+          {DNNL_ARG_SRC, at(c.x, args.x + i * one_image(s).x_elements())},
+          {DNNL_ARG_WEIGHTS, weight},
+          {DNNL_ARG_DST, at(c.y, args.y + i * one_image(s).y_elements())},
+          {DNNL_ARG_SCRATCHPAD, scratchpad(c)}};
+      if (args.bias != nullptr) arguments.emplace(DNNL_ARG_BIAS, at(c.bias, args.bias));
+      c.primitive.execute(stream, arguments);
+    }
+    stream.wait();
   }
 
   Convolution make_backward_data(const Conv2dShape& s) const {
@@ -202,7 +264,8 @@ struct OnednnProducts::Implementation {
                      .y = primitive.diff_dst_desc(),
                      .scratchpad = primitive.scratchpad_desc(),
                      .our_weight = our_filter(s),
-                     .weight_reorder = {}};
+                     .weight_reorder = {},
+                     .images = s.n};
     made.weight_reorder = dnnl::reorder({engine, made.our_weight, engine, made.weight});
     return made;
   }
@@ -219,7 +282,8 @@ struct OnednnProducts::Implementation {
                      .y = primitive.diff_dst_desc(),
                      .scratchpad = primitive.scratchpad_desc(),
                      .our_weight = our_filter(s),
-                     .weight_reorder = {}};
+                     .weight_reorder = {},
+                     .images = s.n};
     dnnl::post_ops sum;
     sum.append_sum(1.0f);
     dnnl::primitive_attr accumulate;
@@ -236,7 +300,7 @@ struct OnednnProducts::Implementation {
         direction == Direction::kBackwardData ? make_backward_data(s)
         : direction == Direction::kBackwardWeight || direction == Direction::kBackwardWeightWithBias
             ? make_backward_weight(s, direction)
-            : make_forward(s, direction);
+            : choose_forward(s, direction);
     return convolutions.emplace(key, std::move(made)).first->second;
   }
 
@@ -282,14 +346,7 @@ void OnednnProducts::conv2d(const Conv2dShape& shape, const Conv2dArgs<float>& a
       args.residual != nullptr
           ? (args.bias != nullptr ? Direction::kAccumulateWithBias : Direction::kAccumulate)
           : (args.bias != nullptr ? Direction::kForwardWithBias : Direction::kForward);
-  const Convolution& c = self.convolution(shape, direction);
-  std::unordered_map<int, memory> arguments{{DNNL_ARG_SRC, self.at(c.x, args.x)},
-                                            {DNNL_ARG_WEIGHTS, self.reordered_weight(shape, c, args.weight)},
-                                            {DNNL_ARG_DST, self.at(c.y, args.y)},
-                                            {DNNL_ARG_SCRATCHPAD, self.scratchpad(c)}};
-  if (args.bias != nullptr) arguments.emplace(DNNL_ARG_BIAS, self.at(c.bias, args.bias));
-  c.primitive.execute(self.stream, arguments);
-  self.stream.wait();
+  self.forward(shape, self.convolution(shape, direction), args);
 }
 
 void OnednnProducts::conv2d_backward_data(const Conv2dShape& shape,
