@@ -1,6 +1,6 @@
 // How work on a GPU is timed: CUDA events around one run, from a cold L2 cache, and its ideal bytes held
-// against the copy bandwidth that the same program measures. Depends on Google Benchmark, kernels/cost.h and
-// kernels/device/.
+// against the copy bandwidth that the same program measures. Depends on Google Benchmark,
+// kernels/{cost,cuda/kernels}.h and kernels/device/.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -11,8 +11,8 @@
 #include <functional>
 #include <vector>
 
-#include "bench/kernels/flush_cache.h"
 #include "kernels/cost.h"
+#include "kernels/cuda/kernels.h"
 #include "kernels/device/memory.h"
 #include "kernels/device/stream.h"
 
@@ -57,7 +57,7 @@ class CudaBenchmark {
   // What the function's work takes on the device, once the flush of the cache before it has ended.
   template <typename Function>
   float milliseconds(const Function& function) {
-    flush_cache(zeros_.span(), stream_);
+    cuda::flush_cache(static_cast<int64_t>(zeros_.size()), zeros_.data(), stream_);
     begin_.record(stream_);
     function(stream_.view());
     end_.record(stream_);
