@@ -46,8 +46,8 @@ constexpr EnumName<ClassEmbedding> kClassEmbeddings[] = {{ClassEmbedding::kNone,
                                                          {ClassEmbedding::kTable, "table"},
                                                          {ClassEmbedding::kTimestep, "timestep"},
                                                          {ClassEmbedding::kIdentity, "identity"}};
-constexpr EnumName<UpsampleForm> kUpsampleForms[] = {{UpsampleForm::kFolded, "folded"},
-                                                     {UpsampleForm::kNearest, "nearest"}};
+constexpr EnumName<UpsampleForm> kUpsampleForms[] = {
+    {UpsampleForm::kAuto, "auto"}, {UpsampleForm::kFolded, "folded"}, {UpsampleForm::kNearest, "nearest"}};
 constexpr EnumName<PlanChoice> kPlanChoices[] = {{PlanChoice::kMeasured, "measured"},
                                                  {PlanChoice::kFirstProposed, "first"}};
 constexpr EnumName<TerminalSnr> kTerminalSnrs[] = {{TerminalSnr::kAsScheduled, "as_scheduled"},
@@ -208,7 +208,7 @@ std::vector<ConfigOption> gpu_options() {
       option("gpu", "workspace_mb", MEMBER(gpu.workspace_mb),
              "memory in MiB that a plan may take at the most"),
       choice("gpu", "upsample", kUpsampleForms, MEMBER(gpu.upsample),
-             "how upsampling convolutions are computed"),
+             "how upsampling convolutions are computed (auto: as is fastest, layer by layer)"),
   };
 }
 

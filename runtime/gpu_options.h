@@ -10,6 +10,7 @@ namespace ddpm {
 enum class UpsampleForm : uint8_t {
   kFolded,   // 2.25 times fewer multiply-adds; bf16 weights are summed before they are rounded again
   kNearest,  // literally
+  kAuto,     // whichever is faster on this GPU, layer by layer; folded where nothing is measured
 };
 
 // How one among the ways (plans) in which cuDNN and cuBLASLt can compute a product is chosen.
@@ -20,7 +21,7 @@ enum class PlanChoice : uint8_t {
 
 // All of these change the last bits of results, the cache by the plans that it holds.
 struct GpuOptions {
-  UpsampleForm upsample = UpsampleForm::kFolded;
+  UpsampleForm upsample = UpsampleForm::kAuto;
   PlanChoice plan_choice = PlanChoice::kMeasured;
   std::string plan_cache = "default";  // a file, or: default (the user's cache folder), none (kept nowhere)
   int workspace_mb = 128;              // the most that a plan may take, in MiB

@@ -1,6 +1,6 @@
 // How work on a GPU is timed: events around one run, from a cold L2 cache, and its ideal bytes held against
 // the copy bandwidth that the same program measures. The GPU may be the emulated one (measured_gpu.h).
-// Depends on Google Benchmark, kernels/cost.h and kernels/device/.
+// Depends on Google Benchmark, kernels/{cost,cuda/kernels}.h and kernels/device/.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -11,9 +11,9 @@
 #include <functional>
 #include <vector>
 
-#include "bench/kernels/flush_cache.h"
 #include "bench/kernels/measured_gpu.h"
 #include "kernels/cost.h"
+#include "kernels/cuda/kernels.h"
 #include "kernels/device/memory.h"
 #include "kernels/device/stream.h"
 
@@ -55,7 +55,7 @@ class GpuBenchmark {
   // What the function's work takes on the device, once the flush of the cache before it has ended.
   template <typename Function>
   float milliseconds(const Function& function) {
-    flush_cache(zeros_.span(), stream_);
+    cuda::flush_cache(static_cast<int64_t>(zeros_.size()), zeros_.data(), stream_);
     begin_.record(stream_);
     function(stream_.view());
     end_.record(stream_);

@@ -1,6 +1,7 @@
 // Every kernel that runs on the GPU, by the function that starts it. The mathematics, shapes and arguments
 // stand in each operation's own header in kernels/; the kernels in the .cu file of that name here.
-// Convolutions and matrix products are not among them: cuDNN and cuBLASLt do those (runtime/). Depends on
+// Convolutions and matrix products are not among them: cuDNN and cuBLASLt do those (runtime/), and
+// product_samples.cu looks at what they did. Depends on
 // kernels/*.h, kernels/device/stream.h.
 //
 // T is float or BFloat16: the type of activations. Arithmetic, statistics, parameters and optimiser states
@@ -21,6 +22,7 @@
 #include "kernels/group_norm.h"
 #include "kernels/guidance.h"
 #include "kernels/labels.h"
+#include "kernels/product_samples.h"
 #include "kernels/resample.h"
 #include "kernels/sampler_step.h"
 #include "kernels/softmax.h"
@@ -142,6 +144,26 @@ template <typename T>
 void fold_upsample_weight(int k, int c, const T* weight, T* folded, StreamView stream);
 template <typename T>
 void unfold_upsample_gradient(int k, int c, const T* dfolded, float* dweight, StreamView stream);
+
+// flush_cache.cu. Reads `zeros`, a whole number of vectors that should be twice the L2 cache or more. What
+// then fills the cache are unchanged lines: lines that were written would have to go back to memory while the
+// next kernel is timed.
+void flush_cache(int64_t count, float* zeros, StreamView stream);
+
+// product_samples.cu: chosen elements of products, plainly computed, and what compares them with a library's.
+// Any sizes; pointers need no alignment. elements (count) holds the elements' indices.
+template <typename T>
+void conv2d_samples(const Conv2dShape& shape, Conv2dPass pass, const Conv2dSampleArgs<T>& args, int64_t count,
+                    const int64_t* elements, ProductSample* samples, StreamView stream);
+template <typename From, typename To>
+void matrix_samples(const MatrixSampleShape& shape, const MatrixSampleArgs<From, To>& args, int64_t count,
+                    const int64_t* elements, ProductSample* samples, StreamView stream);
+// values[i] = from[offsets[i]]
+template <typename T>
+void gather(int64_t count, const int64_t* offsets, const T* from, double* values, StreamView stream);
+// Numbers whose sum (mod 2^64) tells arrays of this size apart by any bit, but for one pair in 2^64.
+int64_t fingerprint_parts(int64_t bytes);
+void fingerprint(int64_t bytes, const void* array, uint64_t* parts, StreamView stream);
 
 // layout.cu: (N,C,H,W) <-> (N,H,W,C), any channels.
 template <typename T>

@@ -11,33 +11,43 @@
 
 namespace ddpm {
 
+// How plans of one problem are tried, as in PlanSource.
+struct ConvolutionTrials {
+  std::function<void()> begin{};
+  std::function<bool(const ConvolutionPlan&)> run;  // on some tensors; false where cuDNN refuses
+  std::function<std::optional<std::string>(const ConvolutionPlan&)> find_fault{};
+};
+
+// What the cache knows a convolution by; machine: the names of device and driver.
+std::string convolution_key(const std::string& machine, const PlanLimits& limits,
+                            const ConvolutionProblem& problem);
+
+// " (2 refused)", nothing for 0.
+std::string refused_text(size_t plans);
+
 class ConvolutionChooser {
  public:
-  // timer may be null: nothing is measured and the first proposal taken. All must outlive this object.
-  ConvolutionChooser(const CudnnDevice& device, const PlanLimits& limits, PlanCache& cache, WorkTimer* timer);
+  // All references must outlive this object.
+  ConvolutionChooser(const CudnnDevice& device, const std::string& machine, const PlanLimits& limits,
+                     const PlanChoosing& by);
 
-  // run(plan) runs it on some tensors; false where cuDNN refuses. InputError, which names the convolution,
-  // where cuDNN has no plan for it within the limits.
-  ConvolutionPlan choose(const ConvolutionProblem& problem,
-                         const std::function<bool(const ConvolutionPlan&)>& run);
+  // InputError, which names the convolution, where cuDNN has no plan for it within the limits that computes
+  // what it should.
+  ConvolutionPlan choose(const ConvolutionProblem& problem, const ConvolutionTrials& trials);
 
   // The plan for a problem with a bias that is faster than the steps that do without; none: the steps are, or
   // nothing is measured.
-  std::optional<ConvolutionPlan> choose_fused(const ConvolutionProblem& wish,
-                                              const std::function<bool(const ConvolutionPlan&)>& run,
+  std::optional<ConvolutionPlan> choose_fused(const ConvolutionProblem& wish, const ConvolutionTrials& trials,
                                               const std::function<bool()>& run_steps);
-
-  // What the cache knows the problem by: device, version of cuDNN, limits, convolution.
-  std::string cache_key(const ConvolutionProblem& problem) const;
 
  private:
   PlanSource<ConvolutionPlan> source(const ConvolutionProblem& problem,
-                                     const std::function<bool(const ConvolutionPlan&)>& run) const;
+                                     const ConvolutionTrials& trials) const;
 
   const CudnnDevice& device_;
+  std::string machine_;
   PlanLimits limits_;
-  PlanCache& cache_;
-  WorkTimer* timer_;
+  PlanChoosing by_;
 };
 
 }  // namespace ddpm

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <string_view>
+#include <utility>
 
 namespace ddpm {
 namespace {
@@ -144,7 +145,7 @@ std::vector<CudnnDescriptor> operations(const ConvolutionProblem& problem) {
   return made;
 }
 
-CudnnDescriptor operation_graph(const ConvolutionProblem& problem) {
+CudnnDescriptor operation_graph(const CudnnDevice& device, const ConvolutionProblem& problem) {
   DDPM_CHECK(problem.shape.weight_channels == problem.shape.c && problem.shape.weight_channel_begin == 0);
   DDPM_CHECK(!problem.bias || problem.direction == ConvolutionDirection::kForward);
   const std::vector<CudnnDescriptor> made = operations(problem);
@@ -154,6 +155,7 @@ CudnnDescriptor operation_graph(const ConvolutionProblem& problem) {
   CudnnDescriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
   graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, raw.data(),
             static_cast<int64_t>(raw.size()));
+  device.name_in_graph(graph);
   graph.finalize();
   return graph;
 }
@@ -163,7 +165,7 @@ std::vector<CudnnDescriptor> candidates(const CudnnDevice& device, const CudnnDe
   CudnnDescriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
   heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
   heuristics.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, &mode, 1);
-  heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, device.properties());
+  device.name_in_heuristics(heuristics);
   heuristics.finalize();
   return heuristics.get_descriptors(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR,
                                     kMostCandidates);
@@ -178,26 +180,17 @@ CudnnDescriptor engine_of(const CudnnDescriptor& configuration) {
   return engine;
 }
 
-bool is_compiled_when_built(const CudnnDescriptor& engine) {
-  const auto notes =
+EngineNotes notes_of(const CudnnDescriptor& engine) {
+  const auto behavior =
       engine.get_enums<cudnnBackendBehaviorNote_t>(CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE);
-  return std::find(notes.begin(), notes.end(), CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) != notes.end();
-}
-
-// Float is the precision of validation: TF32, which rounds the inputs to 11 bits, is refused. cuDNN marks its
-// engines by no more than that they use the tensor cores, which know no other way to take floats.
-bool is_acceptable(const CudnnDescriptor& configuration, const ConvolutionProblem& problem,
-                   const PlanLimits& limits) {
-  const CudnnDescriptor engine = engine_of(configuration);
-  if (problem.bias && is_compiled_when_built(engine)) return false;
-  for (const auto note : engine.get_enums<cudnnBackendNumericalNote_t>(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
-                                                                       CUDNN_TYPE_NUMERICAL_NOTE)) {
-    if (note == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC &&
-        limits.nondeterminism == PlanLimits::Nondeterminism::kRefused)
-      return false;
-    if (note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE && problem.type == ProductType::kFloat) return false;
-  }
-  return true;
+  const auto numerical = engine.get_enums<cudnnBackendNumericalNote_t>(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
+                                                                       CUDNN_TYPE_NUMERICAL_NOTE);
+  const auto has = [](const auto& notes, auto note) {
+    return std::find(notes.begin(), notes.end(), note) != notes.end();
+  };
+  return {.compiled_when_built = has(behavior, CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION),
+          .nondeterministic = has(numerical, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC),
+          .tensor_cores = has(numerical, CUDNN_NUMERICAL_NOTE_TENSOR_CORE)};
 }
 
 // Whether a plan's description names the problem's operations, tensors, stride and accumulation: one of other
@@ -232,7 +225,7 @@ CudnnDevice CudnnDevice::present(cudnnHandle_t handle) {
   CudnnDescriptor properties(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
   properties.set(CUDNN_ATTR_DEVICEPROP_HANDLE, CUDNN_TYPE_HANDLE, &handle, 1);
   properties.finalize();
-  return CudnnDevice(std::move(properties));
+  return {std::move(properties), handle};
 }
 
 CudnnDevice CudnnDevice::described(const std::string& json) {
@@ -240,7 +233,23 @@ CudnnDevice CudnnDevice::described(const std::string& json) {
   properties.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, json.data(),
                  static_cast<int64_t>(json.size()));
   properties.finalize();
-  return CudnnDevice(std::move(properties));
+  return {std::move(properties), nullptr};
+}
+
+void CudnnDevice::name_in(CudnnDescriptor& descriptor, cudnnBackendAttributeName_t by_handle,
+                          cudnnBackendAttributeName_t by_properties) const {
+  if (handle_ != nullptr)
+    descriptor.set(by_handle, CUDNN_TYPE_HANDLE, &handle_, 1);
+  else
+    descriptor.set(by_properties, properties_);
+}
+
+void CudnnDevice::name_in_graph(CudnnDescriptor& graph) const {
+  if (handle_ != nullptr) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, &handle_, 1);
+}
+
+void CudnnDevice::name_in_heuristics(CudnnDescriptor& heuristics) const {
+  if (handle_ == nullptr) heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, properties_);
 }
 
 std::string CudnnDevice::name() const {
@@ -257,35 +266,77 @@ ConvolutionPlan::ConvolutionPlan(std::shared_ptr<const CudnnDescriptor> graph, C
                                  std::string tag, int64_t bytes)
     : graph_(std::move(graph)), plan_(std::move(plan)), tag_(std::move(tag)), workspace_bytes_(bytes) {}
 
-std::vector<ConvolutionPlan> convolution_plans(const CudnnDevice& device, const ConvolutionProblem& problem,
-                                               const PlanLimits& limits) {
-  const auto graph = std::make_shared<const CudnnDescriptor>(operation_graph(problem));
-  std::vector<ConvolutionPlan> plans;
-  std::set<std::string> tags;
-  for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_FALLBACK}) {
-    std::vector<CudnnDescriptor> configurations;
+std::string ConvolutionPlan::name() const {
+  const nlohmann::json plan = nlohmann::json::parse(tag_, nullptr, /*allow_exceptions=*/false);
+  try {
+    const nlohmann::json& engine = plan.at("engine");
+    std::string knobs;
+    for (const auto& [knob, choice] : engine.at("knobChoices").items()) {
+      constexpr std::string_view kPrefix = "CUDNN_KNOB_TYPE_";
+      const size_t begin = knob.compare(0, kPrefix.size(), kPrefix) == 0 ? kPrefix.size() : 0;
+      knobs += fmt::format("{}{} {}", knobs.empty() ? "" : ", ", knob.substr(begin), choice.dump());
+    }
+    return fmt::format("cuDNN engine {}{}", engine.at("engineId").dump(),
+                       knobs.empty() ? "" : " (" + knobs + ")");
+  } catch (const nlohmann::json::exception&) {
+    return "a plan of cuDNN";  // by a version that describes its plans otherwise
+  }
+}
+
+bool is_acceptable(const EngineNotes& notes, ProductType type, const PlanLimits& limits) {
+  if (notes.compiled_when_built) return false;
+  if (notes.nondeterministic && limits.nondeterminism == PlanLimits::Nondeterminism::kRefused) return false;
+  return !(notes.tensor_cores && type == ProductType::kFloat);
+}
+
+ConvolutionProposals::ConvolutionProposals(const CudnnDevice& device, const ConvolutionProblem& problem,
+                                           const PlanLimits& limits)
+    : device_(device),
+      problem_(problem),
+      limits_(limits),
+      graph_(std::make_shared<const CudnnDescriptor>(operation_graph(device, problem))) {}
+
+std::optional<ConvolutionPlan> ConvolutionProposals::built(const CudnnDescriptor& configuration) {
+  try {
+    if (!is_acceptable(notes_of(engine_of(configuration)), problem_.type, limits_)) return std::nullopt;
+    CudnnDescriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+    device_.name_in(plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
+    plan.finalize();
+    const int64_t bytes = plan.get_int(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+    if (bytes > limits_.workspace_bytes) return std::nullopt;
+    std::string tag = plan.get_text(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION);
+    if (!tags_.insert(tag).second) return std::nullopt;
+    return ConvolutionPlan(graph_, std::move(plan), std::move(tag), bytes);
+  } catch (const CudnnError&) {
+    return std::nullopt;  // heuristics propose configurations that cannot be built: that is how cuDNN says no
+  }
+}
+
+std::optional<ConvolutionPlan> ConvolutionProposals::next() {
+  constexpr cudnnBackendHeurMode_t kModes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B,
+                                               CUDNN_HEUR_MODE_FALLBACK};
+  while (true) {
+    while (next_configuration_ < configurations_.size()) {
+      ++considered_;
+      if (std::optional<ConvolutionPlan> plan = built(configurations_[next_configuration_++])) return plan;
+    }
+    if (next_mode_ == std::size(kModes)) return std::nullopt;
+    configurations_.clear();
+    next_configuration_ = 0;
     try {
-      configurations = candidates(device, *graph, mode);
+      configurations_ = candidates(device_, *graph_, kModes[next_mode_++]);
     } catch (const CudnnError&) {
       continue;  // a mode that does not know this problem; the others may
     }
-    for (CudnnDescriptor& configuration : configurations) {
-      try {
-        if (!is_acceptable(configuration, problem, limits)) continue;
-        CudnnDescriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-        plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
-        plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, device.properties());
-        plan.finalize();
-        const int64_t bytes = plan.get_int(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
-        if (bytes > limits.workspace_bytes) continue;
-        std::string tag = plan.get_text(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION);
-        if (!tags.insert(tag).second) continue;
-        plans.push_back(ConvolutionPlan(graph, std::move(plan), std::move(tag), bytes));
-      } catch (const CudnnError&) {
-        continue;  // heuristics propose configurations that cannot be built: that is how cuDNN says no
-      }
-    }
   }
+}
+
+std::vector<ConvolutionPlan> convolution_plans(const CudnnDevice& device, const ConvolutionProblem& problem,
+                                               const PlanLimits& limits) {
+  ConvolutionProposals proposals(device, problem, limits);
+  std::vector<ConvolutionPlan> plans;
+  while (std::optional<ConvolutionPlan> plan = proposals.next()) plans.push_back(*std::move(plan));
   return plans;
 }
 
@@ -295,7 +346,7 @@ std::optional<ConvolutionPlan> restored_convolution_plan(const CudnnDevice& devi
   if (!is_about(tag, problem)) return std::nullopt;
   try {
     CudnnDescriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-    plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, device.properties());
+    device.name_in(plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
     plan.set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, tag.data(),
              static_cast<int64_t>(tag.size()));
     plan.finalize();

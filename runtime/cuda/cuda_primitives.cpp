@@ -6,6 +6,8 @@
 
 #include "kernels/device/cuda_check.h"
 #include "runtime/cuda/convolution_choice.h"
+#include "runtime/cuda/driver_version.h"
+#include "runtime/products/cold_timer.h"
 #include "support/error.h"
 
 namespace ddpm {
@@ -33,9 +35,14 @@ const Plan& plan_of(const std::vector<std::pair<Problem, Plan>>& plans, const Pr
 }  // namespace
 
 CudaPrimitives::CudaPrimitives(const CudaProductsOptions& options)
-    : options_(options), device_(CudnnDevice::present(cudnn_.get())), workspace_(0) {}
+    : options_(options),
+      device_(CudnnDevice::present(cudnn_.get())),
+      machine_(fmt::format("{} driver {}", device_.name(), driver_version())),
+      cache_(options.plan_cache, options.log),
+      workspace_(0) {}
 
 void CudaPrimitives::prepare(const ProductProblems& problems, StreamView stream) {
+  workspace_ = DeviceBuffer<std::byte>(0);  // what is tried meanwhile has its own
   choose_plans(problems, stream);
   int64_t bytes = 0;
   for (const auto& [problem, plan] : convolutions_) bytes = std::max(bytes, plan.workspace_bytes());
@@ -45,86 +52,121 @@ void CudaPrimitives::prepare(const ProductProblems& problems, StreamView stream)
 
 void CudaPrimitives::choose_plans(const ProductProblems& problems, StreamView stream) {
   DDPM_CUDNN_CHECK(cudnnSetStream(cudnn_.get(), stream.get()));
-  PlanCache cache(options_.plan_cache, options_.log);
   PlanTrials trials(problems, options_.limits, stream);
+  PlanStatistics statistics;
   std::optional<ColdTimer> clock;
-  if (options_.choice == PlanChoice::kMeasured) clock.emplace(stream, l2_cache_bytes());
-  WorkTimer* timer = clock ? &*clock : nullptr;
+  if (measures()) clock.emplace(stream, l2_cache_bytes());
+  const PlanChoosing by{cache_, clock ? &*clock : nullptr, statistics};
 
-  if (timer != nullptr) announce(problems, cache);
-  choose_convolution_plans(problems.convolutions, {cache, trials, timer});
-  choose_matrix_plans(problems.matrices, {cache, trials, timer});
-  cache.save();
+  if (measures()) announce(problems);
+  try {
+    choose_convolution_plans(problems.convolutions, trials, by);
+    choose_matrix_plans(problems.matrices, trials, by);
+  } catch (...) {
+    cache_.save();  // what was chosen until here
+    throw;
+  }
+  cache_.save();
   stream.synchronize();  // the trials' memory is given back
+  if (statistics.proposed > 0 && options_.log) options_.log(to_string(statistics));
 }
 
 std::string CudaPrimitives::cache_key(const MatrixProblem& problem) const {
-  return fmt::format("{} cublasLt {} {}: {}", device_.name(), cublasLtGetVersion(),
-                     to_string(options_.limits), to_string(problem));
+  return fmt::format("{} cublasLt {} {}: {}", machine_, cublasLtGetVersion(), to_string(options_.limits),
+                     to_string(problem));
 }
 
-void CudaPrimitives::announce(const ProductProblems& problems, PlanCache& cache) const {
-  const ConvolutionChooser chooser(device_, options_.limits, cache, nullptr);
+void CudaPrimitives::announce(const ProductProblems& problems) const {
   std::vector<std::string> keys;
-  for (const ConvolutionProblem& problem : problems.convolutions) keys.push_back(chooser.cache_key(problem));
+  for (const ConvolutionProblem& problem : problems.convolutions)
+    keys.push_back(convolution_key(machine_, options_.limits, problem));
   for (const MatrixProblem& problem : problems.matrices) keys.push_back(cache_key(problem));
-  cache.announce(keys);
+  cache_.announce(keys);
 }
 
 void CudaPrimitives::choose_convolution_plans(const std::vector<ConvolutionProblem>& problems,
-                                              const Choosing& by) {
-  ConvolutionChooser chooser(device_, options_.limits, by.cache, by.timer);
-  const auto run = [&](const ConvolutionProblem& problem) {
-    return
-        [this, &by, &problem](const ConvolutionPlan& plan) { return by.trials.run(cudnn_, problem, plan); };
+                                              PlanTrials& trials, const PlanChoosing& by) {
+  ConvolutionChooser chooser(device_, machine_, options_.limits, by);
+  const auto trials_of = [&](const ConvolutionProblem& problem) -> ConvolutionTrials {
+    return {
+        .begin = [&] { trials.begin(); },
+        .run = [&](const ConvolutionPlan& plan) { return trials.run(cudnn_, problem, plan); },
+        .find_fault = [&](const ConvolutionPlan& plan) { return trials.find_fault(cudnn_, problem, plan); }};
   };
   convolutions_.clear();
-  for (const ConvolutionProblem& problem : problems) {
-    if (problem.bias) continue;
-    by.trials.renew_tensors();
-    convolutions_.emplace_back(problem, chooser.choose(problem, run(problem)));
-  }
+  for (const ConvolutionProblem& problem : problems)
+    if (!problem.bias) convolutions_.emplace_back(problem, chooser.choose(problem, trials_of(problem)));
   for (const ConvolutionProblem& wish : problems) {
     if (!wish.bias) continue;
-    by.trials.renew_tensors();
     const auto run_steps = [&] {
-      return by.trials.run_steps(cudnn_, wish, plan_of(convolutions_, without_bias(wish)));
+      return trials.run_steps(cudnn_, wish, plan_of(convolutions_, without_bias(wish)));
     };
-    if (auto plan = chooser.choose_fused(wish, run(wish), run_steps))
+    if (auto plan = chooser.choose_fused(wish, trials_of(wish), run_steps))
       convolutions_.emplace_back(wish, *std::move(plan));
   }
 }
 
-void CudaPrimitives::choose_matrix_plans(const std::vector<MatrixProblem>& problems, const Choosing& by) {
+void CudaPrimitives::choose_matrix_plans(const std::vector<MatrixProblem>& problems, PlanTrials& trials,
+                                         const PlanChoosing& by) {
   const auto source = [&](const MatrixProblem& problem) -> PlanSource<MatrixPlan> {
+    // All of cuBLASLt's proposals come from one call and cost nothing to build.
+    const auto propose = [&]() -> Proposals<MatrixPlan> {
+      std::vector<MatrixPlan> plans = matrix_plans(cublas_, problem, options_.limits);
+      by.statistics.proposed += static_cast<int64_t>(plans.size());
+      by.statistics.built += static_cast<int64_t>(plans.size());
+      return [plans = std::move(plans), next = size_t{0}]() mutable {
+        return next < plans.size() ? std::optional(plans[next++]) : std::nullopt;
+      };
+    };
     return {.restore =
                 [&](const std::string& tag) {
                   return restored_matrix_plan(cublas_, problem, tag, options_.limits);
                 },
-            .propose = [&] { return matrix_plans(cublas_, problem, options_.limits); },
-            .run = [&](const MatrixPlan& plan) { return by.trials.run(cublas_, plan); }};
+            .propose = propose,
+            .begin_trials = [&] { trials.begin(); },
+            .run = [&](const MatrixPlan& plan) { return trials.run(cublas_, plan); },
+            .find_fault = [&](const MatrixPlan& plan) { return trials.find_fault(cublas_, problem, plan); }};
   };
   matrices_.clear();
   for (const MatrixProblem& problem : problems) {
     if (problem.bias) continue;
-    by.trials.renew_tensors();
-    std::optional<MatrixPlan> plan = choose_plan(source(problem), cache_key(problem), by.cache, by.timer);
+    std::optional<MatrixPlan> plan = choose_plan(source(problem), cache_key(problem), by);
     if (!plan)
-      throw_input("cuBLASLt {} has no plan for the matrix product {} within {}", cublasLtGetVersion(),
-                  to_string(problem), to_string(options_.limits));
+      throw_input("cuBLASLt {} has no plan for the matrix product {} within {}{}", cublasLtGetVersion(),
+                  to_string(problem), to_string(options_.limits),
+                  refused_text(cache_.refused_plans(cache_key(problem))));
     matrices_.emplace_back(problem, *std::move(plan));
   }
   for (const MatrixProblem& wish : problems) {
     if (!wish.bias) continue;
-    by.trials.renew_tensors();
     const MatrixPlan adds = plan_of(matrices_, without_bias(wish));
     std::optional<MatrixPlan> plan =
         choose_fused_plan<MatrixPlan>({.fused = source(wish),
-                                       .run_steps = [&] { return by.trials.run_steps(cublas_, wish, adds); },
+                                       .run_steps = [&] { return trials.run_steps(cublas_, wish, adds); },
                                        .unmeasured = Unmeasured::kFuse},  // the same kernels, and fewer bytes
-                                      cache_key(wish), by.cache, by.timer);
+                                      cache_key(wish), by);
     if (plan) matrices_.emplace_back(wish, *std::move(plan));
   }
+}
+
+Ways CudaPrimitives::of_this_machine(const Ways& ways) const {
+  return {fmt::format("{} cudnn {} cublasLt {} {}: {}", machine_, cudnnGetVersion(), cublasLtGetVersion(),
+                      to_string(options_.limits), ways.key),
+          ways.names};
+}
+
+std::optional<size_t> CudaPrimitives::known_way(const Ways& ways) const {
+  return kept_way(of_this_machine(ways), cache_);
+}
+
+size_t CudaPrimitives::fastest_way(const Ways& ways, const std::function<void(size_t)>& run,
+                                   StreamView stream) {
+  DDPM_CHECK(measures());
+  ColdTimer clock(stream, l2_cache_bytes());
+  PlanStatistics statistics;
+  const size_t fastest = choose_way(of_this_machine(ways), run, {cache_, &clock, statistics});
+  cache_.save();
+  return fastest;
 }
 
 bool CudaPrimitives::fuses(const ConvolutionProblem& wish) const {

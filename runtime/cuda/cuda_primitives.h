@@ -3,6 +3,9 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -23,27 +26,29 @@ class CudaPrimitives final : public ProductPrimitives {
   void prepare(const ProductProblems& problems, StreamView stream) override;
   bool fuses(const ConvolutionProblem& wish) const override;
   bool fuses(const MatrixProblem& wish) const override;
+  bool measures() const override { return options_.choice == PlanChoice::kMeasured; }
+  std::optional<size_t> known_way(const Ways& ways) const override;
+  size_t fastest_way(const Ways& ways, const std::function<void(size_t)>& run, StreamView stream) override;
   void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors,
                    StreamView stream) override;
   void matrix_product(const MatrixProblem& problem, const MatrixTensors& tensors, StreamView stream) override;
 
  private:
-  // What plans are chosen by; timer may be null.
-  struct Choosing {
-    PlanCache& cache;
-    PlanTrials& trials;
-    WorkTimer* timer;
-  };
   void choose_plans(const ProductProblems& problems, StreamView stream);
-  void announce(const ProductProblems& problems, PlanCache& cache) const;
+  void announce(const ProductProblems& problems) const;
   std::string cache_key(const MatrixProblem& problem) const;
-  void choose_convolution_plans(const std::vector<ConvolutionProblem>& problems, const Choosing& by);
-  void choose_matrix_plans(const std::vector<MatrixProblem>& problems, const Choosing& by);
+  Ways of_this_machine(const Ways& ways) const;
+  void choose_convolution_plans(const std::vector<ConvolutionProblem>& problems, PlanTrials& trials,
+                                const PlanChoosing& by);
+  void choose_matrix_plans(const std::vector<MatrixProblem>& problems, PlanTrials& trials,
+                           const PlanChoosing& by);
 
   CudaProductsOptions options_;
-  CudnnHandle cudnn_;
+  CudnnHandle cudnn_;  // outlives the plans
   CublasLtHandle cublas_;
   CudnnDevice device_;
+  std::string machine_;  // device and driver, for the cache's keys
+  PlanCache cache_;
   std::vector<std::pair<ConvolutionProblem, ConvolutionPlan>> convolutions_;
   std::vector<std::pair<MatrixProblem, MatrixPlan>> matrices_;
   DeviceBuffer<std::byte> workspace_;

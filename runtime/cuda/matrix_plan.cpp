@@ -117,6 +117,19 @@ std::string MatrixPlan::tag() const {
   return text;
 }
 
+std::string MatrixPlan::name() const {
+  const auto number = [&](cublasLtMatmulAlgoConfigAttributes_t attribute) -> std::string {
+    uint32_t value = 0;
+    size_t written = 0;
+    const cublasStatus_t status =
+        cublasLtMatmulAlgoConfigGetAttribute(&algorithm_, attribute, &value, sizeof(value), &written);
+    return status == CUBLAS_STATUS_SUCCESS ? std::to_string(value) : "?";
+  };
+  return fmt::format("cuBLASLt algorithm {} (tile {}, stages {}, split {})", number(CUBLASLT_ALGO_CONFIG_ID),
+                     number(CUBLASLT_ALGO_CONFIG_TILE_ID), number(CUBLASLT_ALGO_CONFIG_STAGES_ID),
+                     number(CUBLASLT_ALGO_CONFIG_SPLITK_NUM));
+}
+
 void MatrixPlan::run(const CublasLtHandle& handle, const MatrixTensors& tensors, void* workspace,
                      StreamView stream) const {
   const MatrixDescription& to = *description_;

@@ -71,6 +71,8 @@ class MatrixPlan {
  public:
   // The algorithm's bits; the same text is the same way under one version of cuBLASLt.
   std::string tag() const;
+  // "cuBLASLt algorithm 66 (tile 20, stages 36, split 1)"
+  std::string name() const;
   int64_t workspace_bytes() const { return workspace_bytes_; }
 
   // Asynchronous. workspace holds workspace_bytes(). Plans of one problem are run by one thread at a time.

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <random>
-#include <vector>
+#include <utility>
 
 #include "kernels/cuda/kernels.h"
 #include "kernels/device/bfloat16.h"
+#include "runtime/products/product_check.h"
 
 namespace ddpm {
 namespace {
@@ -45,33 +45,6 @@ Sizes bytes_of(const ProductProblems& problems) {
   return largest;
 }
 
-// Values as a network has them: a GPU draws less power on constant bits, and then clocks higher than in
-// earnest. Read as float, a pair of them is a value in (-1, 1) too.
-std::vector<BFloat16> random_values(size_t count) {
-  std::mt19937 engine(1);
-  std::uniform_real_distribution<float> uniform(-1, 1);
-  std::vector<BFloat16> values(count);
-  for (BFloat16& value : values) value = to_bfloat16(uniform(engine));
-  return values;
-}
-
-DeviceBuffer<std::byte> random_pattern(StreamView stream) {
-  constexpr size_t kElements = size_t{1} << 22;
-  const std::vector<BFloat16> values = random_values(kElements);
-  DeviceBuffer<std::byte> pattern(kElements * sizeof(BFloat16));
-  copy_to_device<std::byte>(std::as_bytes(std::span(values)), pattern.span(), stream);
-  stream.synchronize();  // the values go
-  return pattern;
-}
-
-// With the pattern, again and again.
-void fill(const DeviceBuffer<std::byte>& buffer, const DeviceBuffer<std::byte>& pattern, StreamView stream) {
-  for (size_t begin = 0; begin < buffer.size(); begin += pattern.size()) {
-    const size_t count = std::min(pattern.size(), buffer.size() - begin);
-    copy_on_device<std::byte>(pattern.span().subspan(0, count), buffer.span().subspan(begin, count), stream);
-  }
-}
-
 size_t bias_bytes(const ProductProblems& problems) {
   int64_t largest = 0;
   for (const ConvolutionProblem& p : problems.convolutions)
@@ -103,40 +76,67 @@ void broadcast_bias(ProductType type, const BiasStep& step, StreamView stream) {
 PlanTrials::PlanTrials(const ProductProblems& problems, const PlanLimits& limits, StreamView stream)
     : problems_(problems), limits_(limits), stream_(stream) {}
 
-PlanTrials::Memory& PlanTrials::memory() {
+void PlanTrials::begin() {
   if (!memory_) {
     using Bytes = DeviceBuffer<std::byte>;
     const Sizes bytes = bytes_of(problems_);
-    memory_.emplace(Memory{{Bytes(bytes[0]), Bytes(bytes[1]), Bytes(bytes[kOutput]), Bytes(bytes[kOutput])},
-                           Bytes(bias_bytes(problems_)),
-                           Bytes(static_cast<size_t>(limits_.workspace_bytes)),
-                           random_pattern(stream_)});
-    renew_tensors();
+    const size_t of_bias = bias_bytes(problems_);
+    memory_.emplace(
+        Memory{{Bytes(bytes[0]), Bytes(bytes[1]), Bytes(bytes[kOutput]), Bytes(bytes[kOutput])},
+               Bytes(of_bias),
+               Bytes(static_cast<size_t>(limits_.workspace_bytes)),
+               TrialValues(std::max(*std::max_element(bytes.begin(), bytes.end()), of_bias), stream_)});
   }
+  renew_tensors();
+}
+
+const PlanTrials::Memory& PlanTrials::memory() const {
+  DDPM_CHECK(memory_.has_value());  // else nobody began
   return *memory_;
 }
 
-void PlanTrials::renew_tensors() {
-  if (!memory_) return;
-  for (const DeviceBuffer<std::byte>& tensor : memory_->tensors) fill(tensor, memory_->pattern, stream_);
-  fill(memory_->bias, memory_->pattern, stream_);
+void PlanTrials::renew_tensors() const {
+  const Memory& at = memory();
+  for (const DeviceBuffer<std::byte>& tensor : at.tensors) at.values.fill(tensor.span(), stream_);
+  at.values.fill(at.bias.span(), stream_);
+}
+
+ConvolutionTensors PlanTrials::tensors_of(const ConvolutionProblem& problem) const {
+  const Memory& at = memory();
+  return {.x = at.tensors[0].data(),
+          .w = at.tensors[1].data(),
+          .y = at.tensors[kOutput].data(),
+          .bias = problem.bias ? at.bias.data() : nullptr,
+          .residual = problem.residual ? at.tensors[3].data() : nullptr};
 }
 
 bool PlanTrials::run(const CudnnHandle& handle, const ConvolutionProblem& problem,
                      const ConvolutionPlan& plan) {
-  const Memory& at = memory();
   try {
-    plan.run(handle.get(),
-             {.x = at.tensors[0].data(),
-              .w = at.tensors[1].data(),
-              .y = at.tensors[kOutput].data(),
-              .bias = problem.bias ? at.bias.data() : nullptr,
-              .residual = problem.residual ? at.tensors[3].data() : nullptr},
-             at.workspace.data());
+    plan.run(handle.get(), tensors_of(problem), memory().workspace.data());
     return true;
   } catch (const CudnnError&) {
     return false;
   }
+}
+
+std::optional<std::string> PlanTrials::find_fault(const CudnnHandle& handle,
+                                                  const ConvolutionProblem& problem,
+                                                  const ConvolutionPlan& plan) {
+  renew_tensors();
+  return ProductCheck(problem, tensors_of(problem), stream_).find_fault([&] {
+    renew_tensors();
+    return run(handle, problem, plan);
+  });
+}
+
+std::optional<std::string> PlanTrials::find_fault(const CublasLtHandle& handle, const MatrixProblem& problem,
+                                                  const MatrixPlan& plan) {
+  renew_tensors();
+  return ProductCheck(problem, matrix_tensors(), stream_).find_fault([&] {
+    renew_tensors();
+    return run(handle, plan);
+  });
 }
 
 bool PlanTrials::run_steps(const CudnnHandle& handle, const ConvolutionProblem& wish,
@@ -153,7 +153,7 @@ bool PlanTrials::run_steps(const CudnnHandle& handle, const ConvolutionProblem& 
   return run(handle, without_bias(wish), adds);
 }
 
-MatrixTensors PlanTrials::matrix_tensors() {
+MatrixTensors PlanTrials::matrix_tensors() const {
   const Memory& at = memory();
   return {.a = at.tensors[0].data(),
           .b = at.tensors[1].data(),

@@ -1,25 +1,29 @@
-// Runs plans on tensors of their own, to be measured. Depends on runtime/cuda/{convolution,matrix}_plan.h,
-// kernels/device/memory.h; kernels/cuda stays in the .cpp.
+// Runs plans on tensors of their own, to be measured and checked. Depends on
+// runtime/cuda/{convolution,matrix}_plan.h, kernels/device/memory.h, runtime/products/trial_values.h;
+// kernels/cuda stays in the .cpp.
 #pragma once
 
 #include <cstddef>
 #include <optional>
+#include <string>
 
 #include "kernels/device/memory.h"
 #include "runtime/cuda/convolution_plan.h"
 #include "runtime/cuda/matrix_plan.h"
+#include "runtime/products/trial_values.h"
 
 namespace ddpm {
 
-// Memory is taken at the first run, enough for every problem: where all plans are in the cache, none is.
+// Memory is taken when trials begin, enough for every problem: where all plans are in the cache, none is.
 class PlanTrials {
  public:
   // All must outlive this object.
   PlanTrials(const ProductProblems& problems, const PlanLimits& limits, StreamView stream);
 
-  // Puts random values in place of what was computed. To be called before each problem: sums of sums of
-  // thousands of products would soon be infinite, and a GPU computes with infinities as with no other values.
-  void renew_tensors();
+  // To be called before each problem's first run. Puts random values in place of what was computed: sums of
+  // sums of thousands of products would soon be infinite, and a GPU computes with infinities as with no other
+  // values.
+  void begin();
 
   // Asynchronous on the stream; false where the library refuses.
   bool run(const CudnnHandle& handle, const ConvolutionProblem& problem, const ConvolutionPlan& plan);
@@ -28,15 +32,23 @@ class PlanTrials {
   bool run_steps(const CudnnHandle& handle, const ConvolutionProblem& wish, const ConvolutionPlan& adds);
   bool run_steps(const CublasLtHandle& handle, const MatrixProblem& wish, const MatrixPlan& adds);
 
+  // What is wrong with the plan's results (ProductCheck).
+  std::optional<std::string> find_fault(const CudnnHandle& handle, const ConvolutionProblem& problem,
+                                        const ConvolutionPlan& plan);
+  std::optional<std::string> find_fault(const CublasLtHandle& handle, const MatrixProblem& problem,
+                                        const MatrixPlan& plan);
+
  private:
   struct Memory {
     DeviceBuffer<std::byte> tensors[4];  // x or a, w or b, y or d, a residual
     DeviceBuffer<std::byte> bias;
     DeviceBuffer<std::byte> workspace;
-    DeviceBuffer<std::byte> pattern;
+    TrialValues values;
   };
-  Memory& memory();
-  MatrixTensors matrix_tensors();
+  const Memory& memory() const;
+  void renew_tensors() const;
+  ConvolutionTensors tensors_of(const ConvolutionProblem& problem) const;
+  MatrixTensors matrix_tensors() const;
 
   const ProductProblems& problems_;
   PlanLimits limits_;

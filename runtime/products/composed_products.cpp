@@ -1,10 +1,12 @@
 #include "runtime/products/composed_products.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <variant>
 
 #include "runtime/products/product_operations.h"
+#include "runtime/products/upsample_choice.h"
 #include "support/overloaded.h"
 
 namespace ddpm {
@@ -27,11 +29,19 @@ struct NoMemory {
 
 }  // namespace
 
+UpsampleForm UpsampleForms::of(const UpsampleConv2dShape& shape) const {
+  // The last choice holds.
+  const auto chosen =
+      std::find_if(chosen_.rbegin(), chosen_.rend(), [&](const auto& known) { return known.first == shape; });
+  if (chosen != chosen_.rend()) return chosen->second;
+  return are_open() ? UpsampleForm::kFolded : wanted_;
+}
+
 template <typename T>
-ProductProblems product_problems(const Program& program, const ComposedProductsOptions& options) {
+ProductProblems product_problems(const Program& program, const UpsampleForms& forms) {
   ProductSurvey survey;
   const NoMemory<T> memory;
-  const Overloaded visitor{ProductOperations<T, NoMemory<T>>(survey, memory, options),
+  const Overloaded visitor{ProductOperations<T, NoMemory<T>>(survey, memory, forms),
                            [](const auto&) {}};  // kernels of our own need nothing made ready
   for (const Operation& operation : program.operations()) {
     std::visit(visitor, operation.operation);
@@ -43,18 +53,19 @@ ProductProblems product_problems(const Program& program, const ComposedProductsO
 template <typename T>
 ComposedProducts<T>::ComposedProducts(std::unique_ptr<ProductPrimitives> primitives,
                                       const ComposedProductsOptions& options)
-    : options_(options), primitives_(std::move(primitives)), scratch_(0) {}
+    : forms_(options), primitives_(std::move(primitives)), scratch_(0) {}
 
 template <typename T>
 void ComposedProducts<T>::prepare(const Program& program, StreamView stream) {
-  const ProductProblems problems = product_problems<T>(program, options_);
+  forms_ = choose_upsample_forms<T>(program, forms_, *primitives_, stream);
+  const ProductProblems problems = product_problems<T>(program, forms_);
   primitives_->prepare(problems, stream);
   scratch_ = DeviceBuffer<std::byte>(problems.scratch_bytes);
 }
 
 template class ComposedProducts<float>;
 template class ComposedProducts<BFloat16>;
-template ProductProblems product_problems<float>(const Program&, const ComposedProductsOptions&);
-template ProductProblems product_problems<BFloat16>(const Program&, const ComposedProductsOptions&);
+template ProductProblems product_problems<float>(const Program&, const UpsampleForms&);
+template ProductProblems product_problems<BFloat16>(const Program&, const UpsampleForms&);
 
 }  // namespace ddpm

@@ -9,7 +9,7 @@
 //                      bf16 products of a convolution in float memory
 //   1x1 convolution    matrix products over the pixels; slices of the weight by leading dimension
 //   upsampling convolution    the data gradient of a 4x4 convolution (UpsampleConv2dShape::folded), or the
-//                      convolution of an upsampled copy
+//                      convolution of an upsampled copy: whichever was measured to be faster
 //   linear, attention  matrix products, with SiLU and softmax between them
 //
 // Bias and residual of matrix products are added in their epilogues, or first where that is faster.
@@ -17,6 +17,8 @@
 
 #include <cstddef>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "kernels/device/bfloat16.h"
 #include "kernels/device/memory.h"
@@ -28,12 +30,32 @@
 namespace ddpm {
 
 struct ComposedProductsOptions {
-  UpsampleForm upsample = UpsampleForm::kFolded;
+  UpsampleForm upsample = UpsampleForm::kAuto;
+};
+
+// In which form each upsampling convolution is computed: one for all passes of a layer, though none needs to
+// know another's, for nothing passes between them that is not in both forms.
+class UpsampleForms {
+ public:
+  explicit UpsampleForms(const ComposedProductsOptions& options) : wanted_(options.upsample) {}
+
+  // kFolded or kNearest; where kAuto is wanted and nothing was chosen, folded.
+  UpsampleForm of(const UpsampleConv2dShape& shape) const;
+  bool are_open() const { return wanted_ == UpsampleForm::kAuto; }
+  void choose(const UpsampleConv2dShape& shape, UpsampleForm form) { chosen_.emplace_back(shape, form); }
+
+ private:
+  UpsampleForm wanted_;
+  std::vector<std::pair<UpsampleConv2dShape, UpsampleForm>> chosen_;
 };
 
 // What every operation of the program asks for.
 template <typename T>
-ProductProblems product_problems(const Program& program, const ComposedProductsOptions& options = {});
+ProductProblems product_problems(const Program& program, const UpsampleForms& forms);
+template <typename T>
+ProductProblems product_problems(const Program& program, const ComposedProductsOptions& options = {}) {
+  return product_problems<T>(program, UpsampleForms(options));
+}
 
 // Who computes convolutions, linear layers and attention for the GPU executor. T is float or BFloat16, the
 // type of activations and of the weights computed with.
@@ -49,17 +71,18 @@ class ComposedProducts {
   // The steps of one layer of the program (product_operations.h) as they run on the stream.
   ProductRun layer(StreamView stream) { return {*primitives_, scratch_.span(), stream}; }
 
-  const ComposedProductsOptions& options() const { return options_; }
+  // What layers are composed by (product_operations.h).
+  const UpsampleForms& options() const { return forms_; }
 
  private:
-  ComposedProductsOptions options_;
+  UpsampleForms forms_;
   std::unique_ptr<ProductPrimitives> primitives_;
   DeviceBuffer<std::byte> scratch_;
 };
 
 extern template class ComposedProducts<float>;
 extern template class ComposedProducts<BFloat16>;
-extern template ProductProblems product_problems<float>(const Program&, const ComposedProductsOptions&);
-extern template ProductProblems product_problems<BFloat16>(const Program&, const ComposedProductsOptions&);
+extern template ProductProblems product_problems<float>(const Program&, const UpsampleForms&);
+extern template ProductProblems product_problems<BFloat16>(const Program&, const UpsampleForms&);
 
 }  // namespace ddpm

@@ -19,32 +19,14 @@ double median_of_runs(double first, const std::function<void()>& work, WorkTimer
 
 }  // namespace
 
-ColdTimer::ColdTimer(StreamView stream, size_t cache_bytes)
-    : stream_(stream), flushed_(2 * cache_bytes) {}  // twice: the cache's sets do not fill evenly
-
-double ColdTimer::seconds(const std::function<void()>& work) {
-  fill_bytes(flushed_.span(), 0, stream_);
-  begin_.record(stream_);
-  work();
-  end_.record(stream_);
-  end_.synchronize();
-  return 1e-3 * static_cast<double>(end_.milliseconds_since(begin_));
-}
-
-std::optional<size_t> fastest(size_t candidates, const std::function<bool(size_t)>& run, WorkTimer& timer) {
-  std::optional<size_t> best;
-  double best_seconds = 0;
-  for (size_t i = 0; i < candidates; ++i) {
-    if (!run(i)) continue;
-    const auto work = [&] { run(i); };
-    const double first = timer.seconds(work);
-    if (best && first > kFarBehind * best_seconds) continue;
-    const double seconds = median_of_runs(first, work, timer);
-    if (best && seconds >= best_seconds) continue;
-    best = i;
-    best_seconds = seconds;
-  }
-  return best;
+std::optional<double> Race::measure(const std::function<bool()>& run) {
+  if (!run()) return std::nullopt;
+  const auto work = [&] { run(); };
+  const double first = timer_.seconds(work);
+  if (best_ && first > kFarBehind * *best_) return first;
+  const double seconds = median_of_runs(first, work, timer_);
+  best_ = std::min(best_.value_or(seconds), seconds);
+  return seconds;
 }
 
 }  // namespace ddpm

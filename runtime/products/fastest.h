@@ -1,13 +1,9 @@
 // Choosing the fastest of several ways to compute the same, by measuring them; the clock is an interface, so
-// that the choice is tested without a GPU. Depends on kernels/device/{memory,stream}.h.
+// that the choice is tested without a GPU. Depends on the C++ library.
 #pragma once
 
-#include <cstddef>
 #include <functional>
 #include <optional>
-
-#include "kernels/device/memory.h"
-#include "kernels/device/stream.h"
 
 namespace ddpm {
 
@@ -18,23 +14,19 @@ class WorkTimer {
   virtual double seconds(const std::function<void()>& work) = 0;
 };
 
-// Measures with events on a stream; before each run the GPU's L2 cache is filled with something else, as the
-// rest of a training step does.
-class ColdTimer final : public WorkTimer {
+// Measures candidates one after the other, so that each can be made when its turn comes.
+class Race {
  public:
-  // The work must go to this stream. cache_bytes: the size of the L2 cache.
-  ColdTimer(StreamView stream, size_t cache_bytes);
-  double seconds(const std::function<void()>& work) override;
+  explicit Race(WorkTimer& timer) : timer_(timer) {}
+
+  // The median seconds of several runs; of a single one where that is far behind the best so far, which then
+  // cannot win. None where run() returns false: the candidate could not run. It is run once unmeasured, which
+  // loads its kernels.
+  std::optional<double> measure(const std::function<bool()>& run);
 
  private:
-  StreamView stream_;
-  DeviceBuffer<std::byte> flushed_;
-  Event begin_, end_;
+  WorkTimer& timer_;
+  std::optional<double> best_;
 };
-
-// The index of the candidate with the least median of several runs; the first of equals. run(i) returns
-// whether candidate i could run; none where no one could. Each is run once unmeasured, which loads its
-// kernels; one that is far behind the best is given up after one measurement.
-std::optional<size_t> fastest(size_t candidates, const std::function<bool(size_t)>& run, WorkTimer& timer);
 
 }  // namespace ddpm

@@ -14,77 +14,112 @@ namespace {
 constexpr const char* kFormat = "ddpm.cu plans";
 constexpr int kVersion = 1;
 
-using Plans = std::map<std::string, std::string>;
+}  // namespace
 
 // No value where `text` is not a cache of this version.
-std::optional<Plans> parse(const std::string& text) {
+std::optional<PlanCache::Content> PlanCache::parse(const std::string& text) {
   const nlohmann::json file = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!file.is_object() || file.value("format", nlohmann::json()) != kFormat ||
-      file.value("version", nlohmann::json()) != kVersion || !file.contains("plans"))
+      file.value("version", nlohmann::json()) != kVersion)
     return std::nullopt;
-  Plans plans;
-  if (!file["plans"].is_object()) return std::nullopt;
-  for (const auto& [key, plan] : file["plans"].items()) {
-    if (!plan.is_string()) return std::nullopt;
-    plans[key] = plan.get<std::string>();
+  try {
+    Content content;
+    file.at("plans").get_to(content.plans);
+    if (file.contains("refused")) file.at("refused").get_to(content.refused);
+    return content;
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
   }
-  return plans;
 }
 
-std::string format(const Plans& plans) {
-  return nlohmann::json({{"format", kFormat}, {"version", kVersion}, {"plans", plans}}).dump(1) + "\n";
+std::string PlanCache::format(const Content& content) {
+  nlohmann::json file = {{"format", kFormat}, {"version", kVersion}, {"plans", content.plans}};
+  if (!content.refused.empty()) file["refused"] = content.refused;
+  return file.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 // Nothing where the file does not exist yet.
-Plans read_plans(const std::filesystem::path& file) {
+PlanCache::Content PlanCache::read(const std::filesystem::path& file) {
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored)) return {};
-  std::optional<Plans> plans = parse(read_file(file));
-  if (!plans) throw_input("{} is damaged, or not a plan cache of this version: remove it", file.string());
-  return *std::move(plans);
+  std::optional<Content> content = parse(read_file(file));
+  if (!content) throw_input("{} is damaged, or not a plan cache of this version: remove it", file.string());
+  return *std::move(content);
 }
 
-}  // namespace
-
-PlanCache::PlanCache(std::filesystem::path file, LogLine log) : file_(std::move(file)), log_(std::move(log)) {
+PlanCache::PlanCache(std::filesystem::path file, LogLine log, std::chrono::milliseconds save_interval)
+    : file_(std::move(file)), log_(std::move(log)), save_interval_(save_interval), note_(file_) {
   if (file_.empty()) return;
   try {
-    plans_ = opened_ = read_plans(file_);
+    content_ = opened_ = read(file_);
   } catch (const InputError& error) {
     report(error.what());
     file_.clear();  // it may be the user's: it is not overwritten
+    return;
   }
+  for (const PlanId& plan : take_notes_left_behind(file_))
+    refuse(plan, "the program that tried it ended before it had an answer");
+  save();
 }
 
 std::optional<std::string> PlanCache::find(const std::string& key) const {
-  const auto found = plans_.find(key);
-  return found == plans_.end() ? std::nullopt : std::optional(found->second);
+  const auto found = content_.plans.find(key);
+  if (found == content_.plans.end() || is_refused(key, found->second)) return std::nullopt;
+  return found->second;
 }
 
 void PlanCache::announce(const std::vector<std::string>& keys) const {
   const auto unknown =
-      std::count_if(keys.begin(), keys.end(), [&](const std::string& key) { return !plans_.contains(key); });
+      std::count_if(keys.begin(), keys.end(), [&](const std::string& key) { return !find(key); });
   if (unknown == 0 || !log_) return;
   log_(fmt::format("measuring {} product{} on this GPU ({})", unknown, unknown == 1 ? "" : "s",
                    file_.empty() ? "for this run alone" : "kept in " + file_.string()));
 }
 
-void PlanCache::store(const std::string& key, const std::string& plan) { plans_[key] = plan; }
+void PlanCache::store(const std::string& key, const std::string& plan) {
+  content_.plans[key] = plan;
+  if (std::chrono::steady_clock::now() - saved_at_ >= save_interval_) save();
+}
+
+void PlanCache::refuse(const PlanId& plan, const std::string& why) {
+  content_.refused[plan.key][plan.tag] = why;
+  if (log_) log_(fmt::format("refused {} for {}: {}", plan.name, plan.key, why));
+}
+
+bool PlanCache::is_refused(const std::string& key, const std::string& tag) const {
+  const auto found = content_.refused.find(key);
+  return found != content_.refused.end() && found->second.contains(tag);
+}
+
+size_t PlanCache::refused_plans(const std::string& key) const {
+  const auto found = content_.refused.find(key);
+  return found == content_.refused.end() ? 0 : found->second.size();
+}
+
+std::string PlanCache::advice_after_failure() const {
+  return file_.empty()
+             ? "no file keeps which plans failed: give a --plan-cache, and --plan-choice measured"
+             : fmt::format("run again, it is refused then (so says {}); or give --plan-choice first",
+                           file_.string());
+}
 
 void PlanCache::save() {
-  if (file_.empty() || plans_ == opened_) return;
+  saved_at_ = std::chrono::steady_clock::now();
+  if (file_.empty() || content_ == opened_) return;
   try {
-    Plans all = read_plans(file_);
-    for (const auto& [key, plan] : plans_) {
-      const auto [kept, is_new] = all.try_emplace(key, plan);
-      const auto before = opened_.find(key);
-      if (!is_new && before != opened_.end() && kept->second == before->second) kept->second = plan;
+    Content all = read(file_);
+    for (const auto& [key, plan] : content_.plans) {
+      const auto [kept, is_new] = all.plans.try_emplace(key, plan);
+      const auto before = opened_.plans.find(key);
+      if (!is_new && before != opened_.plans.end() && kept->second == before->second) kept->second = plan;
     }
+    for (const auto& [key, plans] : content_.refused) all.refused[key].insert(plans.begin(), plans.end());
     if (file_.has_parent_path()) create_folder(file_.parent_path());
     write_file_atomically(file_, format(all));
-    opened_ = plans_;
+    opened_ = content_;
   } catch (const InputError& error) {
     report(error.what());
+    file_.clear();  // said once
   }
 }
 

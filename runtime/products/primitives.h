@@ -2,8 +2,15 @@
 // makes the network's layers of them. Depends on runtime/products/problems.h, kernels/device/stream.h.
 #pragma once
 
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "kernels/device/stream.h"
 #include "runtime/products/problems.h"
+#include "support/error_types.h"
 
 namespace ddpm {
 
@@ -26,17 +33,34 @@ struct MatrixTensors {
   void* d;
 };
 
+// Several ways of ours to do the same with primitives, known by a text.
+struct Ways {
+  std::string key;
+  std::vector<std::string> names;
+};
+
 class ProductPrimitives {
  public:
   virtual ~ProductPrimitives() = default;
 
-  // Makes ready for these problems, once, before the first call; InputError names one that has no solution,
-  // wishes excepted.
+  // Makes ready for these problems, in place of those before, ahead of the first call; InputError names one
+  // that has no solution, wishes excepted.
   virtual void prepare(const ProductProblems& problems, StreamView stream) = 0;
 
   // Whether this wish is granted; known after prepare().
   virtual bool fuses(const ConvolutionProblem& wish) const = 0;
   virtual bool fuses(const MatrixProblem& wish) const = 0;
+
+  // Whether ways are chosen by measuring them.
+  virtual bool measures() const { return false; }
+  // The index of the way that an earlier measurement chose.
+  virtual std::optional<size_t> known_way(const Ways&) const { return std::nullopt; }
+  // Of the fastest now, which is known from here on; run(i) gives way i to the stream. Only where ways are
+  // measured.
+  virtual size_t fastest_way(const Ways&, const std::function<void(size_t)>& run, StreamView) {
+    static_cast<void>(run);
+    throw LogicError("these primitives measure nothing");
+  }
 
   // Asynchronous on the stream, for problems made ready for.
   virtual void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors,

@@ -14,8 +14,8 @@ template <typename T, typename Memory>
 class ProductOperations {
  public:
   // All must outlive this object.
-  ProductOperations(ProductSteps& steps, const Memory& memory, const ComposedProductsOptions& options)
-      : steps_(&steps), memory_(&memory), upsample_(options.upsample) {}
+  ProductOperations(ProductSteps& steps, const Memory& memory, const UpsampleForms& forms)
+      : steps_(&steps), memory_(&memory), forms_(&forms) {}
 
   void operator()(const Conv2d& op) const {
     composed::conv2d<T>(*steps_, op.shape,
@@ -31,16 +31,18 @@ class ProductOperations {
         {real(op.x), real(op.dy), master(op.dweight), master(op.dbias), master(op.also_dbias)});
   }
   void operator()(const UpsampleConv2d& op) const {
-    composed::upsample_conv2d<T>(*steps_, upsample_, op.shape,
+    composed::upsample_conv2d<T>(*steps_, forms_->of(op.shape), op.shape,
                                  {real(op.x), weight(op.weight), weight(op.bias), nullptr, real(op.y)});
   }
   void operator()(const UpsampleConv2dBackwardData& op) const {
     composed::upsample_conv2d_backward_data<T>(
-        *steps_, upsample_, op.shape, {real(op.dy), weight(op.weight), real(op.residual), real(op.dx)});
+        *steps_, forms_->of(op.shape), op.shape,
+        {real(op.dy), weight(op.weight), real(op.residual), real(op.dx)});
   }
   void operator()(const UpsampleConv2dBackwardWeight& op) const {
     composed::upsample_conv2d_backward_weight<T>(
-        *steps_, upsample_, op.shape, {real(op.x), real(op.dy), master(op.dweight), master(op.dbias)});
+        *steps_, forms_->of(op.shape), op.shape,
+        {real(op.x), real(op.dy), master(op.dweight), master(op.dbias)});
   }
   void operator()(const Linear& op) const {
     composed::linear<T>(*steps_, op.shape,
@@ -67,7 +69,7 @@ class ProductOperations {
 
   ProductSteps* steps_;
   const Memory* memory_;
-  UpsampleForm upsample_;
+  const UpsampleForms* forms_;
 };
 
 }  // namespace ddpm

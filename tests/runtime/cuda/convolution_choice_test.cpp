@@ -30,56 +30,95 @@ class ConvolutionChoice : public testing::Test {
     return FakeTimer(std::move(times));
   }
   // "Runs" a plan by telling the timer which one it is.
-  std::function<bool(const ConvolutionPlan&)> telling(FakeTimer& timer) const {
-    return [this, &timer](const ConvolutionPlan& plan) {
+  ConvolutionTrials telling(FakeTimer& timer) const {
+    return {.run = [this, &timer](const ConvolutionPlan& plan) {
       const auto found = std::find(tags_.begin(), tags_.end(), plan.tag());
       timer.current = static_cast<size_t>(found - tags_.begin());
       return true;
-    };
+    }};
+  }
+  ConvolutionChooser chooser(WorkTimer* timer, const PlanLimits& limits = {}) {
+    return {device_, kMachine, limits, {cache_, timer, statistics_}};
+  }
+
+  static constexpr const char* kMachine = "NVIDIA H100 80GB HBM3 sm_90 driver 13000";
+  static std::string key(const PlanLimits& limits = {}) {
+    return convolution_key(kMachine, limits, kProblem);
   }
 
   CudnnDevice device_;
   PlanCache cache_;
+  PlanStatistics statistics_;
   std::vector<std::string> tags_;
 };
 
-bool must_not_run(const ConvolutionPlan&) {
+const ConvolutionTrials kMustNotRun{.run = [](const ConvolutionPlan&) -> bool {
   throw LogicError("a plan was run although it need not be measured");
-}
+}};
 
 TEST_F(ConvolutionChoice, TakesTheFastestAndRemembersIt) {
   ASSERT_GT(tags_.size(), 3u);
   FakeTimer timer = timer_with_winner(3);
-  ConvolutionChooser chooser(device_, {}, cache_, &timer);
-  const ConvolutionPlan chosen = chooser.choose(kProblem, telling(timer));
+  ConvolutionChooser choosing = chooser(&timer);
+  const ConvolutionPlan chosen = choosing.choose(kProblem, telling(timer));
   EXPECT_EQ(chosen.tag(), tags_[3]);
-  const ConvolutionPlan again = chooser.choose(kProblem, must_not_run);
+  EXPECT_EQ(statistics_.built, static_cast<int64_t>(tags_.size()));
+  EXPECT_GE(statistics_.proposed, statistics_.built);
+  const ConvolutionPlan again = choosing.choose(kProblem, kMustNotRun);
   EXPECT_EQ(again.tag(), chosen.tag());
   EXPECT_EQ(again.workspace_bytes(), chosen.workspace_bytes());
 }
 
 TEST_F(ConvolutionChoice, WithoutAClockTakesTheFirstProposalAndRemembersNothing) {
-  ConvolutionChooser chooser(device_, {}, cache_, nullptr);
-  EXPECT_EQ(chooser.choose(kProblem, must_not_run).tag(), tags_[0]);
-  EXPECT_EQ(cache_.find(chooser.cache_key(kProblem)), std::nullopt);
+  EXPECT_EQ(chooser(nullptr).choose(kProblem, kMustNotRun).tag(), tags_[0]);
+  EXPECT_EQ(cache_.find(key()), std::nullopt);
+}
+
+TEST_F(ConvolutionChoice, WithoutAClockNoPlanIsBuiltBeyondTheFirst) {
+  chooser(nullptr).choose(kProblem, kMustNotRun);
+  EXPECT_EQ(statistics_.built, 1);
+  EXPECT_LT(statistics_.proposed, static_cast<int64_t>(tags_.size()))
+      << "configurations were looked at that nobody needed";
+}
+
+TEST_F(ConvolutionChoice, AWrongPlanIsPassedOver) {
+  ConvolutionTrials trials = kMustNotRun;
+  trials.find_fault = [&](const ConvolutionPlan& plan) -> std::optional<std::string> {
+    return plan.tag() == tags_[0] ? std::optional<std::string>("wrong") : std::nullopt;
+  };
+  EXPECT_EQ(chooser(nullptr).choose(kProblem, trials).tag(), tags_[1]);
+  EXPECT_EQ(statistics_.built, 2);
+  trials.find_fault = [](const ConvolutionPlan&) { return std::optional<std::string>("wrong"); };
+  try {
+    chooser(nullptr).choose(kProblem, trials);
+    FAIL() << "a wrong plan was taken";
+  } catch (const InputError& error) {
+    EXPECT_THAT(error.what(), HasSubstr(std::to_string(tags_.size()) + " refused"));
+  }
+}
+
+// What its errors and lines of log call it.
+TEST_F(ConvolutionChoice, APlansNameIsItsEngineAndKnobs) {
+  const ConvolutionPlan plan = chooser(nullptr).choose(kProblem, kMustNotRun);
+  EXPECT_THAT(plan.name(),
+              testing::MatchesRegex(R"(cuDNN engine [0-9]+ \([A-Z_]+ [0-9]+(, [A-Z_]+ [0-9]+)*\))"));
 }
 
 TEST_F(ConvolutionChoice, MeasuresAnewWhereTheCacheHoldsAnotherProblemsPlan) {
   FakeTimer timer = timer_with_winner(1);
-  ConvolutionChooser chooser(device_, {}, cache_, &timer);
+  ConvolutionChooser choosing = chooser(&timer);
   ConvolutionProblem larger = kProblem;
   larger.shape.n = 32;
   const std::string foreign = convolution_plans(device_, larger).front().tag();
   for (const std::string& wrong : {foreign, std::string("{}"), std::string("no JSON")}) {
-    cache_.store(chooser.cache_key(kProblem), wrong);
-    EXPECT_EQ(chooser.choose(kProblem, telling(timer)).tag(), tags_[1]);
+    cache_.store(key(), wrong);
+    EXPECT_EQ(choosing.choose(kProblem, telling(timer)).tag(), tags_[1]);
   }
 }
 
 TEST_F(ConvolutionChoice, AShapeWithoutPlanIsNamed) {
-  ConvolutionChooser chooser(device_, {.workspace_bytes = -1}, cache_, nullptr);
   try {
-    chooser.choose(kProblem, must_not_run);
+    chooser(nullptr, {.workspace_bytes = -1}).choose(kProblem, kMustNotRun);
     FAIL() << "there can be no plan with less than no workspace";
   } catch (const InputError& error) {
     EXPECT_THAT(error.what(), HasSubstr("forward bf16 16x16x16x64 -> 16x16x64 3x3 stride 1 pad 1,1"));
@@ -88,17 +127,16 @@ TEST_F(ConvolutionChoice, AShapeWithoutPlanIsNamed) {
 
 TEST_F(ConvolutionChoice, ThatNoPlanRunsIsAnErrorToo) {
   FakeTimer timer = timer_with_winner(0);
-  ConvolutionChooser chooser(device_, {}, cache_, &timer);
-  EXPECT_THROW(chooser.choose(kProblem, [](const ConvolutionPlan&) { return false; }), InputError);
+  const ConvolutionTrials refusing{.run = [](const ConvolutionPlan&) { return false; }};
+  EXPECT_THROW(chooser(&timer).choose(kProblem, refusing), InputError);
 }
 
 TEST_F(ConvolutionChoice, TheKeyNamesAllThatTheChoiceDependsOn) {
-  const std::string key = ConvolutionChooser(device_, {}, cache_, nullptr).cache_key(kProblem);
-  EXPECT_THAT(key, AllOf(HasSubstr("NVIDIA H100 80GB HBM3"), HasSubstr("sm_90"),
-                         HasSubstr(std::to_string(cudnnGetVersion())), HasSubstr(to_string(kProblem))));
-  const PlanLimits smaller{.workspace_bytes = 1}, any{.nondeterminism = PlanLimits::Nondeterminism::kAllowed};
-  EXPECT_NE(key, ConvolutionChooser(device_, smaller, cache_, nullptr).cache_key(kProblem));
-  EXPECT_NE(key, ConvolutionChooser(device_, any, cache_, nullptr).cache_key(kProblem));
+  EXPECT_THAT(key(), AllOf(HasSubstr("NVIDIA H100 80GB HBM3"), HasSubstr("sm_90"), HasSubstr("driver 13000"),
+                           HasSubstr(std::to_string(cudnnGetVersion())), HasSubstr(to_string(kProblem))));
+  EXPECT_NE(key(), key({.workspace_bytes = 1}));
+  EXPECT_NE(key(), key({.nondeterminism = PlanLimits::Nondeterminism::kAllowed}));
+  EXPECT_NE(key(), convolution_key("another driver", {}, kProblem));
 }
 
 TEST_F(ConvolutionChoice, ABiasIsFusedOnlyWhereThatWasMeasuredToBeFaster) {
@@ -107,22 +145,24 @@ TEST_F(ConvolutionChoice, ABiasIsFusedOnlyWhereThatWasMeasuredToBeFaster) {
   enum : size_t { kFirst, kOther, kSteps };
   for (const double seconds_in_steps : {0.5, 2.0}) {
     PlanCache cache("");
+    PlanStatistics statistics;
     FakeTimer timer({{kFirst, {1}}, {kOther, {3}}, {kSteps, {seconds_in_steps}}});
-    const auto run = [&](const ConvolutionPlan& plan) {
+    const ConvolutionTrials trials{.run = [&](const ConvolutionPlan& plan) {
       timer.current = plan.tag() == first ? kFirst : kOther;
       return true;
-    };
+    }};
     const auto run_steps = [&] {
       timer.current = kSteps;
       return true;
     };
     const auto must_not_run_steps = []() -> bool { throw LogicError("steps were run"); };
-    EXPECT_FALSE(ConvolutionChooser(device_, {}, cache, nullptr)
-                     .choose_fused(wish, must_not_run, must_not_run_steps)
+    EXPECT_FALSE(ConvolutionChooser(device_, kMachine, {}, {cache, nullptr, statistics})
+                     .choose_fused(wish, kMustNotRun, must_not_run_steps)
                      .has_value());
-    ConvolutionChooser chooser(device_, {}, cache, &timer);
-    EXPECT_EQ(chooser.choose_fused(wish, run, run_steps).has_value(), seconds_in_steps > 1);
-    const auto again = chooser.choose_fused(wish, must_not_run, must_not_run_steps);
+    EXPECT_EQ(statistics.built, 0);
+    ConvolutionChooser choosing(device_, kMachine, {}, {cache, &timer, statistics});
+    EXPECT_EQ(choosing.choose_fused(wish, trials, run_steps).has_value(), seconds_in_steps > 1);
+    const auto again = choosing.choose_fused(wish, kMustNotRun, must_not_run_steps);
     EXPECT_EQ(again ? again->tag() : "steps", seconds_in_steps > 1 ? first : "steps");
   }
 }

@@ -121,6 +121,21 @@ TEST(ConvolutionPlans, AWorkspaceLimitIsKept) {
   for (const ConvolutionPlan& plan : small) EXPECT_EQ(plan.workspace_bytes(), 0);
 }
 
+// Without a driver cuDNN proposes no engine that is compiled when it is built, so the rule is tested by
+// itself.
+TEST(ConvolutionPlans, AnEngineIsTakenByWhatCudnnNotesAboutIt) {
+  constexpr auto kFloat = ProductType::kFloat, kBfloat16 = ProductType::kBfloat16;
+  const PlanLimits any{.nondeterminism = PlanLimits::Nondeterminism::kAllowed};
+  for (const ProductType type : {kFloat, kBfloat16}) {
+    EXPECT_TRUE(is_acceptable({}, type, {}));
+    EXPECT_FALSE(is_acceptable({.compiled_when_built = true}, type, any));
+    EXPECT_FALSE(is_acceptable({.nondeterministic = true}, type, {}));
+    EXPECT_TRUE(is_acceptable({.nondeterministic = true}, type, any));
+  }
+  EXPECT_TRUE(is_acceptable({.tensor_cores = true}, kBfloat16, {}));
+  EXPECT_FALSE(is_acceptable({.tensor_cores = true}, kFloat, {})) << "TF32";
+}
+
 TEST(CudnnDevice, DescribesItselfAsItWasDescribed) {
   const CudnnDevice again = CudnnDevice::described(h100().json());
   EXPECT_THAT(again.json(), ::testing::HasSubstr("\"multiProcessorCount\":132"));

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "runtime/cuda/cuda_products.h"
+#include "runtime/cuda/driver_version.h"
 
 namespace ddpm {
 namespace {
@@ -12,6 +13,17 @@ TEST(CudaProductsOptions, AreWhatTheUserChose) {
   EXPECT_EQ(options.composition.upsample, UpsampleForm::kNearest);
   EXPECT_EQ(options.limits.workspace_bytes, int64_t{1} << 32);
   EXPECT_EQ(options.plan_cache, "mine.json");
+}
+
+TEST(DriverVersion, IsReadFromTheKernelsFile) {
+  EXPECT_EQ(kernel_driver_version(
+                "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  "
+                "(builder@host)  Sun Jul 27 07:08:15 UTC 2025\nGCC version:  gcc version 13.3.0\n"),
+            "580.65.06");
+  EXPECT_EQ(kernel_driver_version("NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.54  Tue Jun  6\n"),
+            "535.54");
+  EXPECT_EQ(kernel_driver_version(""), "");
+  EXPECT_EQ(kernel_driver_version("something else\n1.2.3\n"), "");
 }
 
 TEST(CudaProductsOptions, DefaultsAreThoseOfTheProducts) {

@@ -58,7 +58,7 @@ void run(const Op& operation, const Tensors<T>& tensors, StreamView stream, cons
   ComposedProducts<T> products = products_under_test<T>(options.composition, options.fusion);
   products.prepare(program, stream);
   ProductRun steps = products.layer(stream);
-  ProductOperations<T, Tensors<T>>(steps, tensors, options.composition)(operation);
+  ProductOperations<T, Tensors<T>>(steps, tensors, products.options())(operation);
 }
 
 // An input in device memory and as the oracle sees it; absent where it has no elements.

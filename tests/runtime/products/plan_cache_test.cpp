@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <iterator>
 #include <vector>
 
 #include "support/atomic_file.h"
@@ -80,12 +82,93 @@ TEST_F(PlanCacheTest, APlanThatWasMeasuredAnewReplacesTheOldOne) {
   EXPECT_THAT(open().find("b"), Optional(std::string("kept")));
 }
 
+TEST_F(PlanCacheTest, SavesNowAndThenWhilePlansAreStored) {
+  using namespace std::chrono_literals;
+  PlanCache eager(file(), {}, 0ms);
+  eager.store("a", "plan");
+  EXPECT_THAT(open().find("a"), Optional(std::string("plan"))) << "a run that is cut off here loses nothing";
+  PlanCache patient(file(), {}, 1h);
+  patient.store("b", "plan");
+  EXPECT_EQ(open().find("b"), std::nullopt) << "the file is not written for every plan";
+}
+
+TEST_F(PlanCacheTest, WhatIsLeftIsSavedAtTheEnd) {
+  { open().store("a", "plan"); }
+  EXPECT_THAT(open().find("a"), Optional(std::string("plan")));
+}
+
+TEST_F(PlanCacheTest, ARefusedPlanIsKnownBeyondItsLifeAndFoundNoMore) {
+  PlanCache first = open();
+  first.store("3x3", "bad");
+  first.store("1x1", "good");
+  first.refuse({"3x3", "bad", "engine 7"}, "two runs differ");
+  EXPECT_THAT(log_, ElementsAre("refused engine 7 for 3x3: two runs differ"));
+  first.save();
+  PlanCache next = open();
+  EXPECT_TRUE(next.is_refused("3x3", "bad"));
+  EXPECT_FALSE(next.is_refused("1x1", "bad")) << "of another problem";
+  EXPECT_EQ(next.find("3x3"), std::nullopt);
+  EXPECT_THAT(next.find("1x1"), Optional(std::string("good")));
+  next.store("3x3", "better");
+  next.save();
+  EXPECT_THAT(open().find("3x3"), Optional(std::string("better")));
+}
+
+TEST_F(PlanCacheTest, ProcessesThatShareTheFileKnowEachOthersRefusedPlans) {
+  PlanCache one = open(), other = open();
+  one.refuse({"a", "x", "engine 1"}, "wrong");
+  other.refuse({"a", "y", "engine 2"}, "wrong");
+  one.save();
+  other.save();
+  EXPECT_EQ(open().refused_plans("a"), 2u);
+}
+
+size_t files_in(const std::filesystem::path& folder) {
+  return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
+}
+
+TEST_F(PlanCacheTest, OnlyATrialThatNobodyEndsIsHeldAgainstItsPlan) {
+  PlanCache cache = open();
+  { const PlanCache::Trial ended(cache, {"a", "x", "engine 1"}); }
+  EXPECT_FALSE(open().is_refused("a", "x"));
+  {
+    const PlanCache::Trial running(cache, {"a", "x", "engine 1"});
+    EXPECT_FALSE(open().is_refused("a", "x")) << "its process is alive";
+  }
+  // What such a process leaves: a note that nobody locks.
+  const std::filesystem::path note = file().string() + ".trying-abcdef";
+  write_file_atomically(note, R"({"key": "a", "plan": "x", "name": "engine 1"})");
+  EXPECT_TRUE(open().is_refused("a", "x"));
+  EXPECT_FALSE(std::filesystem::exists(note));
+  EXPECT_TRUE(open().is_refused("a", "x")) << "kept in the cache";
+}
+
+TEST_F(PlanCacheTest, NotesThatAreNoneDoNoHarm) {
+  put(R"({"format": "ddpm.cu plans", "version": 1, "plans": {"a": "plan"}})");
+  for (const char* text : {"", "{", "[1]", "3", R"({"key": 3})"}) {
+    write_file_atomically(file().string() + ".trying-abcdef", text);
+    EXPECT_THAT(open().find("a"), Optional(std::string("plan"))) << text;
+  }
+  EXPECT_EQ(files_in(file().parent_path()), 1u);
+}
+
+TEST_F(PlanCacheTest, AnEndedProcessLeavesNothingBesideItsPlans) {
+  {
+    PlanCache cache = open();
+    const PlanCache::Trial trial(cache, {"a", "x", "engine 1"});
+    cache.store("a", "y");
+    EXPECT_EQ(files_in(file().parent_path()), 1u) << "the note";
+  }
+  EXPECT_EQ(files_in(file().parent_path()), 1u) << "the plans";
+}
+
 TEST_F(PlanCacheTest, LeavesFilesAloneThatAreNoCacheAndSaysSoOnce) {
   for (const char* text :
        {"", "{", "[1, 2]", "notes of mine", R"({"format": "other", "version": 1, "plans": {}})",
         R"({"format": "ddpm.cu plans", "version": 2, "plans": {}})",
         R"({"format": "ddpm.cu plans", "version": 1, "plans": {"a": 3}})",
         R"({"format": "ddpm.cu plans", "version": 1, "plans": [1]})",
+        R"({"format": "ddpm.cu plans", "version": 1, "plans": {}, "refused": {"a": 1}})",
         R"({"format": "ddpm.cu plans", "version": 1})"}) {
     log_.clear();
     put(text);

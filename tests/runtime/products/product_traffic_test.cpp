@@ -86,7 +86,8 @@ Traffic traffic_of(const char* preset, ConvolutionBias bias) {
   const MemoryPlan plan = plan_memory(program, {.real = sizeof(T), .master = sizeof(float)});
   const PlannedMemory memory(program, plan);
   Traffic traffic(bias);
-  const Overloaded visitor{ProductOperations<T, PlannedMemory>(traffic, memory, {}), [](const auto&) {}};
+  const UpsampleForms forms{ComposedProductsOptions{}};
+  const Overloaded visitor{ProductOperations<T, PlannedMemory>(traffic, memory, forms), [](const auto&) {}};
   for (const Operation& operation : program.operations()) {
     const double before = traffic.moved();
     std::visit(visitor, operation.operation);

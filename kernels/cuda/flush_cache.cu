@@ -1,9 +1,11 @@
-#include "bench/kernels/flush_cache.h"
+// Takes everything out of the L2 cache before a kernel is timed.
+#include <algorithm>
 
+#include "kernels/cuda/kernels.h"
 #include "kernels/device/launch.h"
 #include "kernels/device/vector.h"
 
-namespace ddpm {
+namespace ddpm::cuda {
 namespace {
 
 constexpr int kThreads = 256;
@@ -27,9 +29,10 @@ __global__ void __launch_bounds__(kThreads) read_kernel(int64_t count, float* __
 
 }  // namespace
 
-void flush_cache(DeviceSpan<float> zeros, StreamView stream) {
-  launch(read_kernel, {.grid = kBlocks, .block = kThreads, .stream = stream},
-         static_cast<int64_t>(zeros.size()), zeros.data());
+void flush_cache(int64_t count, float* zeros, StreamView stream) {
+  constexpr int64_t kWordsOfBlock = int64_t{kThreads} * Packed<float>::kWidth;
+  const int64_t blocks = std::min(kBlocks, ceil_div(count, kWordsOfBlock));
+  if (blocks > 0) launch(read_kernel, {.grid = blocks, .block = kThreads, .stream = stream}, count, zeros);
 }
 
-}  // namespace ddpm
+}  // namespace ddpm::cuda

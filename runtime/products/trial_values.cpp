@@ -1,0 +1,45 @@
+#include "runtime/products/trial_values.h"
+
+#include <algorithm>
+#include <random>
+#include <span>
+#include <vector>
+
+#include "kernels/device/bfloat16.h"
+
+namespace ddpm {
+namespace {
+
+// Drawing more on the host takes longer than what they are used for.
+constexpr size_t kMostElements = size_t{1} << 22;
+
+std::vector<BFloat16> random_values(size_t count) {
+  std::mt19937 engine(1);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::vector<BFloat16> values(count);
+  for (BFloat16& value : values) value = to_bfloat16(uniform(engine));
+  return values;
+}
+
+// In whole floats.
+size_t pattern_elements(size_t largest_bytes) {
+  return std::clamp<size_t>((largest_bytes + sizeof(float) - 1) / sizeof(float) * 2, 2, kMostElements);
+}
+
+}  // namespace
+
+TrialValues::TrialValues(size_t largest_bytes, StreamView stream)
+    : pattern_(pattern_elements(largest_bytes) * sizeof(BFloat16)) {
+  const std::vector<BFloat16> values = random_values(pattern_elements(largest_bytes));
+  copy_to_device<std::byte>(std::as_bytes(std::span(values)), pattern_.span(), stream);
+  stream.synchronize();  // the values go
+}
+
+void TrialValues::fill(DeviceSpan<std::byte> buffer, StreamView stream) const {
+  for (size_t begin = 0; begin < buffer.size(); begin += pattern_.size()) {
+    const size_t count = std::min(pattern_.size(), buffer.size() - begin);
+    copy_on_device<std::byte>(pattern_.span().subspan(0, count), buffer.subspan(begin, count), stream);
+  }
+}
+
+}  // namespace ddpm
