@@ -138,7 +138,8 @@ struct MatrixTerms {
 // on its indices. Preconditions: none on sizes.
 template <typename Terms>
 __global__ void __launch_bounds__(kThreads)
-    product_samples_kernel(Terms of, const int64_t* __restrict__ elements, ProductSample* __restrict__ samples) {
+    product_samples_kernel(Terms of, const int64_t* __restrict__ elements,
+                           ProductSample* __restrict__ samples) {
   Shared& shared = block_shared<Shared>();
   const int64_t element = elements[blockIdx.x];
   double product = 0, magnitude = 0;
@@ -169,7 +170,8 @@ __global__ void __launch_bounds__(kThreads)
   if (i < count) values[i] = to_float(from[offsets[i]]);
 }
 
-// The finaliser of SplitMix64 (Steele, Lea & Flood 2014): a bijection in which every bit moves half the others.
+// The finaliser of SplitMix64 (Steele, Lea & Flood 2014): a bijection in which every bit moves half the
+// others.
 __device__ __forceinline__ uint64_t mixed(uint64_t bits) {
   bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9u;
   bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EBu;

@@ -26,23 +26,21 @@ std::optional<size_t> kept_way(const Ways& ways, const PlanCache& cache) {
 
 size_t choose_way(const Ways& ways, const std::function<void(size_t)>& run, const PlanChoosing& by) {
   DDPM_CHECK(by.timer != nullptr && !ways.names.empty());
-  const PlanSource<Way> source{
-      .restore = [&](const std::string& name) { return way_of(ways, name); },
-      .propose =
-          [&]() -> Proposals<Way> {
-        return [&, next = size_t{0}]() mutable -> std::optional<Way> {
-          if (next == ways.names.size()) return std::nullopt;
-          const size_t index = next++;
-          return Way{index, ways.names[index]};
-        };
-      },
-      .begin_trials = {},
-      .run =
-          [&](const Way& way) {
-            run(way.index);
-            return true;
-          },
-      .find_fault = {}};
+  const PlanSource<Way> source{.restore = [&](const std::string& name) { return way_of(ways, name); },
+                               .propose = [&]() -> Proposals<Way> {
+                                 return [&, next = size_t{0}]() mutable -> std::optional<Way> {
+                                   if (next == ways.names.size()) return std::nullopt;
+                                   const size_t index = next++;
+                                   return Way{index, ways.names[index]};
+                                 };
+                               },
+                               .begin_trials = {},
+                               .run =
+                                   [&](const Way& way) {
+                                     run(way.index);
+                                     return true;
+                                   },
+                               .find_fault = {}};
   const std::optional<Way> best = choose_plan(source, ways.key, by);
   return best ? best->index : 0;  // where each way has once taken a process down, the first
 }

@@ -9,10 +9,10 @@ namespace ddpm {
 
 struct PlanStatistics {
   int64_t problems = 0;  // all that were made ready, with what was known already
-  // Counted by the libraries' sources of plans: configurations that their heuristics gave and that were looked
-  // at, and plans made of them.
+  // Counted by the libraries' sources of plans: configurations that their heuristics gave and that were
+  // looked at, and plans made of them.
   int64_t proposed = 0, built = 0;
-  int64_t refused = 0;   // plans whose results were wrong
+  int64_t refused = 0;  // plans whose results were wrong
   double proposing_seconds = 0, measuring_seconds = 0, checking_seconds = 0;
 };
 
@@ -24,9 +24,7 @@ std::string to_string(const PlanStatistics& statistics);
 class Stopwatch {
  public:
   explicit Stopwatch(double& sum) : sum_(sum) {}
-  ~Stopwatch() {
-    sum_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-  }
+  ~Stopwatch() { sum_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
   Stopwatch(const Stopwatch&) = delete;
   Stopwatch& operator=(const Stopwatch&) = delete;
 

@@ -79,8 +79,9 @@ int64_t product_of(const std::vector<int64_t>& extents) {
 }
 
 template <typename T>
-void sample_convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors, const void* added,
-            int64_t count, const int64_t* elements, ProductSample* samples, StreamView stream) {
+void sample_convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors,
+                        const void* added, int64_t count, const int64_t* elements, ProductSample* samples,
+                        StreamView stream) {
   cuda::conv2d_samples<T>(problem.shape, pass_of(problem.direction),
                           {.x = static_cast<const T*>(tensors.x),
                            .weight = static_cast<const T*>(tensors.w),
@@ -99,8 +100,8 @@ MatrixLayout layout_of(const MatrixOperand& operand) {
 }
 
 template <typename From, typename To>
-void sample_matrix(const MatrixProblem& p, const MatrixTensors& tensors, int64_t count, const int64_t* elements,
-            ProductSample* samples, StreamView stream) {
+void sample_matrix(const MatrixProblem& p, const MatrixTensors& tensors, int64_t count,
+                   const int64_t* elements, ProductSample* samples, StreamView stream) {
   cuda::matrix_samples<From, To>({.m = p.m,
                                   .n = p.n,
                                   .k = p.k,
@@ -137,8 +138,7 @@ int64_t output_bytes(const MatrixProblem& p) {
 }  // namespace
 
 std::vector<int64_t> sampled_elements(std::span<const int64_t> extents, int64_t most) {
-  const int64_t count =
-      std::accumulate(extents.begin(), extents.end(), int64_t{1}, std::multiplies<>());
+  const int64_t count = std::accumulate(extents.begin(), extents.end(), int64_t{1}, std::multiplies<>());
   std::vector<int64_t> elements;
   if (count <= most) {
     elements.resize(static_cast<size_t>(count));
@@ -152,7 +152,8 @@ std::vector<int64_t> sampled_elements(std::span<const int64_t> extents, int64_t 
   };
   const size_t corners = size_t{1} << extents.size();
   for (size_t corner = 0; corner < corners; ++corner)
-    elements.push_back(index_of([&](size_t axis) { return (corner >> axis & 1) != 0 ? extents[axis] - 1 : 0; }));
+    elements.push_back(
+        index_of([&](size_t axis) { return (corner >> axis & 1) != 0 ? extents[axis] - 1 : 0; }));
   uint64_t state = 0;
   while (static_cast<int64_t>(elements.size()) < most)
     elements.push_back(index_of([&](size_t axis) { return drawn_coordinate(extents[axis], state); }));
@@ -175,15 +176,15 @@ std::optional<std::string> find_fault(const std::function<std::optional<PlanOutc
   const std::optional<PlanOutcome> first = run();
   if (!first) return "the library does not run it";
   for (size_t i = 0; i < expected.size(); ++i) {
-    const double right = expected[i].product + expected[i].added, bound = sample_bound(expected[i], tolerance);
+    const double right = expected[i].product + expected[i].added,
+                 bound = sample_bound(expected[i], tolerance);
     // Not "greater": NaN is wrong too.
     if (!(std::abs(first->samples.at(i) - right) <= bound))
       return fmt::format("it gives {:.6g} where {:.6g} +- {:.2g} is right (sample {} of {})",
                          first->samples[i], right, bound, i + 1, expected.size());
   }
   const std::optional<PlanOutcome> second = run();
-  if (!second || second->fingerprint != first->fingerprint)
-    return "two runs on the same inputs differ";
+  if (!second || second->fingerprint != first->fingerprint) return "two runs on the same inputs differ";
   return std::nullopt;
 }
 
@@ -196,7 +197,8 @@ ProductCheck::ProductCheck(const ConvolutionProblem& problem, const ConvolutionT
   const void* added = problem.residual ? tensors.residual : problem.accumulate ? output.data : nullptr;
   const std::vector<int64_t> elements = sampled_elements(output.extents, samples_of(output.terms));
   take_samples(elements, elements, [&](int64_t count, const int64_t* of, ProductSample* samples) {
-    const auto compute = problem.type == ProductType::kFloat ? sample_convolution<float> : sample_convolution<BFloat16>;
+    const auto compute =
+        problem.type == ProductType::kFloat ? sample_convolution<float> : sample_convolution<BFloat16>;
     compute(problem, tensors, added, count, of, samples, stream_);
   });
 }
@@ -238,7 +240,8 @@ PlanOutcome ProductCheck::outcome() const {
   if (output_.type == ProductType::kFloat)
     cuda::gather(count, offsets_.data(), static_cast<const float*>(output_.data), gathered.data(), stream_);
   else
-    cuda::gather(count, offsets_.data(), static_cast<const BFloat16*>(output_.data), gathered.data(), stream_);
+    cuda::gather(count, offsets_.data(), static_cast<const BFloat16*>(output_.data), gathered.data(),
+                 stream_);
   const DeviceBuffer<uint64_t> on_device(static_cast<size_t>(cuda::fingerprint_parts(output_.bytes)));
   cuda::fingerprint(output_.bytes, output_.data, on_device.data(), stream_);
   PlanOutcome outcome{0, std::vector<double>(gathered.size())};
@@ -251,7 +254,8 @@ PlanOutcome ProductCheck::outcome() const {
 }
 
 std::optional<std::string> ProductCheck::find_fault(const std::function<bool()>& run) const {
-  return ddpm::find_fault([&] { return run() ? std::optional(outcome()) : std::nullopt; }, expected_, tolerance_);
+  return ddpm::find_fault([&] { return run() ? std::optional(outcome()) : std::nullopt; }, expected_,
+                          tolerance_);
 }
 
 }  // namespace ddpm

@@ -68,7 +68,8 @@ bool TrialNote::open() {
     const int descriptor = ::mkostemp(made.data(), O_CLOEXEC);
     if (descriptor < 0) return false;
     struct stat state {};
-    if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && ::fstat(descriptor, &state) == 0 && state.st_nlink > 0) {
+    if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && ::fstat(descriptor, &state) == 0 &&
+        state.st_nlink > 0) {
       descriptor_ = descriptor;
       file_ = made;
       return true;

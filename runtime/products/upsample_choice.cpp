@@ -27,9 +27,9 @@ void add_pass(std::vector<Layer>& layers, const UpsampleConv2dShape& shape, cons
   auto layer =
       std::find_if(layers.begin(), layers.end(), [&](const Layer& known) { return known.shape == shape; });
   if (layer == layers.end()) layer = layers.insert(layers.end(), {shape, {}});
-  const bool is_known = std::any_of(layer->passes.begin(), layer->passes.end(), [&](const AnyOperation& pass) {
-    return pass.index() == operation.index();
-  });
+  const bool is_known =
+      std::any_of(layer->passes.begin(), layer->passes.end(),
+                  [&](const AnyOperation& pass) { return pass.index() == operation.index(); });
   if (!is_known) layer->passes.push_back(operation);
 }
 
@@ -47,8 +47,8 @@ std::vector<Layer> layers_of(const Program& program) {
 template <typename T>
 Ways ways_of(const Layer& layer) {
   const UpsampleConv2dShape& s = layer.shape;
-  std::string key = fmt::format("upsampling {} {}x{}x{}x{} -> {}x{}x{}", sizeof(T) == 4 ? "fp32" : "bf16", s.n,
-                                s.h, s.w, s.c, 2 * s.h, 2 * s.w, s.k);
+  std::string key = fmt::format("upsampling {} {}x{}x{}x{} -> {}x{}x{}", sizeof(T) == 4 ? "fp32" : "bf16",
+                                s.n, s.h, s.w, s.c, 2 * s.h, 2 * s.w, s.k);
   for (const AnyOperation& pass : layer.passes)
     key += std::visit([](const auto& op) { return std::string(" ") + op.kKind; }, pass);
   return {std::move(key), {"folded", "nearest"}};  // as kForms
@@ -111,8 +111,8 @@ ProductProblems problems_of_both(const Program& program, const UpsampleForms& fo
 }  // namespace
 
 template <typename T>
-UpsampleForms choose_upsample_forms(const Program& program, UpsampleForms forms, ProductPrimitives& primitives,
-                                    StreamView stream) {
+UpsampleForms choose_upsample_forms(const Program& program, UpsampleForms forms,
+                                    ProductPrimitives& primitives, StreamView stream) {
   if (!forms.are_open() || !primitives.measures()) return forms;
   std::vector<Layer> open;
   for (Layer& layer : layers_of(program)) {
@@ -132,8 +132,9 @@ UpsampleForms choose_upsample_forms(const Program& program, UpsampleForms forms,
       const UpsampleForms in_form = with(forms, {layer}, kForms[way]);
       for (const AnyOperation& pass : layer.passes) {
         ProductRun steps(primitives, scratch.span(), stream);
-        std::visit(Overloaded{ProductOperations<T, TrialTensors<T>>(steps, tensors, in_form), [](const auto&) {}},
-                   pass);
+        std::visit(
+            Overloaded{ProductOperations<T, TrialTensors<T>>(steps, tensors, in_form), [](const auto&) {}},
+            pass);
       }
     };
     forms.choose(layer.shape, kForms[primitives.fastest_way(ways_of<T>(layer), run, stream)]);

@@ -11,8 +11,8 @@ namespace ddpm {
 // (forward, gradients of data and weight) take less time together, with our own kernels around the products.
 // Makes the primitives ready for both forms where it measures.
 template <typename T>
-UpsampleForms choose_upsample_forms(const Program& program, UpsampleForms forms, ProductPrimitives& primitives,
-                                    StreamView stream);
+UpsampleForms choose_upsample_forms(const Program& program, UpsampleForms forms,
+                                    ProductPrimitives& primitives, StreamView stream);
 
 extern template UpsampleForms choose_upsample_forms<float>(const Program&, UpsampleForms, ProductPrimitives&,
                                                            StreamView);

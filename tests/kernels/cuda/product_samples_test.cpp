@@ -21,7 +21,15 @@ const std::vector<Conv2dShape> kShapes = {
     {.n = 2, .h = 4, .w = 3, .c = 5, .k = 3, .weight_channels = 5},
     {.n = 1, .h = 6, .w = 4, .c = 3, .k = 4, .stride = 2, .pad_before = 0, .weight_channels = 3},
     {.n = 1, .h = 4, .w = 6, .c = 3, .k = 2, .filter = 4, .stride = 2, .weight_channels = 3},
-    {.n = 2, .h = 2, .w = 3, .c = 4, .k = 3, .filter = 1, .pad_before = 0, .pad_after = 0, .weight_channels = 4}};
+    {.n = 2,
+     .h = 2,
+     .w = 3,
+     .c = 4,
+     .k = 3,
+     .filter = 1,
+     .pad_before = 0,
+     .pad_after = 0,
+     .weight_channels = 4}};
 
 std::vector<int64_t> all_elements(int64_t count) {
   std::vector<int64_t> elements(static_cast<size_t>(count));
@@ -51,7 +59,8 @@ TYPED_TEST(ProductSamples, OfConvolutionsAreTheReferences) {
   using T = TypeParam;
   const Stream stream;
   for (const Conv2dShape& s : kShapes) {
-    const auto x = rounded<T>(random_values(s.x_elements(), 1)), w = rounded<T>(random_values(s.weight_elements(), 2)),
+    const auto x = rounded<T>(random_values(s.x_elements(), 1)),
+               w = rounded<T>(random_values(s.weight_elements(), 2)),
                y = rounded<T>(random_values(s.y_elements(), 3));
     const Guarded<T> dx(x, stream), dw(w, stream), dy(y, stream);
     const auto sampled = [&](Conv2dPass pass, int64_t count) {
@@ -62,7 +71,8 @@ TYPED_TEST(ProductSamples, OfConvolutionsAreTheReferences) {
     std::vector<double> forward(y.size()), data(x.size()), weight(w.size());
     reference::conv2d<double>(s, {widened(x).data(), widened(w).data(), nullptr, nullptr, forward.data()});
     reference::conv2d_backward_data<double>(s, {widened(y).data(), widened(w).data(), nullptr, data.data()});
-    reference::conv2d_backward_weight<double>(s, {widened(x).data(), widened(y).data(), weight.data(), nullptr});
+    reference::conv2d_backward_weight<double>(s,
+                                              {widened(x).data(), widened(y).data(), weight.data(), nullptr});
     const auto bound = [](size_t) { return kBound; };
     expect_within("forward", sampled(Conv2dPass::kForward, s.y_elements()), forward, bound);
     expect_within("data", sampled(Conv2dPass::kBackwardData, s.x_elements()), data, bound);
@@ -110,7 +120,8 @@ TYPED_TEST(ProductSamples, OfMatrixProductsFollowEveryStride) {
                             .alpha = 0.5F,
                             .beta = 2};
   const auto a = rounded<T>(random_values(1100, 1)), b = rounded<T>(random_values(1500, 2));
-  const std::vector<float> c = rounded<float>(random_values(100, 3)), bias = rounded<float>(random_values(s.n, 4));
+  const std::vector<float> c = rounded<float>(random_values(100, 3)),
+                           bias = rounded<float>(random_values(s.n, 4));
   const Guarded<T> da(a, stream), db(b, stream);
   const Guarded<float> dc(c, stream), dbias(bias, stream);
   const auto samples =
@@ -131,8 +142,8 @@ TYPED_TEST(ProductSamples, OfMatrixProductsFollowEveryStride) {
         }
         EXPECT_NEAR(samples[at].product, sum, kBound);
         EXPECT_NEAR(samples[at].magnitude, magnitude, kBound);
-        EXPECT_EQ(samples[at].added, bias[static_cast<size_t>(j)] +
-                                         2.0 * c[static_cast<size_t>(3 + image * 40 + i * 9 + j)]);
+        EXPECT_EQ(samples[at].added,
+                  bias[static_cast<size_t>(j)] + 2.0 * c[static_cast<size_t>(3 + image * 40 + i * 9 + j)]);
       }
 }
 

@@ -1,5 +1,5 @@
-// What finds wrong plans: against outcomes made up here, and against plain loops in the emulator that are made
-// wrong on purpose.
+// What finds wrong plans: against outcomes made up here, and against plain loops in the emulator that are
+// made wrong on purpose.
 #include "runtime/products/product_check.h"
 
 #include <gmock/gmock.h>
@@ -59,7 +59,8 @@ std::function<std::optional<PlanOutcome>()> giving(std::vector<std::optional<Pla
   return [outcomes, next = size_t{0}]() mutable { return outcomes.at(next++); };
 }
 
-std::optional<std::string> fault_of(std::vector<std::optional<PlanOutcome>> outcomes, SampleTolerance tolerance = {}) {
+std::optional<std::string> fault_of(std::vector<std::optional<PlanOutcome>> outcomes,
+                                    SampleTolerance tolerance = {}) {
   return find_fault(giving(std::move(outcomes)), kExpected, tolerance);
 }
 
@@ -85,7 +86,8 @@ TEST(FindFault, APlanThatDoesNotRunIsNone) {
 }
 
 TEST(SampleBound, CountsRoundingsOfStorageAndOfTheSum) {
-  EXPECT_DOUBLE_EQ(sample_bound({10, 40, 0}, {.terms = 1, .storage_roundoff = 0x1p-8}), 20 * 0x1p-8 + 8 * 40 * 0x1p-24);
+  EXPECT_DOUBLE_EQ(sample_bound({10, 40, 0}, {.terms = 1, .storage_roundoff = 0x1p-8}),
+                   20 * 0x1p-8 + 8 * 40 * 0x1p-24);
   EXPECT_DOUBLE_EQ(sample_bound({-3, 50, 1}, {.terms = 100, .storage_roundoff = 0}), 80 * 51 * 0x1p-24);
   // A sum rounded from TF32 would be off by some 2^-11 of the root of its squares.
   const double tf32 = 0x1p-11 * std::sqrt(1152.0) / 3;
@@ -105,8 +107,9 @@ class Trial {
          {s.x_elements(), s.weight_elements(), s.y_elements(), s.y_elements(), int64_t{s.k}})
       tensors_.emplace_back(static_cast<size_t>(elements * bytes));
     plain_.prepare(problems_, stream_);
-    output_ = problem.direction == ConvolutionDirection::kForward ? 2
-              : problem.direction == ConvolutionDirection::kBackwardData ? 0 : 1;
+    output_ = problem.direction == ConvolutionDirection::kForward        ? 2
+              : problem.direction == ConvolutionDirection::kBackwardData ? 0
+                                                                         : 1;
   }
   explicit Trial(const MatrixProblem& problem)
       : problems_{.convolutions = {}, .matrices = {problem}}, values_(1 << 16, stream_), output_(2) {
@@ -176,7 +179,8 @@ std::vector<ConvolutionProblem> convolution_problems() {
       for (const auto direction : {ConvolutionDirection::kForward, ConvolutionDirection::kBackwardData,
                                    ConvolutionDirection::kBackwardWeight})
         for (const bool accumulate : {false, true})
-          problems.push_back({.shape = shape, .direction = direction, .type = type, .accumulate = accumulate});
+          problems.push_back(
+              {.shape = shape, .direction = direction, .type = type, .accumulate = accumulate});
     problems.push_back({.shape = plain, .type = type, .bias = true});
     problems.push_back({.shape = plain, .type = type, .bias = true, .residual = true});
   }
@@ -187,18 +191,19 @@ std::vector<MatrixProblem> matrix_problems() {
   std::vector<MatrixProblem> problems;
   for (const float beta : {0.0F, 1.0F})
     for (const ProductType output : {ProductType::kFloat, ProductType::kBfloat16})
-      problems.push_back({.m = 5,
-                          .n = 6,
-                          .k = 7,
-                          .a = {.leading_dimension = 5, .transpose = Transpose::kYes, .begin = 8, .batch_stride = 40},
-                          .b = {.leading_dimension = 9, .batch_stride = 64},
-                          .d = {.leading_dimension = 8, .begin = 2, .batch_stride = 50},
-                          .batch = 2,
-                          .input = ProductType::kBfloat16,
-                          .output = output,
-                          .alpha = 0.5F,
-                          .beta = beta,
-                          .bias = beta == 0});
+      problems.push_back(
+          {.m = 5,
+           .n = 6,
+           .k = 7,
+           .a = {.leading_dimension = 5, .transpose = Transpose::kYes, .begin = 8, .batch_stride = 40},
+           .b = {.leading_dimension = 9, .batch_stride = 64},
+           .d = {.leading_dimension = 8, .begin = 2, .batch_stride = 50},
+           .batch = 2,
+           .input = ProductType::kBfloat16,
+           .output = output,
+           .alpha = 0.5F,
+           .beta = beta,
+           .bias = beta == 0});
   return problems;
 }
 

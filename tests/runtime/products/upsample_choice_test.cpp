@@ -42,20 +42,20 @@ class MeasuringPrimitives final : public ProductPrimitives {
       if (ways.key.find(part) != std::string::npos) nearest = seconds;
     FakeTimer timer({{0, {1}}, {1, {nearest}}});
     PlanStatistics statistics;
-    return choose_way(
-        ways,
-        [&](size_t way) {
-          timer.current = way;
-          run(way);
-        },
-        {cache_, &timer, statistics});
+    return choose_way(ways,
+                      [&](size_t way) {
+                        timer.current = way;
+                        run(way);
+                      },
+                      {cache_, &timer, statistics});
   }
   void convolution(const ConvolutionProblem& problem, const ConvolutionTensors& tensors,
                    StreamView stream) override {
     directions.push_back(problem.direction);
     plain_.convolution(problem, tensors, stream);
   }
-  void matrix_product(const MatrixProblem& problem, const MatrixTensors& tensors, StreamView stream) override {
+  void matrix_product(const MatrixProblem& problem, const MatrixTensors& tensors,
+                      StreamView stream) override {
     plain_.matrix_product(problem, tensors, stream);
   }
 
@@ -76,12 +76,15 @@ Program upsampling_program(bool with_gradients) {
   Program program;
   for (const UpsampleConv2dShape& s : {kSmall, kLarge, kSmall}) {
     const Conv2dShape full = s.upsampled();
-    const BufferId x = program.add_buffer("x", {x_elements(s)}), w = program.add_buffer("w", {full.weight_elements()}),
+    const BufferId x = program.add_buffer("x", {x_elements(s)}),
+                   w = program.add_buffer("w", {full.weight_elements()}),
                    bias = program.add_buffer("bias", {s.k}), y = program.add_buffer("y", {full.y_elements()});
     program.add("layer", Phase::kForward, UpsampleConv2d{s, x, w, bias, y});
     if (!with_gradients) continue;
-    const BufferId dx = program.add_buffer("dx", {x_elements(s)}), dy = program.add_buffer("dy", {full.y_elements()}),
-                   dw = program.add_buffer("dw", {full.weight_elements()}), dbias = program.add_buffer("dbias", {s.k});
+    const BufferId dx = program.add_buffer("dx", {x_elements(s)}),
+                   dy = program.add_buffer("dy", {full.y_elements()}),
+                   dw = program.add_buffer("dw", {full.weight_elements()}),
+                   dbias = program.add_buffer("dbias", {s.k});
     program.add("layer", Phase::kBackward, UpsampleConv2dBackwardWeight{s, x, dy, dw, dbias});
     program.add("layer", Phase::kBackward, UpsampleConv2dBackwardData{s, dy, w, kNoBuffer, dx});
   }
@@ -120,7 +123,8 @@ TEST(UpsampleChoice, IsKeptAndThenNothingElseIsMadeReady) {
   const Stream stream;
   PlanCache cache("");
   const Program program = upsampling_program(true);
-  auto first = std::make_unique<MeasuringPrimitives>(cache, std::map<std::string, double>{{"upsampling", 0.5}});
+  auto first =
+      std::make_unique<MeasuringPrimitives>(cache, std::map<std::string, double>{{"upsampling", 0.5}});
   const MeasuringPrimitives& measuring = *first;
   ComposedProducts<float> products(std::move(first), {});
   products.prepare(program, stream);
@@ -138,13 +142,13 @@ TEST(UpsampleChoice, IsKeptAndThenNothingElseIsMadeReady) {
   EXPECT_EQ(knowing.prepared[0].convolutions, measuring.prepared[1].convolutions);
 }
 
-TEST(UpsampleChoice, IsTheUsersWhereHeMadeIt) {
+TEST(UpsampleChoice, OfTheUserHolds) {
   const Stream stream;
   PlanCache cache("");
   for (const UpsampleForm form : {UpsampleForm::kFolded, UpsampleForm::kNearest}) {
     MeasuringPrimitives primitives(cache, {});
-    const UpsampleForms chosen =
-        choose_upsample_forms<float>(upsampling_program(true), UpsampleForms({.upsample = form}), primitives, stream);
+    const UpsampleForms chosen = choose_upsample_forms<float>(
+        upsampling_program(true), UpsampleForms({.upsample = form}), primitives, stream);
     EXPECT_EQ(chosen.of(kSmall), form);
     EXPECT_TRUE(primitives.measured.empty());
   }
