@@ -1,5 +1,5 @@
-// The kernels around the network's inputs, labels and gradients, in bf16: each some microseconds of a step at the
-// shapes of the presets, and at one size that no L2 cache holds. No naive kernels: these are as simple.
+// The kernels around the network's inputs, labels and gradients, in bf16: each some microseconds of a step at
+// the shapes of the presets, and at one size that no L2 cache holds. No naive kernels: these are as simple.
 #include <cstdint>
 #include <vector>
 
@@ -59,13 +59,14 @@ void images(benchmark::internal::Benchmark* benchmark) {
 // Some 20 operations for a normal number.
 void sampler_start(benchmark::State& state) {
   const int side = static_cast<int>(state.range(0));
-  const SamplerStepShape shape{.n = static_cast<int>(state.range(1)), .h = side, .w = side, .c = 3, .steps = 1};
+  const SamplerStepShape shape{
+      .n = static_cast<int>(state.range(1)), .h = side, .w = side, .c = 3, .steps = 1};
   const DeviceBuffer<SamplerRow<float>> table = filled<SamplerRow<float>>(1, {SamplerRow<float>{}});
   const DeviceBuffer<int64_t> first_image = filled<int64_t>(1, {0});
   const DeviceBuffer<float> x(static_cast<size_t>(shape.elements())), t(static_cast<size_t>(shape.n));
   const DeviceBuffer<BFloat16> network_input(static_cast<size_t>(shape.elements()));
-  const SamplerStartArgs<BFloat16, float> args{table.data(), first_image.data(), x.data(), network_input.data(),
-                                               t.data()};
+  const SamplerStartArgs<BFloat16, float> args{table.data(), first_image.data(), x.data(),
+                                               network_input.data(), t.data()};
   const auto elements = static_cast<double>(shape.elements());
   GpuBenchmark::run(state, {20 * elements, (kMaster + kReal) * elements},
                     [&](StreamView stream) { cuda::sampler_start<BFloat16>(shape, args, stream); });
@@ -104,7 +105,8 @@ void features(benchmark::internal::Benchmark* benchmark) {
 }
 BENCHMARK(crop_after)->Name("crop_after/ours")->Apply(features);
 
-// ---- accumulate_rows: the gradient of half the input channels of a 1x1 filter. Arguments: filters, channels.
+// ---- accumulate_rows: the gradient of half the input channels of a 1x1 filter. Arguments: filters,
+// channels.
 
 void accumulate_rows(benchmark::State& state) {
   const int64_t rows = state.range(0);
@@ -117,7 +119,8 @@ void accumulate_rows(benchmark::State& state) {
   });
 }
 void filters(benchmark::internal::Benchmark* benchmark) {
-  GpuBenchmark::settings(benchmark->Args({128, 128})->Args({256, 256})->Args({512, 512})->Args({1 << 18, 256}));
+  GpuBenchmark::settings(
+      benchmark->Args({128, 128})->Args({256, 256})->Args({512, 512})->Args({1 << 18, 256}));
 }
 BENCHMARK(accumulate_rows)->Name("accumulate_rows/ours")->Apply(filters);
 

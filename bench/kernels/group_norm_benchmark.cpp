@@ -20,7 +20,7 @@ enum class Sources : uint8_t {
 enum class Shift : uint8_t {
   kNone,
   kTimeAndBias,  // a residual block's second normalisation
-  kFilm,         // the same with --time-modulation scale_shift
+  kFilmAndBias,  // the same with --time-modulation scale_shift
 };
 enum class Addend : uint8_t {
   kNone,
@@ -44,7 +44,7 @@ GroupNormShape shape_of(const benchmark::State& state, const Variant& variant) {
           .groups = 32,
           .activation = Activation::kSilu,
           .shift_stride = variant.shift == Shift::kTimeAndBias ? channels : 0,
-          .film_stride = variant.shift == Shift::kFilm ? 2 * channels : 0,
+          .film_stride = variant.shift == Shift::kFilmAndBias ? 2 * channels : 0,
           .dropout = variant.dropout,
           .dropout_stream = static_cast<uint32_t>(RandomStream::kDropout)};
 }
@@ -82,10 +82,10 @@ struct Tensors {
     return {.x0 = x0.data(),
             .x1 = x1.data(),
             .shift = only(Shift::kTimeAndBias, shift),
-            .bias = only(Shift::kTimeAndBias, bias),
+            .bias = with_bias(bias),
             .gamma = gamma.data(),
             .beta = beta.data(),
-            .film = only(Shift::kFilm, film),
+            .film = only(Shift::kFilmAndBias, film),
             .y = y.data(),
             .mean = mean.data(),
             .rstd = rstd.data(),
@@ -96,10 +96,10 @@ struct Tensors {
             .x0 = x0.data(),
             .x1 = x1.data(),
             .shift = only(Shift::kTimeAndBias, shift),
-            .bias = only(Shift::kTimeAndBias, bias),
+            .bias = with_bias(bias),
             .gamma = gamma.data(),
             .beta = beta.data(),
-            .film = only(Shift::kFilm, film),
+            .film = only(Shift::kFilmAndBias, film),
             .mean = mean.data(),
             .rstd = rstd.data(),
             .dx0_addends = {addend.data(), nullptr},
@@ -107,14 +107,18 @@ struct Tensors {
             .dx0 = y.data(),
             .dx1 = shape.c1 == 0 ? nullptr : y.data() + source_elements(shape.c0),
             .dshift = only(Shift::kTimeAndBias, dshift),
-            .dbias = only(Shift::kTimeAndBias, dbias),
+            .dbias = with_bias(dbias),
             .dgamma = dgamma.data(),
             .dbeta = dbeta.data(),
-            .dfilm = only(Shift::kFilm, dfilm),
+            .dfilm = only(Shift::kFilmAndBias, dfilm),
             .dropout = {1, step.data()}};
   }
 
   int64_t source_elements(int channels) const { return int64_t{shape.n} * shape.pixels * channels; }
+  // The bias of the convolution before; null where there is none.
+  float* with_bias(const DeviceBuffer<float>& buffer) const {
+    return variant.shift == Shift::kNone ? nullptr : buffer.data();
+  }
   // Null in variants of another shift.
   template <typename T>
   T* only(Shift shift_of_buffer, const DeviceBuffer<T>& buffer) const {
@@ -196,7 +200,7 @@ void large_shapes(benchmark::internal::Benchmark* benchmark) {
 constexpr Variant kPlain{};
 constexpr Variant kDropout{.dropout = 0.1};
 constexpr Variant kShift{.shift = Shift::kTimeAndBias, .dropout = 0.1};
-constexpr Variant kFilm{.shift = Shift::kFilm, .dropout = 0.1};
+constexpr Variant kFilm{.shift = Shift::kFilmAndBias, .dropout = 0.1};
 constexpr Variant kTwoSources{.sources = Sources::kTwo, .addend = Addend::kResidual};
 
 BENCHMARK_CAPTURE(group_norm, ours, kPlain)->Apply(all_shapes);
