@@ -51,6 +51,11 @@ if(NOT DDPM_CUDA STREQUAL "OFF")
     set(CMAKE_CUDA_STANDARD 20)
     set(CMAKE_CUDA_STANDARD_REQUIRED ON)
     set(CMAKE_CUDA_EXTENSIONS OFF)
+    # CUDA 13 has dropped nvToolsExt, and CMake 3.25.1 (Debian 12) marks that target deprecated without asking whether
+    # there is one. Nothing here links it.
+    if(CMAKE_VERSION VERSION_LESS 3.26 AND NOT TARGET CUDA::nvToolsExt)
+      add_library(CUDA::nvToolsExt INTERFACE IMPORTED)
+    endif()
     find_package(CUDAToolkit REQUIRED)
     set(DDPM_HAVE_CUDA ON)
     message(STATUS "CUDA ${CUDAToolkit_VERSION}: GPU code is compiled for sm_${CMAKE_CUDA_ARCHITECTURES}")
