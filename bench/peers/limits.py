@@ -45,7 +45,7 @@ def main() -> None:
         "copy_bytes_per_second": 2 * from_bytes.numel() / median_seconds(lambda: to_bytes.copy_(from_bytes), device),
         "torch": torch.__version__,
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
+        "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
     }))
 
 

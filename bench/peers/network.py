@@ -1,14 +1,50 @@
 """The network of both sides: diffusers.UNet2DModel from a preset's configuration."""
 
+import importlib.machinery
+import importlib.util
 import json
 import pathlib
+import sys
+import types
 
-import diffusers.models.upsampling
 import torch
 import torch._inductor.config
-from diffusers import UNet2DModel
 
-from variants import Variant
+
+def stand_in(name: str) -> None:
+    """A module whose every attribute is a class: diffusers imports it for what no network needs."""
+    if importlib.util.find_spec(name) is not None:
+        return
+
+    def attribute(wanted: str):
+        if wanted.startswith("__"):  # what Python asks modules for
+            raise AttributeError(wanted)
+        return type(wanted, (), {})
+
+    module = types.ModuleType(name)
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
+    module.__path__ = []
+    module.__version__ = "0"
+    module.__getattr__ = attribute
+    sys.modules[name] = module
+    package, _, child = name.rpartition(".")
+    if package:
+        setattr(sys.modules[package], child, module)
+
+
+# Pictures and downloads. So that one wheel of diffusers is enough beside PyTorch, huggingface_hub and safetensors.
+for stood_in in ("PIL", "PIL.Image", "PIL.ImageOps", "requests", "requests.exceptions"):
+    stand_in(stood_in)
+
+# It asks for the versions of packages, and refuses to be imported without some that only those modules would come from.
+unchecked = types.ModuleType("diffusers.dependency_versions_check")
+unchecked.dep_version_check = lambda package, hint=None: None
+sys.modules[unchecked.__name__] = unchecked
+
+import diffusers.models.upsampling  # noqa: E402  (the stand-ins come first)
+from diffusers import UNet2DModel  # noqa: E402
+
+from variants import Variant  # noqa: E402
 
 NETWORKS = pathlib.Path(__file__).parent / "networks"
 
@@ -26,9 +62,14 @@ def set_up_libraries(variant: Variant) -> None:
     diffusers.models.upsampling.is_torch_version = lambda operation, version: False
 
 
-def make_network(name: str, variant: Variant, device: torch.device) -> UNet2DModel:
+def read_config(name: str) -> dict:
+    return json.loads((NETWORKS / f"{name}.json").read_text())
+
+
+def make_network(name: str, variant: Variant, device: torch.device, dropout: float | None = None) -> UNet2DModel:
+    """With the network's own dropout, or another."""
     torch.manual_seed(0)
-    config = json.loads((NETWORKS / f"{name}.json").read_text())
+    config = read_config(name) | ({} if dropout is None else {"dropout": dropout})
     network = UNet2DModel.from_config(config).to(device)
     if variant.channels_last:
         network = network.to(memory_format=torch.channels_last)

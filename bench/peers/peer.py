@@ -10,11 +10,11 @@ import json
 import pathlib
 import time
 
-import diffusers
 import numpy
 import torch
 
-from network import NETWORKS, set_up_libraries
+from network import NETWORKS, read_config, set_up_libraries
+from programs import NEEDS_GPU, library_versions, write_json
 from variants import VARIANTS
 
 
@@ -58,32 +58,37 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=6)
     parser.add_argument("--window-steps", type=int, default=50)
     parser.add_argument("--sampling-steps", type=int, default=50, help="network evaluations an image")
+    parser.add_argument("--compile-only", action="store_true", help="fill torch.compile's caches and measure nothing")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
 
     device, variant = torch.device(options.device), VARIANTS[options.variant]
-    if device.type != "cuda" and (variant.graph or variant.compile_mode == "max-autotune"):
-        parser.error(f"{variant.name} needs a GPU: CUDA graphs are part of it")
+    if device.type != "cuda" and variant.needs_gpu:
+        parser.error(f"{variant.name} {NEEDS_GPU}: CUDA graphs are part of it")
     set_up_libraries(variant)
     if options.mode == "train":
         from training import Training
-        size = json.loads((NETWORKS / f"{options.network}.json").read_text())["sample_size"]
-        step = Training(options.network, variant, options.batch, load_images(options.data, size), device)
-        speeds = run_windows(step, options.batch, options, device)
-        if not torch.isfinite(step.loss):
-            raise SystemExit(f"the loss is {step.loss.item()}: this run measured nothing")
+        images = load_images(options.data, read_config(options.network)["sample_size"])
+        step, images_per_step = Training(options.network, variant, options.batch, images, device), options.batch
     else:
         from sampling import Sampling
         step = Sampling(options.network, variant, options.batch, options.sampling_steps, device)
-        speeds = run_windows(step, options.batch / options.sampling_steps, options, device)
-        if not torch.isfinite(step.x).all():
-            raise SystemExit("the images are not finite: this run measured nothing")
+        images_per_step = options.batch / options.sampling_steps
 
-    summary = {
+    begin, speeds = time.perf_counter(), []
+    if options.compile_only:
+        torch.backends.cudnn.benchmark = False  # no matter which algorithm runs once
+        step.compile()
+        synchronize(device)
+    else:
+        speeds = run_windows(step, images_per_step, options, device)
+        result, what = (step.loss, "loss") if options.mode == "train" else (step.x, "image")
+        if not torch.isfinite(result).all():
+            raise SystemExit(f"the {what} is not finite: this run measured nothing")
+    summary = library_versions() | {
+        "seconds": time.perf_counter() - begin,
         "parameters": sum(p.numel() for p in step.network.parameters()),
-        "torch": torch.__version__,
         "cuda": torch.version.cuda,
-        "diffusers": diffusers.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "windows": len(speeds),
     }
@@ -91,7 +96,7 @@ def main() -> None:
         summary["cudnn"] = torch.backends.cudnn.version()
         summary["peak_allocated_bytes"] = torch.cuda.max_memory_allocated(device)
         summary["peak_reserved_bytes"] = torch.cuda.max_memory_reserved(device)
-    (options.out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    write_json(options.out / "summary.json", summary)
 
 
 if __name__ == "__main__":

@@ -30,12 +30,18 @@ class Sampling:
         self._next_of = self._next
         if variant.compile_mode:
             self._next_of = torch.compile(self._next, mode=variant.compile_mode)
-        with torch.inference_mode():
-            self._run = capture(self._step, device) if variant.graph else self._step
+        self._run = None
 
     @torch.inference_mode()
     def __call__(self) -> None:
+        if self._run is None:
+            self._run = capture(self._step, self.x.device) if self.variant.graph else self._step
         self._run()
+
+    @torch.inference_mode()
+    def compile(self) -> None:
+        """Makes torch.compile do its work, with as little work for the device as that takes."""
+        self._step()
 
     def _next(self, x, index):
         eps = self.network(x.to(self.dtype), self.t[index].expand(x.shape[0]), return_dict=False)[0]

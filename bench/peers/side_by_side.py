@@ -3,6 +3,10 @@
     python side_by_side.py --bin ../../build/gpu/bin --data ../../celeba64.npy --networks ddim-celeba-64 --batches 64 128
     python side_by_side.py --bin ../../build/release/bin --device cpu --smoke      # only that it runs
 
+Ours comes first, then the variants in the order given: where --seconds end early, the last are missing. Before ours a
+short run of ours that is not measured chooses its plans: their trials would count in its memory. Variants that
+check_gradients.py found wrong (--gradients FILE) are not run and do not compete; what hangs is cut off after --timeout.
+
 Both sides are programs that write a line of images a second for each window of steps; the first window, in which
 things are compiled, chosen and captured, counts for the start-up only. Start-up: from the program's start to the end
 of the first window, less what a window takes later. Memory: the most that the GPU had in use while the program ran,
@@ -12,12 +16,10 @@ run; they count the operations of the network's products, and the ideal traffic 
 
 import argparse
 import dataclasses
-import importlib.util
 import itertools
 import json
 import pathlib
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -25,10 +27,15 @@ import tempfile
 import threading
 import time
 
+import programs
+from programs import HERE, Deadline, query_gpu, run_limited
 from variants import VARIANTS
 
-HERE = pathlib.Path(__file__).resolve().parent
 OURS = "ours"
+WARM_UP_STEPS = 2  # the first runs as it is, the second as a CUDA graph
+# Which options make our preset a network of networks/ that is no preset.
+OUR_NETWORKS = {"smoke-8": ["--preset", "tiny-32", "--image-size", "8", "--block-out-channels", "32", "--attention",
+                            "false", "--layers-per-block", "1"]}
 
 
 @dataclasses.dataclass
@@ -45,17 +52,14 @@ class Run:
     peak_memory_bytes: int | None = None
     summary: dict = dataclasses.field(default_factory=dict)
     error: str | None = None
+    verdict: str | None = None  # measured, cut off, failed, wrong, not run or needs a GPU
+    gradients: str | None = None  # the verdict of check_gradients.py on a variant; None: it was not asked
+
+    def fail(self, verdict: str, error: str) -> None:
+        self.verdict, self.error = verdict, error
 
     def median(self) -> float | None:
         return statistics.median(self.images_per_second) if self.images_per_second else None
-
-
-def query_gpu(field: str) -> str | None:
-    if shutil.which("nvidia-smi") is None:
-        return None
-    answer = subprocess.run(["nvidia-smi", "--id=0", f"--query-gpu={field}", "--format=csv,noheader,nounits"],
-                            capture_output=True, text=True)
-    return answer.stdout.strip() if answer.returncode == 0 else None
 
 
 class MemoryWatch:
@@ -92,34 +96,29 @@ def read_windows(path: pathlib.Path) -> list[float]:
     return [json.loads(line)["images_per_second"] for line in path.read_text().splitlines() if line.endswith("}")]
 
 
-def execute(command: list[str], windows_file: pathlib.Path, run: Run, window_images: float, timeout: float) -> str:
-    """Runs the program and fills in what was measured; returns what it printed."""
+def execute(command: list, windows_file: pathlib.Path, run: Run, window_images: float,
+            options: argparse.Namespace) -> None:
+    """Runs the program and fills in what was measured. What is cut off keeps its windows."""
     begin = time.monotonic()
     first_window = None
-    with MemoryWatch() as memory, tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        while process.poll() is None and time.monotonic() - begin < timeout:
-            if first_window is None and read_windows(windows_file):
-                first_window = time.monotonic() - begin
-            time.sleep(0.02)
-        if process.poll() is None:
-            process.kill()
-            run.error = f"not done after {timeout:.0f} s"
-        process.wait()
-        output.seek(0)
-        printed = output.read()
-    if process.returncode != 0 and run.error is None:
-        run.error = printed[-2000:]
+
+    def look() -> None:
+        nonlocal first_window
+        if first_window is None and read_windows(windows_file):
+            first_window = time.monotonic() - begin
+
+    with MemoryWatch() as memory:
+        _, error = run_limited(command, options.deadline.left(), options.environment, look)
     run.peak_memory_bytes = memory.peak_bytes
     run.images_per_second = read_windows(windows_file)[1:]
     if first_window is not None and run.images_per_second:
         run.startup_seconds = first_window - window_images / run.median()
-    return printed
-
-
-def seconds_left(options: argparse.Namespace) -> float:
-    """For one program: its own limit, or what is left of the whole run's."""
-    return min(options.timeout, options.end - time.monotonic())
+    if error:
+        run.fail("cut off" if error.startswith("cut off") else "failed", error)
+    elif not run.images_per_second:
+        run.fail("failed", "no window was measured")
+    else:
+        run.verdict = "measured"
 
 
 def run_peer(run: Run, options: argparse.Namespace, folder: pathlib.Path) -> None:
@@ -130,59 +129,101 @@ def run_peer(run: Run, options: argparse.Namespace, folder: pathlib.Path) -> Non
     if run.mode == "train":
         command += ["--data", options.data]
     images = run.batch * options.window_steps / (options.sampling_steps if run.mode == "sample" else 1)
-    execute(command, folder / "metrics.jsonl", run, images, seconds_left(options))
-    if (folder / "summary.json").exists():
-        run.summary = json.loads((folder / "summary.json").read_text())
+    execute(command, folder / "metrics.jsonl", run, images, options)
+    run.summary = programs.read_json(folder / "summary.json") or {}
+
+
+def our_network(name: str) -> list[str]:
+    return OUR_NETWORKS.get(name, ["--preset", name])
 
 
 def our_training(run: Run, options: argparse.Namespace, out: pathlib.Path, steps: int, log_every: int) -> list[str]:
-    return [str(options.bin / "ddpm_train"), "--preset", run.network, "--data", options.data, "--out", str(out),
+    return [str(options.bin / "ddpm_train"), *our_network(run.network), "--data", options.data, "--out", str(out),
             "--batch", str(run.batch), "--steps", str(steps), "--log-every", str(log_every),
             "--device", options.device, "--sample-every", "0", "--checkpoint-every", str(10**9),
             *options.our_options]
 
 
+def our_sampling(run: Run, options: argparse.Namespace, model: pathlib.Path, folder: pathlib.Path, batches: int,
+                 steps: int) -> list[str]:
+    """A window is a batch."""
+    return [str(options.bin / "ddpm_sample"), "--checkpoint", str(model), "--count", str(batches * run.batch),
+            "--batch", str(run.batch), "--sampler", "ddim", "--steps", str(steps), "--device", options.device,
+            "--npz", str(folder / "images.npz"), "--metrics", str(folder / "metrics.jsonl"), *options.our_options]
+
+
+def make_model(run: Run, options: argparse.Namespace, out: pathlib.Path) -> str | None:
+    """A network that has learned nothing costs as much to sample. Returns why there is none."""
+    if run.mode == "train":
+        return None
+    return run_limited(our_training(run, options, out, 0, 1), options.deadline.left())[1]
+
+
+def warm_up_ours(run: Run, options: argparse.Namespace) -> dict:
+    """Fills the plan cache by a few steps, whose figures are thrown away."""
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        error = make_model(run, options, folder / "run")
+        if error is None:
+            command = our_training(run, options, folder / "run", WARM_UP_STEPS, 1) if run.mode == "train" else \
+                our_sampling(run, options, folder / "run", folder, 1, WARM_UP_STEPS)
+            _, error = run_limited(command, options.deadline.left())
+    return {"mode": run.mode, "network": run.network, "batch": run.batch,
+            "seconds": round(time.monotonic() - begin, 2), "error": error}
+
+
 def run_ours(run: Run, options: argparse.Namespace, folder: pathlib.Path) -> None:
     out = folder / "run"
-    if run.mode == "train":
+    error = make_model(run, options, out)
+    if error:
+        run.fail("failed", f"no network to sample: {error}")
+    elif run.mode == "train":
         command = our_training(run, options, out, options.windows * options.window_steps, options.window_steps)
-        execute(command, out / "metrics.jsonl", run, run.batch * options.window_steps,
-                seconds_left(options))
-        return
-    # A network that has learned nothing costs as much.
-    try:
-        trained = subprocess.run(our_training(run, options, out, 1, 1), capture_output=True, text=True,
-                                 timeout=seconds_left(options))
-    except subprocess.TimeoutExpired as late:
-        run.error = f"no network to sample after {late.timeout:.0f} s"
-        return
-    if trained.returncode != 0:
-        run.error = trained.stderr[-2000:]
-        return
-    # A window is a batch.
-    command = [str(options.bin / "ddpm_sample"), "--checkpoint", str(out), "--count", str(options.windows * run.batch),
-               "--batch", str(run.batch), "--sampler", "ddim", "--steps", str(options.sampling_steps),
-               "--device", options.device, "--npz", str(folder / "images.npz"),
-               "--metrics", str(folder / "metrics.jsonl"), *options.our_options]
-    execute(command, folder / "metrics.jsonl", run, run.batch, seconds_left(options))
+        execute(command, out / "metrics.jsonl", run, run.batch * options.window_steps, options)
+    else:
+        command = our_sampling(run, options, out, folder, options.windows, options.sampling_steps)
+        execute(command, folder / "metrics.jsonl", run, run.batch, options)
 
 
 def write_results(runs: list[Run], table: list[dict], options: argparse.Namespace) -> None:
-    about = options.about | {"limits": options.limits, "costs": options.costs}
-    options.results.parent.mkdir(parents=True, exist_ok=True)
-    options.results.write_text(json.dumps({"machine": about, "ratios": table,
-                                           "runs": [dataclasses.asdict(run) for run in runs]}, indent=1) + "\n")
+    about = options.about | {"limits": options.limits, "costs": options.costs, "warm_ups": options.warm_ups}
+    programs.write_json(options.results, {"machine": about, "ratios": table,
+                                          "runs": [dataclasses.asdict(run) for run in runs]})
+
+
+def read_checks(path: pathlib.Path | None) -> dict[tuple[str, str, str], dict]:
+    """What check_gradients.py found, by network, mode and side."""
+    checks = (programs.read_json(path) or {}).get("checks", []) if path else []
+    return {(entry["network"], entry["mode"], entry["side"]): entry for entry in checks}
+
+
+def measure_one(run: Run, options: argparse.Namespace) -> None:
+    check = options.checks.get((run.network, run.mode, run.side), {})
+    run.gradients = check.get("verdict")
+    elsewhere = programs.why_not_here(run.side, options.device) if run.side != OURS else None
+    if run.gradients == "wrong":
+        run.fail("wrong", check["why"])
+    elif elsewhere:
+        run.fail(programs.NEEDS_GPU, elsewhere)
+    elif options.deadline.is_up():
+        run.fail("not run", f"the {options.deadline.seconds:.0f} s were up")
+    else:
+        kind = (run.mode, run.network, run.batch)
+        if run.side == OURS and not any((done["mode"], done["network"], done["batch"]) == kind
+                                        for done in options.warm_ups):
+            options.warm_ups.append(warm_up_ours(run, options))
+        with tempfile.TemporaryDirectory() as folder:
+            (run_ours if run.side == OURS else run_peer)(run, options, pathlib.Path(folder))
 
 
 def measure(runs: list[Run], options: argparse.Namespace) -> None:
     for i, run in enumerate(runs):
-        if seconds_left(options) < 5:
-            run.error = f"not run: the {options.seconds:.0f} s were up"
-        else:
-            with tempfile.TemporaryDirectory() as folder:
-                (run_ours if run.side == OURS else run_peer)(run, options, pathlib.Path(folder))
-        speed = f"{run.median():10.1f} images/s" if run.median() else f"failed: {run.error}"
-        print(f"{run.mode:6} {run.network:18} batch {run.batch:4} round {run.round} {run.side:20} {speed}", flush=True)
+        measure_one(run, options)
+        speed = f"{run.median():10.1f} images/s" if run.median() else ""
+        note = f"{run.verdict}: {programs.last_line(run.error)}" if run.error else ""
+        print(f"{run.mode:6} {run.network:18} batch {run.batch:4} round {run.round} {run.side:20} {speed} {note}",
+              flush=True)
         if options.results:  # what is stopped later keeps what it has
             write_results(runs[:i + 1], ratios(runs[:i + 1], options), options)
 
@@ -199,7 +240,7 @@ def cost_of(mode: str, network: str, batch: int, options: argparse.Namespace) ->
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "cost.json"
         program = "training" if mode == "train" else "sampling"
-        done = subprocess.run([str(inspect), "--preset", network, "--batch", str(batch), "--precision", "bf16",
+        done = subprocess.run([str(inspect), *our_network(network), "--batch", str(batch), "--precision", "bf16",
                                "--program", program, "--json", str(file)], capture_output=True)
         if done.returncode != 0:
             return None
@@ -240,7 +281,16 @@ def ratios(runs: list[Run], options: argparse.Namespace) -> list[dict]:
                                                               "startup_seconds": startup}
         row["milliseconds_per_batch"] = {side: 1000 * row["batch"] / speed for side, speed in speeds.items()}
         row |= shares(row, options)
-        competing = {side: speed for side, speed in speeds.items() if side != OURS and VARIANTS[side].best}
+        left_out = {run.side: f"{run.verdict}: {run.error}" for run in group if run.error}
+        if left_out:
+            row["left_out"] = left_out
+        unchecked = sorted({run.side for run in group
+                            if run.side in speeds and run.side != OURS and run.gradients != "right"})
+        if unchecked:
+            row["gradients_not_checked"] = unchecked
+        # One that was cut off has windows, and they count; one that ended badly measured who knows what.
+        competing = {side: speed for side, speed in speeds.items() if side != OURS and VARIANTS[side].best
+                     and not any(run.side == side and run.verdict in ("wrong", "failed") for run in group)}
         if OURS in speeds and competing:
             best = max(competing, key=competing.get)
             row |= {"best_peer": best, "speed_ratio": speeds[OURS] / speeds[best]}
@@ -264,13 +314,17 @@ def print_ratios(table: list[dict]) -> None:
         if "speed_ratio" in row:
             memory = f", memory {row['memory_ratio']:.2f}" if "memory_ratio" in row else ""
             print(f"  ours / {row['best_peer']}: speed {row['speed_ratio']:.2f}{memory}")
+        if "gradients_not_checked" in row:
+            print(f"  gradients not checked: {', '.join(row['gradients_not_checked'])}")
+        for side, why in row.get("left_out", {}).items():
+            print(f"  {side}: {why.partition(':')[0]}: {programs.last_line(why.partition(': ')[2])}")
 
 
 def machine(options: argparse.Namespace) -> dict:
-    """Of ours; PyTorch's libraries stand with the limits and in each run's summary."""
+    """Ours and what PyTorch was installed with; its own CUDA and cuDNN stand with the limits and in each run's summary."""
     git = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"]
     commit = options.commit or subprocess.run(git, capture_output=True, text=True).stdout.strip()
-    about = {"gpu": query_gpu("name"), "driver": query_gpu("driver_version"), "commit": commit or "unknown"}
+    about = programs.describe_machine() | {"commit": commit or "unknown"}
     description = options.bin / "gpu_description"
     if description.exists():
         printed = subprocess.run([str(description)], capture_output=True, text=True).stdout
@@ -280,28 +334,20 @@ def machine(options: argparse.Namespace) -> dict:
 
 
 def measure_limits(options: argparse.Namespace) -> dict | None:
-    done = subprocess.run([sys.executable, str(HERE / "limits.py"), "--device", options.device],
-                          capture_output=True, text=True)
-    if done.returncode == 0:
-        return json.loads(done.stdout)
-    print(f"the peak and the copy bandwidth could not be measured: {done.stderr[-500:]}", file=sys.stderr)
+    printed, error = run_limited([sys.executable, HERE / "limits.py", "--device", options.device],
+                                 options.deadline.left())
+    if error is None:
+        return json.loads(printed[printed.index("{"):])
+    print(f"the peak and the copy bandwidth could not be measured: {error[-500:]}", file=sys.stderr)
     return None
 
 
-def check_libraries() -> None:
-    missing = [name for name in ("torch", "diffusers", "numpy") if importlib.util.find_spec(name) is None]
-    if missing:
-        print(f"side_by_side.py: {' and '.join(missing)} missing for {sys.executable}: run "
-              f"{sys.executable} -m pip install -r {HERE / 'requirements.txt'}, or another Python that has them",
-              file=sys.stderr)
-        raise SystemExit(2)
-
-
-def smoke_data(folder: str) -> str:
+def smoke_data(folder: str, network: str) -> str:
     """Noise of the smoke network's size."""
     import numpy
+    size = int(network.rpartition("-")[2])
     path = pathlib.Path(folder) / "noise.npy"
-    numpy.save(path, numpy.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), dtype=numpy.uint8))
+    numpy.save(path, numpy.random.default_rng(0).integers(0, 256, (64, size, size, 3), dtype=numpy.uint8))
     return str(path)
 
 
@@ -312,22 +358,21 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--networks", nargs="+", default=["ddpm-cifar10-32"])
     parser.add_argument("--batches", nargs="+", type=int, default=[128])
     parser.add_argument("--modes", nargs="+", choices=["train", "sample"], default=["train", "sample"])
-    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--windows", type=int, default=6)
     parser.add_argument("--window-steps", type=int, default=50)
     parser.add_argument("--sampling-steps", type=int, default=50)
-    parser.add_argument("--timeout", type=float, default=1800, help="seconds for one program")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="for all: what comes later is not run")
+    parser.add_argument("--gradients", type=pathlib.Path, help="what check_gradients.py wrote: who is wrong is not run")
     parser.add_argument("--commit", help="of the programs in --bin (default: git's)")
-    parser.add_argument("--device", default="cuda")
     parser.add_argument("--our-options", nargs="*", default=[], help="further options of ours: --our-options=--precision=bf16")
-    parser.add_argument("--results", type=pathlib.Path, help="JSON file (default: in bench/results)")
-    parser.add_argument("--smoke", action="store_true", help="a tiny network for moments: measures nothing")
+    programs.add_common_options(parser, timeout=1800)
     options = parser.parse_args()
     if options.smoke:
-        options.networks, options.batches, options.variants = ["tiny-32"], [4], ["eager-fp32", "eager"]
-        options.rounds, options.windows, options.window_steps, options.sampling_steps = 1, 3, 2, 2
+        options.data = None
+        options.networks = [name if name in OUR_NETWORKS else "tiny-32" for name in options.networks[:1]]
+        if options.networks == ["tiny-32"]:  # smoke-8 is small enough for torch.compile on a CPU
+            options.variants = [name for name in options.variants if name != "compile"]
+        options.batches, options.rounds, options.windows, options.window_steps, options.sampling_steps = [4], 1, 3, 2, 2
     elif not options.data:
         parser.error("--data is needed: both sides train on it")
     return options
@@ -336,8 +381,14 @@ def parse_options() -> argparse.Namespace:
 def main() -> int:
     """1 where a ratio that was asked for could not be measured."""
     options = parse_options()
-    check_libraries()
-    options.end = time.monotonic() + options.seconds
+    programs.check_libraries("side_by_side.py")
+    programs.check_programs("side_by_side.py", options.bin, "ddpm_train", "ddpm_sample")
+    if options.gradients and not options.gradients.exists():
+        print(f"side_by_side.py: --gradients {options.gradients} is not there", file=sys.stderr)
+        return 2
+    options.deadline = Deadline(options.seconds, options.timeout)
+    options.environment = programs.environment_with_caches(options.cache)
+    options.checks, options.warm_ups = read_checks(options.gradients), []
     options.about = machine(options)
     name = re.sub("[^a-z0-9]+", "-", (options.about["gpu"] or "cpu").lower())
     if not options.results and not options.smoke:
@@ -346,8 +397,8 @@ def main() -> int:
     kinds = list(itertools.product(options.modes, options.networks, options.batches))
     options.costs = {" ".join(map(str, kind)): cost_of(*kind, options) for kind in kinds}
     with tempfile.TemporaryDirectory() as folder:
-        if options.smoke and not options.data:
-            options.data = smoke_data(folder)
+        if options.smoke:
+            options.data = smoke_data(folder, options.networks[0])
         # In turns, so that a drifting clock or a warm GPU favours nobody.
         runs = [Run(side, mode, network, batch, turn)
                 for mode, network, batch in kinds
@@ -357,7 +408,7 @@ def main() -> int:
     print_ratios(table)
     if options.results:
         print(f"\n{options.results}")
-    wanted = any(VARIANTS[name].best for name in options.variants)
+    wanted = any(VARIANTS[name].best and not programs.why_not_here(name, options.device) for name in options.variants)
     return 1 if wanted and not all("speed_ratio" in row for row in table) else 0
 
 

@@ -14,7 +14,8 @@ EMA_DECAY = 0.9999
 class Training:
     """Calling it does one step: draw images, times and noise, loss, gradient, clipped AdamW step, moving average."""
 
-    def __init__(self, network: str, variant: Variant, batch: int, images: numpy.ndarray, device: torch.device):
+    def __init__(self, network: str, variant: Variant, batch: int, images: numpy.ndarray, device: torch.device,
+                 dropout: float | None = None):
         self.device, self.batch, self.variant = device, batch, variant
         # (count, H, W, C) in memory, seen as (count, C, H, W): natively channels_last.
         self.images = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
@@ -25,7 +26,7 @@ class Training:
         self.signal = alpha_bar.sqrt().float().to(device).view(-1, 1, 1, 1)
         self.noise_level = (1 - alpha_bar).sqrt().float().to(device).view(-1, 1, 1, 1)
 
-        self.network = make_network(network, variant, device).train()
+        self.network = make_network(network, variant, device, dropout).train()
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
         self.average = [p.detach().clone() for p in self.parameters]
         self.optimiser = torch.optim.AdamW(self.parameters, lr=2e-4, weight_decay=0, fused=True,
@@ -34,10 +35,16 @@ class Training:
         self._loss_of = self._loss
         if variant.compile_mode:
             self._loss_of = torch.compile(self._loss, mode=variant.compile_mode)
-        self._run = capture(self._step, device) if variant.graph else self._step
+        self._run = None
 
     def __call__(self) -> None:
+        if self._run is None:
+            self._run = capture(self._step, self.device) if self.variant.graph else self._step
         self._run()
+
+    def compile(self) -> None:
+        """Makes torch.compile do its work, with as little work for the device as that takes."""
+        self.differentiate(*self.draw())
 
     def _loss(self, images, flip, t, noise):
         x = images.float() * (2 / 255) - 1
@@ -49,15 +56,23 @@ class Training:
             prediction = self.network(x_t, t, return_dict=False)[0]
         return F.mse_loss(prediction.float(), noise)
 
-    def _step(self) -> None:
+    def draw(self):
+        """Images (uint8), whether each is mirrored, times and noise of one step."""
         index = torch.randint(self.images.shape[0], (self.batch,), device=self.device)
         images = self.images[index]
         flip = torch.rand(self.batch, 1, 1, 1, device=self.device) < 0.5
         t = torch.randint(TIMESTEPS, (self.batch,), device=self.device)
-        noise = torch.randn_like(images, dtype=torch.float32)
+        return images, flip, t, torch.randn_like(images, dtype=torch.float32)
+
+    def differentiate(self, images, flip, t, noise) -> torch.Tensor:
+        """The loss; each parameter has its gradient then."""
         self.optimiser.zero_grad(set_to_none=True)
         loss = self._loss_of(images, flip, t, noise)
         loss.backward()
+        return loss
+
+    def _step(self) -> None:
+        loss = self.differentiate(*self.draw())
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0, foreach=True)
         self.optimiser.step()
         torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - EMA_DECAY)

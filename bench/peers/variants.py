@@ -18,6 +18,11 @@ class Variant:
     def autotunes(self) -> bool:
         return self.compile_mode is not None and self.compile_mode.startswith("max-autotune")
 
+    @property
+    def needs_gpu(self) -> bool:
+        """For CUDA graphs, its own or torch.compile's."""
+        return self.graph or self.compile_mode == "max-autotune"
+
 
 # torch.compile's own CUDA graphs (max-autotune) leave the optimiser, the clipping and the average outside; a graph
 # around the whole step takes them in, and then the compiled parts must bring none of their own.

@@ -3,11 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "data/npy.h"
+#include "runtime/safetensors.h"
 #include "support/atomic_file.h"
 #include "tests/apps/small_run.h"
 
@@ -129,6 +133,98 @@ TEST_F(ConvertTest, ForwardAnswersAlikeFromEitherFolder) {
                                    path("t.npy"), "--output", path("y.npy")});
   EXPECT_EQ(wrong.exit_code, 2);
   EXPECT_THAT(wrong.err, AllOf(HasSubstr("t.npy"), HasSubstr("(2)")));
+}
+
+// Against differences of the error itself, with one weight of the exported network moved up and down.
+TEST_F(ConvertTest, ForwardWritesTheGradientOfTheErrorUnderDiffusersNames) {
+  const std::vector<int64_t> shape{2, 3, 8, 8};
+  std::vector<float> input(2 * 3 * 8 * 8), target(input.size());
+  for (size_t i = 0; i < input.size(); ++i) {
+    input[i] = static_cast<float>(i % 17) / 8 - 1;
+    target[i] = static_cast<float>(i % 11) / 5 - 1;
+  }
+  write_npy<float>(path("x.npy"), input, shape);
+  write_npy<float>(path("target.npy"), target, shape);
+  write_npy<int64_t>(path("t.npy"), std::vector<int64_t>{10, 900}, std::vector<int64_t>{2});
+  const auto forward = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"--checkpoint", path("exported"),  "--device",    "cpu",
+                                          "--input",      path("x.npy"),     "--timesteps", path("t.npy"),
+                                          "--target",     path("target.npy")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_program("ddpm_forward", arguments);
+  };
+  const auto error_of = [&](const ProgramResult& result) {
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    const std::string before = "mean squared error ";
+    const size_t at = result.out.find(before);
+    EXPECT_NE(at, std::string::npos) << result.out;
+    return at == std::string::npos ? 0.0 : std::stod(result.out.substr(at + before.size()));
+  };
+  const ProgramResult result =
+      forward({"--gradients", path("gradients.safetensors"), "--output", path("y.npy")});
+  const double error = error_of(result);
+
+  const std::vector<float> output = read_npy<float>(path("y.npy")).values;
+  double expected = 0;
+  for (size_t i = 0; i < output.size(); ++i) expected += std::pow(double{output[i]} - target[i], 2);
+  EXPECT_NEAR(error, expected / static_cast<double>(output.size()), 1e-7);  // printed with 9 digits
+
+  const std::string weights_file = path("exported/unet/diffusion_pytorch_model.safetensors");
+  const SafetensorsFile gradients(path("gradients.safetensors"));
+  std::map<std::string, std::vector<float>> weights;
+  std::vector<SafetensorsEntry> entries;
+  {
+    const SafetensorsFile file(weights_file);
+    ASSERT_EQ(file.tensors().size(), gradients.tensors().size());
+    for (const auto& [name, view] : file.tensors()) {
+      ASSERT_TRUE(gradients.contains(name)) << name;
+      EXPECT_EQ(gradients.tensor(name).shape, view.shape) << name;
+      weights[name] = file.values<float>(name);
+      entries.push_back({.name = name, .type = SafetensorsType::kF32, .shape = view.shape, .bytes = {}});
+    }
+  }
+  const auto write_weights = [&] {
+    for (SafetensorsEntry& entry : entries) entry.bytes = as_byte_span<float>(weights[entry.name]);
+    write_safetensors(weights_file, entries);
+  };
+  // A filter (whose layout is not ours), a linear layer, a normalisation, a bias; the element with the
+  // largest gradient.
+  for (const char* name : {"down_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.weight",
+                           "mid_block.resnets.0.norm2.weight", "conv_out.bias"}) {
+    const std::vector<float> gradient = gradients.values<float>(name);
+    const auto largest = std::max_element(gradient.begin(), gradient.end(),
+                                          [](float a, float b) { return std::abs(a) < std::abs(b); });
+    float& weight = weights[name][static_cast<size_t>(largest - gradient.begin())];
+    const float before = weight;
+    const float up = before + 1.0f / 64, down = before - 1.0f / 64;
+    weight = up, write_weights();
+    const double above = error_of(forward({}));
+    weight = down, write_weights();
+    const double below = error_of(forward({}));
+    weight = before;
+    // The error is some 1, known to 1e-7, over a step of 1/32: 6e-6 each; the rest is the curvature over the
+    // step.
+    EXPECT_NEAR((above - below) / (double{up} - down), *largest, 0.02 * std::abs(*largest) + 2e-5) << name;
+  }
+
+  EXPECT_EQ(forward({"--gradients", path("a.safetensors"), "--target", path("t.npy")}).exit_code, 2);
+  write_npy<float>(path("target.npy"), target, std::vector<int64_t>{2, 3, 4, 16});
+  const ProgramResult wrong = forward({"--gradients", path("a.safetensors")});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.err, AllOf(HasSubstr("target.npy"), HasSubstr("(2, 3, 8, 8)")));
+}
+
+TEST_F(ConvertTest, ForwardRefusesGradientsOfNothingAndNothingToDo) {
+  const std::vector<std::string> arguments = {"--checkpoint", path("exported"), "--input",
+                                              path("x.npy"),  "--timesteps",    path("t.npy")};
+  const ProgramResult nothing = run_program("ddpm_forward", arguments);
+  EXPECT_EQ(nothing.exit_code, 2);
+  EXPECT_THAT(nothing.err, AllOf(HasSubstr("--output"), HasSubstr("--target")));
+  std::vector<std::string> alone = arguments;
+  alone.insert(alone.end(), {"--gradients", path("g.safetensors")});
+  const ProgramResult without_target = run_program("ddpm_forward", alone);
+  EXPECT_EQ(without_target.exit_code, 2);
+  EXPECT_THAT(without_target.err, HasSubstr("--target"));
 }
 
 TEST_F(ConvertTest, RefusesInOneSentence) {

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# PyTorch 2.15.0 and 2.11.0, CPU: the error of torch.nn.GroupNorm depends on the memory format by a factor of 1,000 and more.
+#
+# One would guess: a tensor in channels_last gives what the same numbers give in NCHW, but for the last bits.
+# What happens: with mean 100 and deviation 1 the channels_last result is off by 1.6e-2 where the other is off by 1.3e-5;
+# with deviation 0.01, where float32 still resolves the values to a thousandth of the deviation, by 41 where the other is
+# off by 9e-4 (right values lie within +-5). No warning. The channels_last kernel computes the variance as E[x^2] - E[x]^2.
+# Seen (torch 2.15.0; 2.11.0 prints the same), error against float64:
+#   mean   0 deviation 1    NCHW 3.0e-07  channels_last 9.2e-07
+#   mean 100 deviation 1    NCHW 1.3e-05  channels_last 1.6e-02
+#   mean 100 deviation 0.01 NCHW 9.4e-04  channels_last 4.1e+01
+#
+# Installs torch into a temporary folder, by itself with stubs in place of CUDA's libraries. Exits 1 where it is no longer so.
+#   findings/torch_group_norm_channels_last.sh [TORCH_VERSION]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder="$(mktemp -d)"
+trap 'rm -rf "$folder"' EXIT
+scripts/install_peers.sh "$folder/venv" "${1:-2.15.0}"
+"$folder/venv/bin/python" - << 'END'
+import sys
+import torch
+
+torch.manual_seed(0)
+norm = torch.nn.GroupNorm(8, 64, eps=1e-6)
+errors = {}
+for mean, deviation in ((0, 1), (100, 1), (100, 0.01)):
+    x = mean + deviation * torch.randn(2, 64, 32, 32)
+    right = torch.nn.GroupNorm(8, 64, eps=1e-6).double()(x.double())
+    for name, form in (("NCHW", torch.contiguous_format), ("channels_last", torch.channels_last)):
+        errors[mean, deviation, name] = (norm(x.to(memory_format=form)) - right).abs().max().item()
+    print(f"mean {mean:3} deviation {deviation:<4} NCHW {errors[mean, deviation, 'NCHW']:.1e}"
+          f"  channels_last {errors[mean, deviation, 'channels_last']:.1e}")
+still = errors[100, 1, "channels_last"] > 100 * errors[100, 1, "NCHW"] and errors[100, 0.01, "channels_last"] > 1
+print("as described" if still else "this has changed")
+sys.exit(0 if still else 1)
+END

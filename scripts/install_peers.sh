@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Makes a virtual environment in which bench/peers runs on the CPU: scripts/install_peers.sh DIR [TORCH_VERSION]
+# DIR/bin/python then has PyTorch (default: the version of bench/peers/requirements.txt) and diffusers. The 2 GB of CUDA
+# libraries that pip would fetch beside PyTorch are replaced by stubs (bench/peers/stub_cuda.py), with which it sees no GPU.
+# For a GPU: pip install -r bench/peers/requirements.txt. Needs Python 3.11 or newer (PYTHON), g++ and binutils. Does
+# nothing where DIR has what is asked for.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [[ $# -lt 1 || "$1" == -* ]]; then
+  sed -n '2,7s/^# //p' "$0" >&2
+  exit 2
+fi
+folder="$1"
+pinned() { sed -n "s/^$1==\([^ ]*\).*/\1/p" bench/peers/requirements.txt; }
+version="${2:-$(pinned torch)}"
+wanted="torch $version, diffusers $(pinned diffusers), huggingface_hub $(pinned huggingface_hub)"
+if [[ -f "$folder/made" && "$(< "$folder/made")" == "$wanted" ]]; then exit 0; fi
+
+begin=$SECONDS
+rm -rf "$folder"
+"${PYTHON:-python3}" -m venv "$folder"
+pip=("$folder/bin/pip" --disable-pip-version-check --quiet)
+# Without what they ask for: of PyTorch it is CUDA, of diffusers pictures and downloads. The rest has what both import.
+"${pip[@]}" install --no-deps --no-cache-dir "torch==$version" "diffusers==$(pinned diffusers)"
+"${pip[@]}" install "huggingface_hub==$(pinned huggingface_hub)" "safetensors==$(pinned safetensors)" \
+  "numpy==$(pinned numpy)" setuptools sympy networkx jinja2 2> "$folder/pip.log" || { cat "$folder/pip.log" >&2; exit 1; }
+site="$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+"${PYTHON:-python3}" bench/peers/stub_cuda.py "$site"
+"$folder/bin/python" -c '
+import torch
+x = torch.ones(2, 2, requires_grad=True)
+(x @ x).sum().backward()
+assert not torch.cuda.is_available() and x.grad.sum() == 16, x.grad'
+echo "$wanted" > "$folder/made"
+echo "$wanted: $((SECONDS - begin)) s, $(du -sm "$folder" | cut -f 1) MB in $folder"
