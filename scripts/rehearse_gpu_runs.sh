@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What happens on the day that there is a GPU, rehearsed without one: scripts/rehearse_gpu_runs.sh [OPTION of gpu_run...]
 #
-# Packs the bundle from build/release, unpacks it elsewhere, puts the build out of sight, and goes through all four runs
+# Makes an environment with PyTorch in build/peers-venv (not with --without-pytorch or --python), packs the bundle from build/release, unpacks it elsewhere, puts the build out of sight, and goes through all four runs
 # from another folder and an empty environment. Fails where the bundle is too large to travel, a step cannot start, or
 # what it leaves cannot be read or is not in the archive.
 set -euo pipefail
@@ -11,6 +11,11 @@ most_bytes=$((44 << 20))   # with a copy of the sources it is to fit into 64 MiB
 if [[ ! -x build/release/bin/ddpm_validate ]]; then
   echo "rehearse_gpu_runs: build/release holds no GPU programs (no nvcc or no cuDNN): nothing to rehearse"
   exit 0
+fi
+options=("$@")
+if [[ " $* " != *" --without-pytorch "* && " $* " != *" --python "* ]]; then
+  scripts/install_peers.sh build/peers-venv
+  options+=(--python "$PWD/build/peers-venv/bin/python")
 fi
 elsewhere="$(mktemp -d)"
 put_back() {
@@ -25,5 +30,5 @@ mv build/release build/release.out-of-sight
 cd "$elsewhere"
 python3 -m tarfile -e gpu-bundle.tar.xz .
 for run in 1 2 3 4; do
-  env -i "$BASH" gpu-bundle/scripts/gpu_run.sh "$run" --rehearse --out "$elsewhere/run$run" "$@"
+  env -i "$BASH" gpu-bundle/scripts/gpu_run.sh "$run" --rehearse --out "$elsewhere/run$run" "${options[@]}"
 done

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import zipfile
 
-import caches
 import readers
 from context import Context
 from steps import Step
 
 PYTORCH = "PyTorch"  # the step that all others of this file stand on
+GRADIENTS = "gradients.json"
 PROGRAMS = ("ddpm_forward", "ddpm_inspect", "ddpm_sample", "ddpm_train", "gpu_description")
 # The likely fastest first; max-autotune takes minutes to compile.
 FAST_VARIANTS = ("compile-graph", "compile", "eager-graph")
@@ -32,8 +33,8 @@ def unpack_wheels(c: Context) -> None:
 
 def import_pytorch(c: Context) -> list[str]:
     unpack_wheels(c)
-    return [c.python, "-c", "import torch, diffusers; print('torch', torch.__version__, 'cudnn', "
-            "torch.backends.cudnn.version(), 'diffusers', diffusers.__version__)"]
+    return [c.python, "-c", "import torch, diffusers; print('torch', torch.__version__, 'cuda', torch.version.cuda, "
+            "'diffusers', diffusers.__version__)"]
 
 
 def find_pytorch(c: Context) -> None:
@@ -45,39 +46,46 @@ def find_pytorch(c: Context) -> None:
 def script(c: Context, name: str, networks: tuple, *options: str) -> list[str]:
     command = [c.python, str(c.root / "bench" / "peers" / name), "--device", c.device, "--cache",
                str(c.work / "caches"), *options]
-    return command + (["--smoke"] if c.rehearse else ["--networks", *networks])
+    return [*command, "--smoke"] if c.rehearse else [*command, "--networks", *networks]
 
 
-def start_compiling(c: Context, networks: tuple, limit: float = 300) -> None:
+def gradients_command(c: Context, networks: tuple, seconds: float) -> list[str]:
+    return script(c, "check_gradients.py", networks, "--bin", str(c.bin), "--variants", *FAST_VARIANTS, "--batch", "4",
+                  "--timeout", "120", "--seconds", str(seconds), "--results", str(c.results / GRADIENTS))
+
+
+def start_compiling(c: Context, networks: tuple, limit: float = 330) -> None:
     """Beside the correctness of ours, which needs no quiet GPU: compiling is the CPU's work. Later runs start warm."""
     if not c.with_pytorch:
         return
     name = "warm-up.json"
-    command = ["nice", *script(c, "warm_up.py", networks, "--modes", "train", "sample", "--variants",
-                               *FAST_VARIANTS[:2], "--batch", "128", "--timeout", "200", "--seconds", str(limit - 15),
-                               "--results", str(c.results / name))]
-    c.runner.run(Step("PyTorch compiles in the background", [import_pytorch(c), command], limit=c.limit(limit),
-                      background=True, environment={**environment(c), **caches.environment(c.work)}, leaves=(name,),
-                      read=lambda _: readers.warm_up(c.results / name), stand_in=c.stand_in("the CPU, tiny networks")))
+    warm_up = script(c, "warm_up.py", networks, "--modes", "train", "sample", "--variants", *FAST_VARIANTS[:2],
+                     "--timeout", "150", "--seconds", str(c.limit(limit) - 15), "--results", str(c.results / name),
+                     *(() if c.rehearse else ("--batch", "128")))
+    # One after the other, whatever becomes of the first.
+    both = f"{shlex.join(gradients_command(c, networks, 130))}; {shlex.join(warm_up)}"
+    c.runner.run(Step("PyTorch compiles in the background", [import_pytorch(c), ["nice", "bash", "-c", both]],
+                      limit=c.limit(limit), background=True, environment=environment(c), leaves=(name, GRADIENTS),
+                      read=lambda _: {**readers.gradients(c.results / GRADIENTS), **readers.warm_up(c.results / name)},
+                      stand_in=c.stand_in("the CPU, tiny networks")))
 
 
 def check_gradients(c: Context, networks: tuple, limit: float) -> None:
-    name = "gradients.json"
-    command = script(c, "check_gradients.py", networks, "--bin", str(c.bin), "--variants", *FAST_VARIANTS, "--batch", "4",
-                     "--timeout", "100", "--seconds", str(c.limit(limit) - 10), "--results", str(c.results / name))
-    c.runner.run(Step("gradients of PyTorch's variants", command, limit=c.limit(limit), least=c.least(40), after=PYTORCH,
-                      environment=environment(c), leaves=(name,), read=lambda _: readers.gradients(c.results / name),
+    c.runner.run(Step("gradients of PyTorch's variants", gradients_command(c, networks, c.limit(limit) - 10),
+                      limit=c.limit(limit), least=c.least(40), after=PYTORCH, environment=environment(c),
+                      leaves=(GRADIENTS,), read=lambda _: readers.gradients(c.results / GRADIENTS),
                       stand_in=c.stand_in("the CPU, tiny networks")))
 
 
 def side_by_side(c: Context, mode: str, network: str, variants: tuple, limit: float, suffix: str = "") -> None:
     name = f"peers-{mode}-{network}{suffix}.json"
-    gradients = c.results / "gradients.json"
+    gradients = c.results / GRADIENTS
     command = script(c, "side_by_side.py", (network,), "--bin", str(c.bin), "--data", str(c.data(network)), "--modes", mode,
                      "--batches", "128", "--variants", *variants, "--rounds", "1", "--windows", "4", "--window-steps",
                      "20", "--timeout", "150", "--seconds", str(c.limit(limit) - 10), "--commit", c.commit,
                      f"--our-options=--precision={c.precision('bf16')}", "--results", str(c.results / name),
-                     *(("--gradients", str(gradients)) if gradients.exists() else ()))
+                     *(("--gradients", str(gradients)) if gradients.exists() else ()),
+                     *(("--networks", "smoke-8") if c.rehearse else ()))
     c.runner.run(Step(f"{mode} {network} beside PyTorch{suffix}", command, limit=c.limit(limit), least=c.least(40),
                       after=PYTORCH, environment=environment(c), leaves=(name,),
                       read=lambda _: readers.side_by_side(c.results / name),
