@@ -12,7 +12,8 @@ namespace {
 TEST(ColdTimer, TimesOneRunOfTheWorkWithoutTheFlush) {
   using namespace std::chrono_literals;
   const Stream stream;
-  // A cache whose flush takes the emulator far longer than the work: 4 MB, read by a thread for each 16 bytes.
+  // A cache whose flush takes the emulator far longer than the work: 4 MB, read by a thread for each 16
+  // bytes.
   ColdTimer timer(stream, size_t{2} << 20);
   int runs = 0;
   const auto work = [&] {
