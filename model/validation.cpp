@@ -48,18 +48,40 @@ class Validation {
 
   ValidationReport run() {
     ValidationReport report;
+    report.total = options_.trajectory_steps;
+    for (const Operation& operation : buffers_.program.operations())
+      report.total += static_cast<int>(std::ranges::count(kStep, operation.phase));
     begin();
-    report.operations = compare_operations(kStep, *reference_, *device_, model_);
+    report.operations = compare_operations(kStep, *reference_, *device_, model_,
+                                           [&, ranked = size_t{0}](const ComparisonProgress& now) mutable {
+                                             for (; ranked < now.found.size(); ++ranked)
+                                               worst_ = std::max(worst_, rank(now.found[ranked]));
+                                             return goes_on(report, now.next->name);
+                                           });
     std::stable_sort(report.operations.begin(), report.operations.end(),
                      [](const OutputError& a, const OutputError& b) { return rank(a) > rank(b); });
+    if (is_stopped_) return report;
     begin();
-    for (int step = 1; step <= options_.trajectory_steps; ++step) compare_step(step, report.steps);
+    for (int step = 1; step <= options_.trajectory_steps; ++step) {
+      if (!goes_on(report, fmt::format("step {}", step))) break;
+      compare_step(step, report.steps);
+    }
     return report;
   }
 
  private:
   static double rank(const OutputError& error) {
     return std::isnan(error.error) ? INFINITY : error.part_of_bound();
+  }
+
+  // Counts what comes next as done where it is done.
+  bool goes_on(ValidationReport& report, const std::string& next) {
+    if (options_.watch && !options_.watch({report.done, report.total, next, worst_})) {
+      is_stopped_ = true;
+      return false;
+    }
+    ++report.done;
+    return true;
   }
 
   // Weights that bf16 holds exactly, so that both executors compute with the same ones.
@@ -148,6 +170,8 @@ class Validation {
   std::vector<uint8_t> pixels_;
   std::vector<float> weights_;
   std::unique_ptr<Executor> reference_, device_;
+  double worst_ = 0;  // part of its bound that an output takes
+  bool is_stopped_ = false;
 };
 
 }  // namespace

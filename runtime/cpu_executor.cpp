@@ -13,6 +13,7 @@
 #include "kernels/reference/reference.h"
 #include "runtime/onednn_products.h"
 #include "support/error.h"
+#include "support/parallel.h"
 
 namespace ddpm {
 namespace {
@@ -39,8 +40,10 @@ class AlignedBytes {
 template <typename From, typename To>
 void convert(std::span<From> source, std::span<To> target) {
   DDPM_CHECK(source.size() == target.size());
-  std::transform(source.begin(), source.end(), target.begin(),
-                 [](From value) { return static_cast<To>(value); });
+  parallel_for_chunks(static_cast<int64_t>(source.size()), [&](int64_t, int64_t begin, int64_t end) {
+    std::transform(source.begin() + begin, source.begin() + end, target.begin() + begin,
+                   [](From value) { return static_cast<To>(value); });
+  });
 }
 
 // A buffer's bytes, others in each step.

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "support/error.h"
+#include "support/parallel.h"
 
 namespace ddpm {
 namespace {
@@ -144,16 +145,62 @@ Operands all_operands(const Program& program, const AnyOperation& operation) {
 
 using Values = std::vector<float>;
 
+// Memory for values that is used again: at a training's batch a buffer has tens of megabytes, and the system
+// would have to clear it anew for each.
+class ValuePool {
+ public:
+  // Contents are undefined.
+  Values take(size_t size) {
+    Values taken;
+    if (!spare_.empty()) {
+      // The smallest that is large enough, else the largest.
+      auto best = std::lower_bound(spare_.begin(), spare_.end(), size, is_smaller);
+      if (best == spare_.end()) --best;
+      taken = std::move(*best);
+      spare_.erase(best);
+    }
+    taken.resize(size);
+    return taken;
+  }
+  void give_back(Values values) {
+    const auto place = std::lower_bound(spare_.begin(), spare_.end(), values.capacity(), is_smaller);
+    spare_.insert(place, std::move(values));
+  }
+
+ private:
+  static bool is_smaller(const Values& values, size_t size) { return values.capacity() < size; }
+
+  std::vector<Values> spare_;  // by capacity
+};
+
 double largest(std::span<const float> values) {
-  double found = 0;
-  for (const float value : values) found = std::max(found, std::abs(double(value)));
-  return found;
+  std::vector<double> found(static_cast<size_t>(parallel_chunks(std::ssize(values))));
+  parallel_for_chunks(std::ssize(values), [&](int64_t chunk, int64_t begin, int64_t end) {
+    float most = 0;
+    for (int64_t i = begin; i < end; ++i) most = std::max(most, std::abs(values[static_cast<size_t>(i)]));
+    found[static_cast<size_t>(chunk)] = double(most);
+  });
+  return found.empty() ? 0 : *std::max_element(found.begin(), found.end());
 }
 
 // Of a matrix with that many columns.
 double largest_column_sum(std::span<const float> values, size_t columns) {
+  // As many rows at a time as make a chunk.
+  const auto rows = static_cast<int64_t>(values.size() / columns);
+  const int64_t rows_at_once = std::max<int64_t>(1, kParallelChunk / static_cast<int64_t>(columns));
+  const int64_t parts = (rows + rows_at_once - 1) / rows_at_once;
+  std::vector<std::vector<double>> partial(static_cast<size_t>(parts));
+  parallel_for(parts, [&](int64_t part) {
+    std::vector<double>& sums = partial[static_cast<size_t>(part)];
+    sums.resize(columns);
+    for (int64_t row = part * rows_at_once; row < std::min(rows, (part + 1) * rows_at_once); ++row) {
+      const float* const begin = values.data() + static_cast<size_t>(row) * columns;
+      for (size_t column = 0; column < columns; ++column) sums[column] += std::abs(double(begin[column]));
+    }
+  });
   std::vector<double> sums(columns);
-  for (size_t i = 0; i < values.size(); ++i) sums[i % columns] += std::abs(double(values[i]));
+  for (const std::vector<double>& part : partial)
+    std::transform(part.begin(), part.end(), sums.begin(), sums.begin(), std::plus<>());
   return *std::max_element(sums.begin(), sums.end());
 }
 
@@ -206,21 +253,39 @@ class MagnitudeOf {
   const std::map<BufferId, Values>& values_;
 };
 
+// NaN where one of them is.
 double largest_difference(std::span<const float> actual, std::span<const float> expected) {
-  double found = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    if (actual[i] == expected[i]) continue;  // infinities too
-    const double difference = std::abs(double(actual[i]) - double(expected[i]));
-    if (std::isnan(difference)) return std::numeric_limits<double>::quiet_NaN();
-    found = std::max(found, difference);
+  const auto of_chunk = [&](size_t begin, size_t end) {
+    double found = 0;
+    for (size_t i = begin; i < end; ++i) {
+      if (actual[i] == expected[i]) continue;  // infinities too
+      const double difference = std::abs(double(actual[i]) - double(expected[i]));
+      if (std::isnan(difference)) return std::numeric_limits<double>::quiet_NaN();
+      found = std::max(found, difference);
+    }
+    return found;
+  };
+  std::vector<double> found(static_cast<size_t>(parallel_chunks(std::ssize(expected))));
+  parallel_for_chunks(std::ssize(expected), [&](int64_t chunk, int64_t begin, int64_t end) {
+    found[static_cast<size_t>(chunk)] = of_chunk(static_cast<size_t>(begin), static_cast<size_t>(end));
+  });
+  double all = 0;
+  for (const double one : found) {
+    if (std::isnan(one)) return one;
+    all = std::max(all, one);
   }
-  return found;
+  return all;
 }
 
 class Comparison {
  public:
-  Comparison(size_t position, Executor& reference, Executor& device, const ErrorModel& model)
-      : position_(position), reference_(reference), device_(device), model_(model) {}
+  Comparison(size_t position, Executor& reference, Executor& device, const ErrorModel& model, ValuePool& pool)
+      : position_(position), reference_(reference), device_(device), model_(model), pool_(pool) {}
+  ~Comparison() {
+    for (auto& [id, values] : inputs_) pool_.give_back(std::move(values));
+  }
+  Comparison(const Comparison&) = delete;
+  Comparison& operator=(const Comparison&) = delete;
 
   std::vector<OutputError> run() {
     const Operands all = all_operands(reference_.program(), operation().operation);
@@ -258,18 +323,35 @@ class Comparison {
       if (element(id) == Element::kIndex) {
         device_.write_index(id, reference_.read_index(id));
       } else if (holds_values(operand)) {
-        inputs_[id] = reference_.read(id);
+        if (!inputs_.contains(id)) inputs_[id] = read(reference_, id);
       } else {
         outputs.push_back(id);
       }
     }
-    for (const BufferId id : outputs) share(id, Values(elements(id)));
+    for (const BufferId id : outputs) {
+      Values zeros = pool_.take(elements(id));
+      std::fill(zeros.begin(), zeros.end(), 0.0f);
+      for (Executor* executor : {&device_, &reference_}) executor->write(id, zeros);
+      pool_.give_back(std::move(zeros));
+    }
     for (const auto& [id, values] : inputs_) share(id, values);
   }
 
   void share(BufferId id, const Values& values) {
     device_.write(id, values);
-    reference_.write(id, device_.read(id));
+    if (element(id) == Element::kMaster) {  // float on both: nothing is rounded
+      reference_.write(id, values);
+      return;
+    }
+    Values rounded = read(device_, id);
+    reference_.write(id, rounded);
+    pool_.give_back(std::move(rounded));
+  }
+
+  Values read(const Executor& executor, BufferId id) {
+    Values values = pool_.take(elements(id));
+    executor.read(id, values);
+    return values;
   }
 
   OutputError compare(const Operand& operand) {
@@ -282,12 +364,14 @@ class Comparison {
           static_cast<double>(device_.read_index(operand.buffer) != reference_.read_index(operand.buffer));
       return found;
     }
-    const Values expected = reference_.read(operand.buffer);
+    Values expected = read(reference_, operand.buffer), actual = read(device_, operand.buffer);
     const double result = largest(expected), unit = result > 0 ? result : 1;
     const double magnitude =
         std::max(result, std::visit(MagnitudeOf(found.output, inputs_), operation().operation));
     const Growth growth = std::visit(GrowthOf{found.output}, operation().operation);
-    found.error = largest_difference(device_.read(operand.buffer), expected) / unit;
+    found.error = largest_difference(actual, expected) / unit;
+    pool_.give_back(std::move(expected));
+    pool_.give_back(std::move(actual));
     found.bound =
         (growth.roundings * model_.storage_roundoff * result +
          8 * std::sqrt(growth.terms) * growth.amplification * model_.arithmetic_roundoff * magnitude) /
@@ -299,8 +383,16 @@ class Comparison {
   Executor& reference_;
   Executor& device_;
   const ErrorModel& model_;
+  ValuePool& pool_;
   std::map<BufferId, Values> inputs_;
 };
+
+std::vector<OutputError> compare_operation(size_t operation, Executor& reference, Executor& device,
+                                           const ErrorModel& model, ValuePool& pool) {
+  DDPM_CHECK(operation < reference.program().operations().size());
+  DDPM_CHECK(reference.program().operations().size() == device.program().operations().size());
+  return Comparison(operation, reference, device, model, pool).run();
+}
 
 }  // namespace
 
@@ -315,20 +407,25 @@ double OutputError::part_of_bound() const { return error == 0 ? 0 : error / boun
 
 std::vector<OutputError> compare_operation(size_t operation, Executor& reference, Executor& device,
                                            const ErrorModel& model) {
-  DDPM_CHECK(operation < reference.program().operations().size());
-  DDPM_CHECK(reference.program().operations().size() == device.program().operations().size());
-  return Comparison(operation, reference, device, model).run();
+  ValuePool pool;
+  return compare_operation(operation, reference, device, model, pool);
 }
 
 std::vector<OutputError> compare_operations(std::initializer_list<Phase> phases, Executor& reference,
-                                            Executor& device, const ErrorModel& model) {
-  std::vector<OutputError> all;
+                                            Executor& device, const ErrorModel& model,
+                                            const ComparisonWatch& watch) {
+  const std::vector<Operation>& operations = reference.program().operations();
+  std::vector<size_t> order;
   for (const Phase phase : phases)
-    for (size_t i = 0; i < reference.program().operations().size(); ++i) {
-      if (reference.program().operations()[i].phase != phase) continue;
-      const std::vector<OutputError> errors = compare_operation(i, reference, device, model);
-      all.insert(all.end(), errors.begin(), errors.end());
-    }
+    for (size_t i = 0; i < operations.size(); ++i)
+      if (operations[i].phase == phase) order.push_back(i);
+  ValuePool pool;
+  std::vector<OutputError> all;
+  for (size_t done = 0; done < order.size(); ++done) {
+    if (watch && !watch({done, order.size(), &operations[order[done]], all})) break;
+    const std::vector<OutputError> errors = compare_operation(order[done], reference, device, model, pool);
+    all.insert(all.end(), errors.begin(), errors.end());
+  }
   return all;
 }
 

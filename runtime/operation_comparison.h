@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -48,8 +50,19 @@ struct OutputError {
 std::vector<OutputError> compare_operation(size_t operation, Executor& reference, Executor& device,
                                            const ErrorModel& model);
 
-// Compares the operations of these phases in order; the reference goes through the whole step.
+// How far a comparison is, before its next operation.
+struct ComparisonProgress {
+  size_t done = 0, total = 0;          // operations
+  const Operation* next = nullptr;     // never null
+  std::span<const OutputError> found;  // up to now
+};
+// Says whether to go on.
+using ComparisonWatch = std::function<bool(const ComparisonProgress&)>;
+
+// Compares the operations of these phases in order; the reference goes through the whole step. Where `watch`
+// says no, what was found up to there.
 std::vector<OutputError> compare_operations(std::initializer_list<Phase> phases, Executor& reference,
-                                            Executor& device, const ErrorModel& model);
+                                            Executor& device, const ErrorModel& model,
+                                            const ComparisonWatch& watch = {});
 
 }  // namespace ddpm

@@ -2,6 +2,7 @@
 // our own beside it would fight for the same cores.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #if defined(__SANITIZE_THREAD__)
@@ -26,9 +27,23 @@ void parallel_for(int64_t count, const Body& body) {
     });
   for (std::thread& thread : threads) thread.join();
 #else
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (count > 1)
   for (int64_t i = 0; i < count; ++i) body(i);
 #endif
+}
+
+// Work on arrays: of each chunk, elements [begin, end).
+inline constexpr int64_t kParallelChunk = 1 << 16;  // so many elements are worth a thread's wake-up
+
+constexpr int64_t parallel_chunks(int64_t count) { return (count + kParallelChunk - 1) / kParallelChunk; }
+
+// Calls body(chunk, begin, end) for every chunk of [0, count). Chunks are the same whatever the number of
+// cores. `body` must not throw.
+template <typename Body>
+void parallel_for_chunks(int64_t count, const Body& body) {
+  parallel_for(parallel_chunks(count), [&](int64_t chunk) {
+    body(chunk, chunk * kParallelChunk, std::min(count, (chunk + 1) * kParallelChunk));
+  });
 }
 
 }  // namespace ddpm

@@ -17,6 +17,7 @@
 #include "runtime/gpu/profile_range.h"
 #include "runtime/gpu/record_ring.h"
 #include "support/error.h"
+#include "support/parallel.h"
 
 namespace ddpm {
 namespace {
@@ -163,6 +164,27 @@ struct GpuExecutor<T>::Implementation {
     stream.synchronize();
   }
 
+  void write_real(BufferId buffer, std::span<const float> values) {
+    const std::span<T> rounded = staging(values.size());
+    parallel_for_chunks(static_cast<int64_t>(values.size()), [&](int64_t, int64_t begin, int64_t end) {
+      std::transform(values.begin() + begin, values.begin() + end, rounded.begin() + begin, from_float<T>);
+    });
+    copy_in<T>(rounded, real(buffer));
+  }
+  void read_real(BufferId buffer, std::span<float> values) {
+    const std::span<T> stored = staging(values.size());
+    copy_out<T>(real(buffer), stored);
+    parallel_for_chunks(static_cast<int64_t>(values.size()), [&](int64_t, int64_t begin, int64_t end) {
+      std::transform(stored.begin() + begin, stored.begin() + end, values.begin() + begin,
+                     [](T value) { return to_float(value); });
+    });
+  }
+  // On the host, kept: what compares executors reads and writes gigabytes.
+  std::span<T> staging(size_t size) {
+    if (staged.size() < size) staged.resize(size);
+    return std::span(staged).first(size);
+  }
+
   // The weights computed with follow the parameters that were written.
   void refresh_compute_weights(int64_t first, int64_t count) const {
     if constexpr (!std::is_same_v<T, float>) {
@@ -177,6 +199,7 @@ struct GpuExecutor<T>::Implementation {
   ComposedProducts<T> products;
   GpuMemory<T> memory;
   DeviceBuffer<std::byte> scratch;
+  std::vector<T> staged;
   std::optional<std::vector<OperationTime>> graph_totals;  // what the sequences' clocks add to
   std::map<std::vector<Phase>, Sequence> sequences;
   std::optional<ByteStream> streamed_bytes;
@@ -216,9 +239,7 @@ void GpuExecutor<T>::run_operation(size_t index) {
 template <typename T>
 void GpuExecutor<T>::write(BufferId buffer, std::span<const float> values) {
   if (program().buffer(buffer).element == Element::kReal) {
-    std::vector<T> rounded(values.size());
-    std::transform(values.begin(), values.end(), rounded.begin(), from_float<T>);
-    implementation_->template copy_in<T>(rounded, implementation_->real(buffer));
+    implementation_->write_real(buffer, values);
   } else {
     implementation_->template copy_in<float>(values, implementation_->master(buffer));
     const Buffer& written = program().buffer(buffer);
@@ -229,9 +250,7 @@ void GpuExecutor<T>::write(BufferId buffer, std::span<const float> values) {
 template <typename T>
 void GpuExecutor<T>::read(BufferId buffer, std::span<float> values) const {
   if (program().buffer(buffer).element == Element::kReal) {
-    std::vector<T> stored(values.size());
-    implementation_->template copy_out<T>(implementation_->real(buffer), stored);
-    std::transform(stored.begin(), stored.end(), values.begin(), [](T value) { return to_float(value); });
+    implementation_->read_real(buffer, values);
   } else {
     implementation_->template copy_out<float>(implementation_->master(buffer), values);
   }

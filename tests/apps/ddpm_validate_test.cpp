@@ -1,6 +1,7 @@
 // ddpm_validate as its user meets it, on the emulated GPU.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -45,6 +46,8 @@ TEST(DdpmValidate, PrintsEveryOutputWorstFirstAndWritesThem) {
   std::ifstream file(json);
   const nlohmann::json report = nlohmann::json::parse(file);
   EXPECT_TRUE(report["within_bounds"].get<bool>());
+  EXPECT_TRUE(report["complete"].get<bool>());
+  EXPECT_EQ(report["compared"], report["of"]);
   EXPECT_EQ(report["steps"].size(), 5U) << "three losses, the gradient and its norm";
   ASSERT_GT(report["operations"].size(), 100U);
   double before = 1;
@@ -63,10 +66,77 @@ TEST(DdpmValidate, TakesTheFormOfUpsampling) {
   }
 }
 
+TEST(DdpmValidate, ComparesOperationsAlone) {
+  const TemporaryFolder folder;
+  const std::string json = (folder.path() / "report.json").string();
+  const ProgramResult result =
+      run_program("ddpm_validate_emulated", small_network({"--steps", "0", "--json", json}));
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  std::ifstream file(json);
+  const nlohmann::json report = nlohmann::json::parse(file);
+  EXPECT_TRUE(report["complete"].get<bool>());
+  EXPECT_TRUE(report["steps"].empty());
+  EXPECT_GT(report["operations"].size(), 100U);
+}
+
+// So many steps take hours, so the limit comes among them, on a machine of any speed.
+const std::vector<std::string> kEndless = {"--steps", "1000000"};
+
+void expect_incomplete(const std::string& json) {
+  std::ifstream file(json);
+  const nlohmann::json report = nlohmann::json::parse(file);
+  EXPECT_FALSE(report["complete"].get<bool>());
+  EXPECT_TRUE(report["within_bounds"].get<bool>()) << "of what was compared";
+  EXPECT_GT(report["compared"], 0);
+  EXPECT_LT(report["compared"], report["of"]);
+  EXPECT_FALSE(report["operations"].empty());
+}
+
+TEST(DdpmValidate, StopsWhenItsTimeIsUpAndReportsWhatItCompared) {
+  const TemporaryFolder folder;
+  const std::string json = (folder.path() / "report.json").string();
+  std::vector<std::string> arguments = small_network(kEndless);
+  arguments.insert(arguments.end(), {"--seconds", "8", "--json", json});
+  const ProgramResult result = run_program("ddpm_validate_emulated", arguments);
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_THAT(result.out, HasSubstr("stopped after 8 s: "));
+  EXPECT_THAT(result.out, HasSubstr("what was compared is well"));
+  EXPECT_THAT(result.err, HasSubstr("comparing")) << "a line every five seconds";
+  EXPECT_THAT(result.err, HasSubstr("% of its bound"));
+  expect_incomplete(json);
+}
+
+// Whoever cuts a program off by SIGKILL finds in its log what it had said, although the log is a file.
+TEST(DdpmValidate, AKilledRunLeavesWhatItSaid) {
+  const TemporaryFolder folder;
+  RunningProgram program("ddpm_validate_emulated", small_network(kEndless), folder.path());
+  ASSERT_TRUE(says(folder.path() / "stdout", "emulated GPU in fp32"));
+  program.send(SIGKILL);
+  EXPECT_EQ(program.wait().exit_code, 128 + SIGKILL);
+}
+
+TEST(DdpmValidate, SigtermEndsItAsItsTimeDoes) {
+  const TemporaryFolder folder;
+  const std::string json = (folder.path() / "report.json").string();
+  std::vector<std::string> arguments = small_network(kEndless);
+  arguments.insert(arguments.end(), {"--json", json});
+  RunningProgram program("ddpm_validate_emulated", arguments, folder.path());
+  ASSERT_TRUE(says(folder.path() / "stderr", "comparing"));
+  program.send(SIGTERM);
+  const ProgramResult result = program.wait();
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_THAT(result.out, HasSubstr("interrupted: "));
+  expect_incomplete(json);
+}
+
 TEST(DdpmValidate, BadInputIsRefusedInOneLine) {
-  const std::vector<std::vector<std::string>> bad = {
-      {"--precision", "fp16"},          {"--reference", "half"}, {"--block-out-channels", "12,24"},
-      {"--json", "/proc/no/such.json"}, {"--steps", "0"},        {"--upsample", "bilinear"}};
+  const std::vector<std::vector<std::string>> bad = {{"--precision", "fp16"},
+                                                     {"--reference", "half"},
+                                                     {"--block-out-channels", "12,24"},
+                                                     {"--json", "/proc/no/such.json"},
+                                                     {"--steps", "-1"},
+                                                     {"--upsample", "bilinear"},
+                                                     {"--seconds", "-1"}};
   for (const std::vector<std::string>& arguments : bad) {
     const ProgramResult result = run_program("ddpm_validate_emulated", small_network(arguments));
     EXPECT_EQ(result.exit_code, 2) << arguments[0];

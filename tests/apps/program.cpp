@@ -63,12 +63,26 @@ ProgramResult run_program(const std::string& name, const std::vector<std::string
   return RunningProgram(name, arguments, folder.path(), limits).wait();
 }
 
-bool appears(const std::filesystem::path& path) {
-  for (int tries = 0; tries < 6000; ++tries) {
-    if (std::filesystem::exists(path)) return true;
+namespace {
+
+template <typename Condition>
+bool comes_true(const Condition& condition) {
+  for (int poll = 0; poll < 6000; ++poll) {
+    if (condition()) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   return false;
+}
+
+}  // namespace
+
+bool appears(const std::filesystem::path& path) {
+  return comes_true([&] { return std::filesystem::exists(path); });
+}
+
+bool says(const std::filesystem::path& path, const std::string& text) {
+  return comes_true(
+      [&] { return std::filesystem::exists(path) && read_file(path).find(text) != std::string::npos; });
 }
 
 }  // namespace ddpm

@@ -42,4 +42,7 @@ ProgramResult run_program(const std::string& name, const std::vector<std::string
 // Polls until `path` exists; false after a minute.
 bool appears(const std::filesystem::path& path);
 
+// Polls until the file holds `text`; false after a minute.
+bool says(const std::filesystem::path& path, const std::string& text);
+
 }  // namespace ddpm
