@@ -50,6 +50,8 @@ constexpr EnumName<UpsampleForm> kUpsampleForms[] = {
     {UpsampleForm::kAuto, "auto"}, {UpsampleForm::kFolded, "folded"}, {UpsampleForm::kNearest, "nearest"}};
 constexpr EnumName<PlanChoice> kPlanChoices[] = {{PlanChoice::kMeasured, "measured"},
                                                  {PlanChoice::kFirstProposed, "first"}};
+constexpr EnumName<PlanCheck> kPlanChecks[] = {
+    {PlanCheck::kRefuse, "refuse"}, {PlanCheck::kWarn, "warn"}, {PlanCheck::kOff, "off"}};
 constexpr EnumName<TerminalSnr> kTerminalSnrs[] = {{TerminalSnr::kAsScheduled, "as_scheduled"},
                                                    {TerminalSnr::kZero, "zero"}};
 
@@ -203,6 +205,10 @@ std::vector<ConfigOption> gpu_options() {
   return {
       choice("gpu", "plan_choice", kPlanChoices, MEMBER(gpu.plan_choice),
              "the fastest way to compute each product, or the first that the libraries propose"),
+      choice("gpu", "plan_check", kPlanChecks, MEMBER(gpu.plan_check),
+             "a plan whose results are wrong, or not the same twice, is refused, used with a warning, or not "
+             "looked "
+             "for"),
       option("gpu", "plan_cache", MEMBER(gpu.plan_cache),
              "file where measured plans are kept; default: in your cache folder, none: nowhere"),
       option("gpu", "workspace_mb", MEMBER(gpu.workspace_mb),

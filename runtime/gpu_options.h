@@ -19,10 +19,18 @@ enum class PlanChoice : uint8_t {
   kFirstProposed,  // by the libraries' heuristics: at once, and always the same
 };
 
+// What becomes of a plan whose results are not what plain kernels compute, or differ from run to run.
+enum class PlanCheck : uint8_t {
+  kRefuse,  // another one is taken
+  kWarn,    // it is taken, and a line of log says what is wrong
+  kOff,     // nobody looks
+};
+
 // All of these change the last bits of results, the cache by the plans that it holds.
 struct GpuOptions {
   UpsampleForm upsample = UpsampleForm::kAuto;
   PlanChoice plan_choice = PlanChoice::kMeasured;
+  PlanCheck plan_check = PlanCheck::kRefuse;
   std::string plan_cache = "default";  // a file, or: default (the user's cache folder), none (kept nowhere)
   int workspace_mb = 128;              // the most that a plan may take, in MiB
 };

@@ -364,7 +364,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--sampling-steps", type=int, default=50)
     parser.add_argument("--gradients", type=pathlib.Path, help="what check_gradients.py wrote: who is wrong is not run")
     parser.add_argument("--commit", help="of the programs in --bin (default: git's)")
-    parser.add_argument("--our-options", nargs="*", default=[], help="further options of ours: --our-options=--precision=bf16")
+    parser.add_argument("--our-options", action="append", default=[], help="a further option of ours, several times: "
+                        "--our-options=--precision=bf16")
     programs.add_common_options(parser, timeout=1800)
     options = parser.parse_args()
     if options.smoke:

@@ -56,7 +56,7 @@ void CudaPrimitives::choose_plans(const ProductProblems& problems, StreamView st
   PlanStatistics statistics;
   std::optional<ColdTimer> clock;
   if (measures()) clock.emplace(stream, l2_cache_bytes());
-  const PlanChoosing by{cache_, clock ? &*clock : nullptr, statistics};
+  const PlanChoosing by{cache_, clock ? &*clock : nullptr, statistics, options_.check};
 
   if (measures()) announce(problems);
   try {

@@ -8,6 +8,7 @@ CudaProductsOptions cuda_products_options(const GpuOptions& options, const LogLi
   return {.composition = {.upsample = options.upsample},
           .limits = {.workspace_bytes = int64_t{options.workspace_mb} << 20},
           .choice = options.plan_choice,
+          .check = options.plan_check,
           .plan_cache = options.plan_choice == PlanChoice::kMeasured ? plan_cache_file(options.plan_cache)
                                                                      : std::filesystem::path(),
           .log = log};

@@ -16,6 +16,7 @@ struct CudaProductsOptions {
   ComposedProductsOptions composition{};
   PlanLimits limits{};
   PlanChoice choice = PlanChoice::kMeasured;
+  PlanCheck check = PlanCheck::kRefuse;
   // Empty: plans are measured in every run, and two runs may differ in the last bits.
   std::filesystem::path plan_cache = default_plan_cache_file();
   LogLine log{};

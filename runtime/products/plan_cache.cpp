@@ -86,6 +86,12 @@ void PlanCache::refuse(const PlanId& plan, const std::string& why) {
   if (log_) log_(fmt::format("refused {} for {}: {}", plan.name, plan.key, why));
 }
 
+void PlanCache::warn_about(const PlanId& plan, const std::string& fault) const {
+  if (log_)
+    log_(fmt::format("warning: {} for {}: {}; used all the same (plan_check = warn)", plan.name, plan.key,
+                     fault));
+}
+
 bool PlanCache::is_refused(const std::string& key, const std::string& tag) const {
   const auto found = content_.refused.find(key);
   return found != content_.refused.end() && found->second.contains(tag);

@@ -43,6 +43,8 @@ class PlanCache {
 
   // Says so in one line of log; such a plan is not found any more.
   void refuse(const PlanId& plan, const std::string& why);
+  // A line of log on a plan that is used although something is wrong with it.
+  void warn_about(const PlanId& plan, const std::string& fault) const;
   bool is_refused(const std::string& key, const std::string& tag) const;
   size_t refused_plans(const std::string& key) const;
 

@@ -1,7 +1,7 @@
 // How one plan among those that a library proposes is chosen: the one kept in the cache, or else the fastest,
 // measured, or without a clock the first; and only one whose results are right. And whether a plan that does
-// several steps at once is better than the steps. Depends on runtime/products/{fastest,plan_cache,
-// plan_statistics,primitives}.h, kernels/device/cuda_error.h.
+// several steps at once is better than the steps. Depends on runtime/gpu_options.h,
+// runtime/products/{fastest,plan_cache,plan_statistics,primitives}.h, kernels/device/cuda_error.h.
 #pragma once
 
 #include <algorithm>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kernels/device/cuda_error.h"
+#include "runtime/gpu_options.h"
 #include "runtime/products/fastest.h"
 #include "runtime/products/plan_cache.h"
 #include "runtime/products/plan_statistics.h"
@@ -43,6 +44,7 @@ struct PlanChoosing {
   PlanCache& cache;
   WorkTimer* timer;  // null: nothing is measured
   PlanStatistics& statistics;
+  PlanCheck check = PlanCheck::kRefuse;
 };
 
 namespace detail {
@@ -73,12 +75,16 @@ class PlanAttempts {
     return attempt(plan, [&] { return race.measure([&] { return source_.run(plan); }); });
   }
 
-  // Refuses it where not.
+  // Whether it may be taken; refuses it where not.
   bool is_right(const Plan& plan) {
-    if (!source_.find_fault) return true;
+    if (!source_.find_fault || by_.check == PlanCheck::kOff) return true;
     const Stopwatch watch(by_.statistics.checking_seconds);
     const std::optional<std::string> fault = attempt(plan, [&] { return source_.find_fault(plan); });
     if (!fault) return true;
+    if (by_.check == PlanCheck::kWarn) {
+      by_.cache.warn_about({key_, plan.tag(), plan.name()}, *fault);
+      return true;
+    }
     ++by_.statistics.refused;
     by_.cache.refuse({key_, plan.tag(), plan.name()}, *fault);
     return false;

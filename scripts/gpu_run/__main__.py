@@ -45,6 +45,8 @@ def parse_options() -> argparse.Namespace:
                         "weights.tar.* (default: carried, beside scripts)")
     parser.add_argument("--python", default="python3", help="the Python that has PyTorch (python3)")
     parser.add_argument("--without-pytorch", action="store_true", help="leave PyTorch's steps out")
+    parser.add_argument("--plan-check", choices=["refuse", "warn", "off"], default="refuse", help="of our programs "
+                        "(refuse): where run 1 says that no plan passes its own check, warn")
     parser.add_argument("--rehearse", action="store_true", help="every step on tiny networks, without a GPU; fails "
                         "where one cannot start, cannot be read, or is not in the archive")
     options = parser.parse_args()
@@ -114,7 +116,8 @@ def main() -> int:
     runner = Runner(deadline, results, environment, save)
     context = Context(bin=bin_folder, root=machine.ROOT, work=options.work, results=results, out=options.out,
                       python=options.python, rehearse=options.rehearse, runner=runner, carried=options.carried,
-                      with_pytorch=not options.without_pytorch, commit=report.machine["commit"])
+                      with_pytorch=not options.without_pytorch, commit=report.machine["commit"],
+                      plan_check=options.plan_check)
     save()
     module.run(context)
     runner.join()

@@ -35,6 +35,10 @@ class Context:
     carried: pathlib.Path  # what an earlier run left
     with_pytorch: bool
     commit: str
+    plan_check: str = "refuse"  # of the steps after the first: its own check of plans may be what is wrong
+
+    def plans(self, choice: str) -> tuple[str, ...]:
+        return ("--plan-choice", choice, "--plan-check", self.plan_check)
 
     @property
     def device(self) -> str:
@@ -105,10 +109,10 @@ class Context:
         name = f"plans-{preset}"
         run = self.work / "runs" / name
         train = self.train(preset, name, "--steps", "2", "--batch", str(self.batch(batch)), "--precision",
-                           self.precision("bf16"))
+                           self.precision("bf16"), *self.plans("measured"))
         sample = [self.program("ddpm_sample"), "--checkpoint", str(run), "--count", str(self.batch(batch)), "--batch",
                   str(self.batch(batch)), "--steps", "2", "--seed", "1", "--device", self.device, "--precision",
-                  self.precision("bf16"), "--npz", str(self.work / "plans.npz")]
+                  self.precision("bf16"), *self.plans("measured"), "--npz", str(self.work / "plans.npz")]
         return Step(f"plans {preset}", [train, sample], limit=self.limit(120), least=self.least(20),
                     read=lambda text: {**readers.training(run), **readers.plans(text)},
                     stand_in=self.stand_in("the CPU, which has none"))

@@ -83,7 +83,7 @@ def side_by_side(c: Context, mode: str, network: str, variants: tuple, limit: fl
     command = script(c, "side_by_side.py", (network,), "--bin", str(c.bin), "--data", str(c.data(network)), "--modes", mode,
                      "--batches", "128", "--variants", *variants, "--rounds", "1", "--windows", "4", "--window-steps",
                      "20", "--timeout", "150", "--seconds", str(c.limit(limit) - 10), "--commit", c.commit,
-                     f"--our-options=--precision={c.precision('bf16')}", "--results", str(c.results / name),
+                     f"--our-options=--precision={c.precision('bf16')}", f"--our-options=--plan-check={c.plan_check}", "--results", str(c.results / name),
                      *(("--gradients", str(gradients)) if gradients.exists() else ()),
                      *(("--networks", "smoke-8") if c.rehearse else ()))
     c.runner.run(Step(f"{mode} {network} beside PyTorch{suffix}", command, limit=c.limit(limit), least=c.least(40),

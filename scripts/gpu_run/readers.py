@@ -102,9 +102,13 @@ def same_checkpoints(runs: list[pathlib.Path]) -> dict:
 
 
 def plans(text: str) -> dict:
-    """What the programs said of measuring plans."""
-    said = [line.strip() for line in text.splitlines() if " plans " in line or line.startswith("measuring ")]
-    return {"plans": said[-1][:100]} if said else {}
+    """What the programs said of choosing plans: the seconds it took, what they refused or warned about."""
+    lines = [line.strip() for line in text.splitlines()]
+    chosen = [line for line in lines if re.match(r"(chose|prepared|measuring) ", line)]
+    refused = sum(line.startswith("refused ") for line in lines)
+    warned = sum(line.startswith("warning: ") for line in lines)
+    return {**({"plans": chosen[-1][:140]} if chosen else {}), **({"plans refused": refused} if refused else {}),
+            **({"plans warned about": warned} if warned else {})}
 
 
 def warm_up(path: pathlib.Path) -> dict:

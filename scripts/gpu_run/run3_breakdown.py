@@ -23,7 +23,7 @@ REHEARSED_PRODUCTS = "mid_block|up_blocks.0.upsamplers"
 def profile(c: Context, preset: str) -> Step:
     name = f"profile-{preset}.json"
     command = c.train(preset, f"profile-{preset}", "--steps", "12", "--batch", str(c.batch(128)), "--precision",
-                      c.precision("bf16"), "--profile", "--profile-json", str(c.results / name))
+                      c.precision("bf16"), *c.plans("measured"), "--profile", "--profile-json", str(c.results / name))
     return Step(f"profile {preset}", command, limit=c.limit(60), least=c.least(15), output=f"profile-{preset}.txt",
                 leaves=(name,), read=lambda _: readers.profile(c.results / name), stand_in=c.stand_in("the CPU"))
 

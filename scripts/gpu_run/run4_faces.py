@@ -86,7 +86,7 @@ def run(c: Context) -> None:
     train = [c.program("ddpm_train"), "--preset", PRESET, *(start or network), "--data", str(data), "--out",
              str(folder), "--batch", "2" if c.rehearse else "128", "--seed", "1", "--device", c.device, "--steps",
              "4" if c.rehearse else "1000000000", "--sample-every", "0", "--checkpoint-every", "1000000", "--log-every",
-             "1" if c.rehearse else "20", "--tensorboard", "false", "--ema-ramp", "true", "--ema-decay", "0.999"]
+             "1" if c.rehearse else "20", "--tensorboard", "false", *c.plans("measured"), "--ema-ramp", "true", "--ema-decay", "0.999"]
     # Ends by an interrupt, upon which it writes a checkpoint.
     do(Step("training", train, limit=c.limit(c.runner.deadline.left() - AFTER_TRAINING_SECONDS), ends_when_cut=not c.rehearse,
             read=lambda _: training_figures(c, folder),

@@ -44,6 +44,7 @@ std::map<std::string, std::string> other_values() {
           {"precision", "fp32"},
           {"data_placement", "streamed"},
           {"plan_choice", "first"},
+          {"plan_check", "warn"},
           {"plan_cache", "plans of/this machine.json"},
           {"workspace_mb", "512"},
           {"upsample", "nearest"},

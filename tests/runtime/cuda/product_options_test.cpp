@@ -8,11 +8,15 @@ namespace ddpm {
 namespace {
 
 TEST(CudaProductsOptions, AreWhatTheUserChose) {
-  const CudaProductsOptions options = cuda_products_options(
-      {.upsample = UpsampleForm::kNearest, .plan_cache = "mine.json", .workspace_mb = 4096}, {});
+  const CudaProductsOptions options = cuda_products_options({.upsample = UpsampleForm::kNearest,
+                                                             .plan_check = PlanCheck::kWarn,
+                                                             .plan_cache = "mine.json",
+                                                             .workspace_mb = 4096},
+                                                            {});
   EXPECT_EQ(options.composition.upsample, UpsampleForm::kNearest);
   EXPECT_EQ(options.limits.workspace_bytes, int64_t{1} << 32);
   EXPECT_EQ(options.plan_cache, "mine.json");
+  EXPECT_EQ(options.check, PlanCheck::kWarn);
 }
 
 TEST(DriverVersion, IsReadFromTheKernelsFile) {
@@ -30,6 +34,7 @@ TEST(CudaProductsOptions, DefaultsAreThoseOfTheProducts) {
   const CudaProductsOptions chosen = cuda_products_options({}, {}), defaults;
   EXPECT_EQ(chosen.composition.upsample, defaults.composition.upsample);
   EXPECT_EQ(chosen.choice, defaults.choice);
+  EXPECT_EQ(chosen.check, defaults.check);
   EXPECT_EQ(chosen.plan_cache, defaults.plan_cache);
   EXPECT_EQ(to_string(chosen.limits), to_string(defaults.limits));
 }

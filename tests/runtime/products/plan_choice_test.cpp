@@ -67,7 +67,7 @@ class Library : public testing::Test {
   }
   // The chosen plan's tag, "none" for none.
   std::string choose(PlanCache& cache, FakeTimer* timer) {
-    const std::optional<Plan> plan = choose_plan(source(timer), kKey, {cache, timer, statistics_});
+    const std::optional<Plan> plan = choose_plan(source(timer), kKey, {cache, timer, statistics_, check_});
     return plan ? plan->tag() : "none";
   }
   // In a process's cache of its own, kept in the file.
@@ -83,6 +83,7 @@ class Library : public testing::Test {
   int made_ = 0, begun_ = 0;
   std::vector<std::string> run_, checked_, log_;
   PlanStatistics statistics_;
+  PlanCheck check_ = PlanCheck::kRefuse;
 };
 
 TEST_F(Library, WithoutAClockOneWorkingPlanIsMadeAndNoMore) {
@@ -125,6 +126,25 @@ TEST_F(Library, AWrongPlanIsRefusedInALineOfLogAndTheNextBestTaken) {
   run_.clear();
   EXPECT_EQ(choose(cache, &timer), "0");
   EXPECT_THAT(run_, Not(Contains("1")));
+}
+
+TEST_F(Library, AWrongPlanIsUsedWithAWarningWhereTheUserWantsThat) {
+  FakeTimer timer({{0, {2}}, {1, {1}}, {2, {3}}});
+  faults_["1"] = "two runs on the same inputs differ";
+  check_ = PlanCheck::kWarn;
+  EXPECT_EQ(choose_in_new_process(&timer), "1");
+  EXPECT_THAT(log_,
+              ElementsAre("warning: engine 1 for problem: two runs on the same inputs differ; used all the "
+                          "same (plan_check = warn)"));
+  EXPECT_EQ(statistics_.refused, 0);
+}
+
+TEST_F(Library, NobodyLooksWhereTheUserWantsThat) {
+  PlanCache cache("");
+  faults_["0"] = "wrong";
+  check_ = PlanCheck::kOff;
+  EXPECT_EQ(choose(cache, nullptr), "0");
+  EXPECT_THAT(checked_, IsEmpty());
 }
 
 TEST_F(Library, WhereAllAreWrongThereIsNone) {
