@@ -203,7 +203,7 @@ TEST_F(SampleTest, BadInputIsOneSentenceAndExitCodeTwo) {
   refused(sample({"--grid", grid, "--count", "0"}), "--count 0");
   refused(sample({"--grid", grid, "--sampler", "magic"}), "magic");
   refused(sample({"--grid", grid, "--steps", "5000"}), "steps");
-  refused(sample({"--grid", grid, "--upsample", "bilinear"}), "choose one of folded, nearest");
+  refused(sample({"--grid", grid, "--upsample", "bilinear"}), "choose one of auto, folded, nearest");
   refused(sample({"--grid", grid, "--attr", "Smiling=1"}), "no condition");
   refused(sample({"--grid", grid, "--class", "3"}), "no condition");
   refused(sample({"--grid", grid, "--guidance", "3"}), "no condition");

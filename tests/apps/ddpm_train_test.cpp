@@ -311,7 +311,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"device", {"--device", "tpu"}, "device"},
         BadInput{"plan_choice", {"--plan-choice", "best"}, "choose one of measured, first"},
         BadInput{"plan_check", {"--plan-check", "maybe"}, "choose one of refuse, warn, off"},
-        BadInput{"upsample", {"--upsample", "bilinear"}, "choose one of folded, nearest"},
+        BadInput{"upsample", {"--upsample", "bilinear"}, "choose one of auto, folded, nearest"},
         BadInput{"workspace", {"--workspace-mb", "-1"}, "workspace_mb = -1"},
         BadInput{"plan_cache", {"--plan-cache", ""}, "plan_cache is empty"}),
     [](const auto& tested) { return std::string(tested.param.what); });
