@@ -32,9 +32,10 @@ def unpack_wheels(c: Context) -> None:
 
 
 def import_pytorch(c: Context) -> list[str]:
+    """By way of bench/peers' network.py, which stands in for what diffusers asks for and no network needs."""
     unpack_wheels(c)
-    return [c.python, "-c", "import torch, diffusers; print('torch', torch.__version__, 'cuda', torch.version.cuda, "
-            "'diffusers', diffusers.__version__)"]
+    return [c.python, "-c", f"import sys; sys.path.insert(0, {str(c.root / 'bench' / 'peers')!r}); import network, torch, "
+            "diffusers; print('torch', torch.__version__, 'cuda', torch.version.cuda, 'diffusers', diffusers.__version__)"]
 
 
 def find_pytorch(c: Context) -> None:
