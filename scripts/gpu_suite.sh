@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Builds what scripts/gpu_run.sh runs, and packs it for a machine that cannot build: scripts/gpu_suite.sh build|bundle...
 #
-#   build     the programs, in build/release, for compute capability 9.0 ($CMAKE_CUDA_ARCHITECTURES: another); needs nvcc
-#             and cuDNN, but no GPU
+#   build     the programs, in build/release, for this machine's GPU (none: compute capability 9.0); needs nvcc and
+#             cuDNN, but no GPU
 #   bundle    build/gpu-bundle.tar.xz: programs, tests, the libraries that they need beyond the system's and CUDA's, the
 #             scripts and a Python to run them, the peers and their wheel
 #
-# Options of bundle:
+# Options:
+#   --architecture N  build for compute capability N without its dot: 80, 90
 #   --bin DIR         programs of another build (build/release/bin)
 #   --run 1|2|3|4     what that run needs, and no more
 #   --faces FILE.zip  images for run 4 (ddpm_data export makes such a file); without it run 4 trains on synthetic faces
@@ -18,11 +19,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-bin=build/release/bin run="" faces="" out=build/gpu-bundle.tar.xz wheel=true parts=()
+bin=build/release/bin architecture="" run="" faces="" out=build/gpu-bundle.tar.xz wheel=true parts=()
 mistake() { echo "gpu_suite: $1; the head of scripts/gpu_suite.sh tells the usage" >&2; exit 2; }
 while (($#)); do
   case "$1" in
-    --bin | --run | --faces | --out)
+    --architecture | --bin | --run | --faces | --out)
       (($# > 1)) || mistake "$1 needs a value"
       printf -v "${1#--}" %s "$2"
       shift
@@ -36,13 +37,16 @@ while (($#)); do
 done
 ((${#parts[@]})) || mistake "say build, bundle or both"
 [[ "$run" =~ ^[1-4]?$ ]] || mistake "--run $run: 1, 2, 3 or 4"
+[[ "$architecture" =~ ^[0-9]*$ ]] || mistake "--architecture $architecture: a number such as 90"
 [[ -z "$faces" || -f "$faces" ]] || mistake "--faces $faces: there is no such file"
 # All of them run by the file's name: what is missing is found here, not on the other machine.
 mapfile -t programs < <(python3 scripts/gpu_run --programs "${run:-all}")
 
 run_build() {
   scripts/install_dependencies.sh
-  cmake --preset release -DDDPM_CUDA=ON
+  [[ -n "$architecture" ]] ||
+    architecture="$(nvidia-smi --id=0 --query-gpu=compute_cap --format=csv,noheader 2> /dev/null | tr -d . || true)"
+  cmake --preset release -DDDPM_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES="${architecture:-90}"
   cmake --build --preset release --target "${programs[@]}"
 }
 

@@ -16,10 +16,10 @@ REHEARSED_PRESET = "tiny-32"
 
 
 def compute_sanitizer() -> str:
-    found = shutil.which("compute-sanitizer") or next(iter(sorted(
-        glob.glob("/usr/local/cuda*/bin/compute-sanitizer") + glob.glob("/usr/local/cuda*/compute-sanitizer/compute-sanitizer"))),
-        None)
-    return found or "compute-sanitizer"
+    """The toolkit has it in one of two places, not always on the PATH."""
+    places = [path for folder in ("bin", "compute-sanitizer")
+              for path in sorted(glob.glob(f"/usr/local/cuda*/{folder}/compute-sanitizer"))]
+    return shutil.which("compute-sanitizer") or next(iter(places), "compute-sanitizer")
 
 
 @dataclasses.dataclass

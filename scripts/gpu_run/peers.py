@@ -34,8 +34,10 @@ def unpack_wheels(c: Context) -> None:
 def import_pytorch(c: Context) -> list[str]:
     """By way of bench/peers' network.py, which stands in for what diffusers asks for and no network needs."""
     unpack_wheels(c)
-    return [c.python, "-c", f"import sys; sys.path.insert(0, {str(c.root / 'bench' / 'peers')!r}); import network, torch, "
-            "diffusers; print('torch', torch.__version__, 'cuda', torch.version.cuda, 'diffusers', diffusers.__version__)"]
+    lines = ["import sys", f"sys.path.insert(0, {str(c.root / 'bench' / 'peers')!r})",
+             "import network, torch, diffusers",
+             "print('torch', torch.__version__, 'cuda', torch.version.cuda, 'diffusers', diffusers.__version__)"]
+    return [c.python, "-c", "; ".join(lines)]
 
 
 def find_pytorch(c: Context) -> None:
@@ -81,10 +83,11 @@ def check_gradients(c: Context, networks: tuple, limit: float) -> None:
 def side_by_side(c: Context, mode: str, network: str, variants: tuple, limit: float, suffix: str = "") -> None:
     name = f"peers-{mode}-{network}{suffix}.json"
     gradients = c.results / GRADIENTS
-    command = script(c, "side_by_side.py", (network,), "--bin", str(c.bin), "--data", str(c.data(network)), "--modes", mode,
-                     "--batches", "128", "--variants", *variants, "--rounds", "1", "--windows", "4", "--window-steps",
-                     "20", "--timeout", "150", "--seconds", str(c.limit(limit) - 10), "--commit", c.commit,
-                     f"--our-options=--precision={c.precision('bf16')}", f"--our-options=--plan-check={c.plan_check}", "--results", str(c.results / name),
+    command = script(c, "side_by_side.py", (network,), "--bin", str(c.bin), "--data", str(c.data(network)), "--modes",
+                     mode, "--batches", "128", "--variants", *variants, "--rounds", "1", "--windows", "4",
+                     "--window-steps", "20", "--timeout", "150", "--seconds", str(c.limit(limit) - 10), "--commit",
+                     c.commit, f"--our-options=--precision={c.precision('bf16')}",
+                     f"--our-options=--plan-check={c.plan_check}", "--results", str(c.results / name),
                      *(("--gradients", str(gradients)) if gradients.exists() else ()),
                      *(("--networks", "smoke-8") if c.rehearse else ()))
     c.runner.run(Step(f"{mode} {network} beside PyTorch{suffix}", command, limit=c.limit(limit), least=c.least(40),

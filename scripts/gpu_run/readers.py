@@ -104,7 +104,7 @@ def same_checkpoints(runs: list[pathlib.Path]) -> dict:
 def plans(text: str) -> dict:
     """What the programs said of choosing plans: the seconds it took, what they refused or warned about."""
     lines = [line.strip() for line in text.splitlines()]
-    chosen = [line for line in lines if re.match(r"(chose|prepared|measuring) ", line)]
+    chosen = [line for line in lines if re.match(r"(prepared|measuring) ", line)]
     refused = sum(line.startswith("refused ") for line in lines)
     warned = sum(line.startswith("warning: ") for line in lines)
     return {**({"plans": chosen[-1][:140]} if chosen else {}), **({"plans refused": refused} if refused else {}),
@@ -136,18 +136,28 @@ def gradients(path: pathlib.Path) -> dict:
 def side_by_side(path: pathlib.Path) -> dict:
     """Ours against the best of PyTorch's (bench/peers/side_by_side.py): one mode, one network, one batch."""
     found = load(path)
-    if not found.get("ratios"):
+    if not found.get("ratios") or not found["ratios"][0].get("images_per_second"):
         raise Unreadable(f"{path.name} holds nothing measured")
     row = found["ratios"][0]
-    figures = {side: f"{speed:.0f} images/s" for side, speed in row.get("images_per_second", {}).items()}
+    figures = {}
     if "speed_ratio" in row:
         figures["ours / " + row["best_peer"]] = f"{row['speed_ratio']:.2f}"
     if row.get("memory_ratio"):
         figures["memory"] = f"{row['memory_ratio']:.2f}"
+    for side, speed in sorted(row["images_per_second"].items(), key=lambda item: -item[1]):
+        parts = [f"{speed:.0f} images/s", f"{row['milliseconds_per_batch'][side]:.1f} ms"]
+        if memory := row["peak_memory_bytes"].get(side):
+            parts.append(f"{memory / 2**30:.1f} GiB")
+        if (start_up := row["startup_seconds"].get(side)) is not None:
+            parts.append(f"start-up {start_up:.0f} s")
+        if peak := row.get("share_of_bf16_peak", {}).get(side):
+            parts.append(f"{100 * peak:.0f} % of the peak")
+        figures[side] = " ".join(parts)
+    if limits := found["machine"].get("limits"):
+        figures["peak"] = f"{1e-12 * limits['bf16_flops_per_second']:.0f} TFLOP/s"
+        figures["copy"] = f"{1e-12 * limits['copy_bytes_per_second']:.2f} TB/s"
     for side, why in row.get("left_out", {}).items():
-        figures[side] = str(why)[:60]
-    if not row.get("images_per_second"):
-        raise Unreadable(f"{path.name}: neither side was measured")
+        figures[side] = str(why).splitlines()[-1][:60]
     return figures
 
 

@@ -23,7 +23,8 @@ def first_steps(c: Context, precision: str) -> Step:
     return Step(f"four steps {precision}" + ("" if c.plan_check == "refuse" else f", plan check: {c.plan_check}"),
                 c.train("tiny-32", name, "--steps", "4", "--batch", str(c.batch(16)), "--precision",
                         c.precision(precision), *c.plans("first")),
-                limit=c.limit(40), read=lambda text: {**readers.training(c.work / "runs" / name), **readers.plans(text)},
+                limit=c.limit(40),
+                read=lambda text: {**readers.training(c.work / "runs" / name), **readers.plans(text)},
                 stand_in=c.stand_in("the CPU"))
 
 
@@ -114,7 +115,8 @@ def run(c: Context) -> None:
     do(Step("data 64", c.make_data("ddim-celeba-64", 2000), limit=c.limit(20)))
     for preset in ("ddim-celeba-64", "ddpm-cifar10-32"):
         do(c.fill_plan_cache(preset))
-    do(validation(c, "ddpm-cifar10-32", "bf16", 128, 120, *c.plans("measured"), *(() if c.rehearse else ("--steps", "0"))))
+    no_losses = () if c.rehearse else ("--steps", "0")
+    do(validation(c, "ddpm-cifar10-32", "bf16", 128, 120, *c.plans("measured"), *no_losses))
     do(determinism(c, "tiny-32", "fp32", 40))
     do(checked_training(c, "fp32", 60))
     for tool in ("racecheck", "initcheck", "synccheck", "memcheck"):

@@ -20,7 +20,9 @@ REHEARSED_PROGRAMS = ()
 RETURNS_CACHES = False  # its weights take the room
 PRESET = "ddim-celeba-64"
 CHANNELS = "64,128,128,128,128"
-AFTER_TRAINING_SECONDS = 45  # to draw, export and pack
+# The preset's own; weights from a diffusers folder would bring its defaults along instead.
+RECIPE = ("--loss-reduction", "sum", "--timestep-draw", "antithetic", "--dropout", "0.1")
+AFTER_TRAINING_SECONDS = 30  # to draw, export and pack
 PIECE_BYTES = 15 << 20
 
 
@@ -66,12 +68,11 @@ def run(c: Context) -> None:
     do(c.describe_device())
     photographs = c.root / "data" / "faces64.zip"
     if photographs.exists():
-        limit = ("--limit", "64") if c.rehearse else ()
-        prepare = [c.program("ddpm_data"), "prepare", "--source", "folder", "--input", str(photographs), "--crop", "none",
-                   "--size", "64", "--out", str(data), *limit]
+        prepare = [c.program("ddpm_data"), "prepare", "--source", "folder", "--input", str(photographs), "--crop",
+                   "none", "--size", "64", "--limit", "64" if c.rehearse else "0", "--out", str(data)]
     else:
-        prepare = [c.program("ddpm_data"), "synthetic-faces", "--count", "64" if c.rehearse else "20000", "--size", "64",
-                   "--out", str(data)]
+        prepare = [c.program("ddpm_data"), "synthetic-faces", "--count", "64" if c.rehearse else "20000", "--size",
+                   "64", "--out", str(data)]
     do(Step("data", prepare, limit=c.limit(60), stand_in="" if photographs.exists() else "synthetic faces"))
 
     start = ()
@@ -83,17 +84,19 @@ def run(c: Context) -> None:
     folder = c.work / "runs" / "faces"
     network = ("--block-out-channels", "32,32,32", "--attention", "false,false,true", "--image-size", "64") \
         if c.rehearse else ("--block-out-channels", CHANNELS)
-    train = [c.program("ddpm_train"), "--preset", PRESET, *(start or network), "--data", str(data), "--out",
+    train = [c.program("ddpm_train"), "--preset", PRESET, *(start or network), *RECIPE, "--data", str(data), "--out",
              str(folder), "--batch", "2" if c.rehearse else "128", "--seed", "1", "--device", c.device, "--steps",
              "4" if c.rehearse else "1000000000", "--sample-every", "0", "--checkpoint-every", "1000000", "--log-every",
-             "1" if c.rehearse else "20", "--tensorboard", "false", *c.plans("measured"), "--ema-ramp", "true", "--ema-decay", "0.999"]
+             "1" if c.rehearse else "20", "--tensorboard", "false", *c.plans("measured"), "--ema-ramp", "true",
+             "--ema-decay", "0.999"]
     # Ends by an interrupt, upon which it writes a checkpoint.
-    do(Step("training", train, limit=c.limit(c.runner.deadline.left() - AFTER_TRAINING_SECONDS), ends_when_cut=not c.rehearse,
+    do(Step("training", train, limit=c.limit(c.runner.deadline.left() - AFTER_TRAINING_SECONDS),
+            ends_when_cut=not c.rehearse,
             read=lambda _: training_figures(c, folder),
             stand_in=c.stand_in("a few steps of a tiny network on the CPU")))
     do(Step("grid", [c.program("ddpm_sample"), "--checkpoint", str(folder), "--count", "4" if c.rehearse else "64",
                      "--batch", "4" if c.rehearse else "64", "--sampler", "ddim", "--steps", "2" if c.rehearse else "100",
-                     "--seed", "1", "--device", c.device, "--grid", str(c.results / "grid.png")],
+                     "--seed", "1", "--device", c.device, *c.plans("first"), "--grid", str(c.results / "grid.png")],
             limit=c.limit(25), leaves=("grid.png",), after="training"))
     export = c.work / "weights"
     shutil.rmtree(export, ignore_errors=True)

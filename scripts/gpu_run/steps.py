@@ -14,7 +14,8 @@ import time
 from typing import Callable, Optional, Union
 
 LOG_BYTES = 200_000  # of a step's output that are kept
-GRACE_SECONDS = 8  # between the interrupt, upon which our programs save what they have, and the kill
+# Between the interrupt and the kill: of what hangs, and of a training that is to save what it has.
+GRACE_SECONDS, SAVING_SECONDS = 8, 20
 
 PASSED, FAILED, CUT_OFF, NOT_RUN = "passed", "failed", "cut off", "not run"
 
@@ -104,7 +105,7 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def end(process: subprocess.Popen) -> None:
+def end(process: subprocess.Popen, grace: float) -> None:
     """Interrupts the process and its group; a while later kills what is left of all that it started."""
     def send(kill, pid: int, sign: int) -> None:
         try:
@@ -115,7 +116,7 @@ def end(process: subprocess.Popen) -> None:
     started = descendants(process.pid)
     send(os.killpg, process.pid, signal.SIGINT)
     try:
-        process.wait(GRACE_SECONDS)
+        process.wait(grace)
     except subprocess.TimeoutExpired:
         started = list({*started, *descendants(process.pid)})
     for pid in started:  # some have sessions of their own
@@ -233,7 +234,7 @@ class Runner:
             process.wait(max(0.0, min(running.begin + running.limit - time.monotonic(), self.deadline.left())))
         except subprocess.TimeoutExpired:
             cut = True
-            end(process)
+            end(process, SAVING_SECONDS if step.ends_when_cut else GRACE_SECONDS)
         outcome.seconds = time.monotonic() - running.begin
         text = shorten(self.results / outcome.log)
         if step.output:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -201,6 +202,38 @@ class Readers(WithFolder):
         with self.assertRaises(Unreadable):
             readers.validation(self.folder / "absent.json")
 
+    def test_both_sides_are_told_with_their_ratio_and_who_was_left_out(self):
+        row = {"images_per_second": {"compile": 1000.0, "ours": 1500.0},
+               "milliseconds_per_batch": {"compile": 128.0, "ours": 85.3},
+               "peak_memory_bytes": {"compile": 2**35, "ours": 2**34}, "startup_seconds": {"compile": 60.0, "ours": None},
+               "left_out": {"eager-graph": "cut off\nafter 150 s"}, "best_peer": "compile", "speed_ratio": 1.5,
+               "memory_ratio": 0.5, "share_of_bf16_peak": {"ours": 0.41}}
+        limits = {"bf16_flops_per_second": 7.9e14, "copy_bytes_per_second": 3.0e12}
+        self.assertEqual(readers.side_by_side(self.write("a.json", {"ratios": [row], "machine": {"limits": limits}})),
+                         {"ours / compile": "1.50", "memory": "0.50",
+                          "ours": "1500 images/s 85.3 ms 16.0 GiB 41 % of the peak",
+                          "compile": "1000 images/s 128.0 ms 32.0 GiB start-up 60 s", "peak": "790 TFLOP/s",
+                          "copy": "3.00 TB/s", "eager-graph": "after 150 s"})
+        with self.assertRaises(Unreadable):
+            readers.side_by_side(self.write("b.json", {"ratios": [], "machine": {}}))
+
+    def test_what_was_chosen_and_refused_among_plans_is_counted(self):
+        text = ("measuring 3 products on this GPU (kept in plans.json)\nrefused engine 5 for conv: two runs differ\n"
+                "prepared 3 products: 90 plans proposed, 88 built in 0.1 s\nwarning: engine 6 for conv: wrong\n")
+        self.assertEqual(readers.plans(text), {"plans": "prepared 3 products: 90 plans proposed, 88 built in 0.1 s",
+                                               "plans refused": 1, "plans warned about": 1})
+
+    def test_a_profile_tells_the_step_and_its_longest_kinds(self):
+        def operation(kind, seconds):
+            return {"kind": kind, "count": 5, "seconds": seconds}
+        never_run = {"kind": "adam", "count": 0, "seconds": 0}
+        found = {"operations": [operation("conv2d", 3.0), operation("loss", 1.0), never_run],
+                 "graphs": [{"plain": {"count": 5, "seconds": 0.05}, "gap_seconds": 0.002, "nodes": {"kernels": 900}}]}
+        self.assertEqual(readers.profile(self.write("a.json", found)),
+                         {"step": "50.00 ms", "kernels": 900, "gaps": "2.00 ms", "conv2d": "75 %", "loss": "25 %"})
+        with self.assertRaises(Unreadable):
+            readers.profile(self.write("b.json", {"operations": [], "graphs": []}))
+
     def run_folder(self, name: str, weights: bytes) -> pathlib.Path:
         run = self.folder / name
         step = run / "checkpoints" / "step-6"
@@ -216,6 +249,22 @@ class Readers(WithFolder):
         for runs in ([a, c], [a, self.folder / "absent"]):
             with self.assertRaises(Unreadable):
                 readers.same_checkpoints(runs)
+
+
+class Commands(unittest.TestCase):
+    def test_a_mistake_is_one_sentence_and_exit_code_two(self):
+        for command in (["gpu_suite.sh"], ["gpu_suite.sh", "bundel"], ["gpu_suite.sh", "--run", "7", "bundle"],
+                        ["gpu_suite.sh", "--faces", "/nonexistent.zip", "bundle"], ["gpu_suite.sh", "bundle", "--out"],
+                        ["gpu_run.sh", "1", "--bin", "/nonexistent"]):
+            done = subprocess.run([SOURCES / "scripts" / command[0], *command[1:]], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 2, command)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
+    def test_every_program_of_a_run_is_named_for_the_bundle(self):
+        listed = subprocess.run([sys.executable, SOURCES / "scripts" / "gpu_run", "--programs", "all"],
+                                capture_output=True, text=True, check=True).stdout.split()
+        for name in ("ddpm_train", "gpu_executor_test", "ddpm_forward", "products_benchmark", "ddpm_convert"):
+            self.assertIn(name, listed)
 
 
 class Travel(WithFolder):
