@@ -8,6 +8,7 @@ from __future__ import annotations
 import lzma
 import os
 import pathlib
+import shutil
 import tarfile
 
 LIMIT_BYTES = 15 << 20
@@ -31,6 +32,13 @@ def unpack(carried: pathlib.Path, work: pathlib.Path) -> str:
         tar.extractall(work / "caches", filter="data") if hasattr(tarfile, "data_filter") \
             else tar.extractall(work / "caches")
     return f"caches of an earlier run are used ({archive.stat().st_size / 2**20:.1f} MiB)"
+
+
+def copy_plans(work: pathlib.Path, results: pathlib.Path) -> None:
+    """Our measured plans are small and worth much: they lie with the results too."""
+    plans = work / "caches" / "plans" / "ddpm.cu" / "plans.json"
+    if plans.exists():
+        shutil.copy(plans, results / "plans.json")
 
 
 def fingerprint(work: pathlib.Path) -> tuple[int, int]:
