@@ -121,6 +121,7 @@ void sample_matrix(const MatrixProblem& p, const MatrixTensors& tensors, int64_t
 // Where elements of (batch, m, n) lie in d.
 std::vector<int64_t> offsets_of(const MatrixProblem& p, const std::vector<int64_t>& elements) {
   std::vector<int64_t> offsets;
+  offsets.reserve(elements.size());
   for (const int64_t element : elements)
     offsets.push_back(p.d.begin + element / (p.m * p.n) * p.d.batch_stride +
                       element / p.n % p.m * p.d.leading_dimension + element % p.n);
