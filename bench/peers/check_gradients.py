@@ -77,7 +77,8 @@ class Check:
         self.network, self.batch, self.folder, self.options = network, batch, folder, options
 
     def script(self, command: str, *words, variant: str | None = None) -> list:
-        named = ["--network", self.network] + (["--variant", variant] if variant else [])
+        named = ["--network", self.network, "--benchmark-limit", self.options.benchmark_limit]
+        named += ["--variant", variant] if variant else []
         return [sys.executable, HERE / "gradients.py", command, "--folder", self.folder, *named, *words]
 
     def run(self, command: list) -> tuple[str, str | None]:
@@ -89,7 +90,7 @@ class Check:
              output: pathlib.Path) -> tuple[float, str | None]:
         """Writes both files; the loss, or why there is none."""
         program = [self.options.bin / "ddpm_forward", "--checkpoint", self.folder, "--device", device,
-                   "--precision", precision]
+                   "--precision", precision, *self.options.our_options]
         printed, error = self.run([*program, "--input", self.folder / "x_t.npy", "--timesteps", self.folder / "t.npy",
                                    "--target", self.folder / "noise.npy", "--gradients", gradients])
         loss = re.search(r"mean squared error (\S+)", printed)
@@ -179,6 +180,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--networks", nargs="+", default=["ddpm-cifar10-32"])
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--our-device", default="cpu", help="of ours, in fp32, which the variants are held against")
+    parser.add_argument("--our-options", action="append", default=[], help="a further option of ours, several times: "
+                        "--our-options=--plan-choice=first")
     programs.add_common_options(parser, timeout=300)
     options = parser.parse_args()
     if options.smoke:  # torch.compile takes a CPU's compiler minutes for more than the smallest network
