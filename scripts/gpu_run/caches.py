@@ -1,4 +1,4 @@
-"""What one run finds out and the next can use: our measured plans, and what PyTorch compiled.
+"""What one run finds out and the next can use: our measured plans, whose gradients are right, what PyTorch compiled.
 
 They travel as caches.tar.xz beside the results, no larger than may travel: what does not fit is left out and said so.
 """
@@ -11,7 +11,7 @@ import pathlib
 import tarfile
 
 LIMIT_BYTES = 15 << 20
-FOLDERS = ("plans", "inductor", "triton")  # in the order of their worth for their size
+FOLDERS = ("plans", "checks", "inductor", "triton")  # in the order of their worth for their size
 ARCHIVE = "caches.tar.xz"
 FOLDER = "folder"  # a file that names the folder of work: Triton's caches hold its path
 

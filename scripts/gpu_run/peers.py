@@ -58,7 +58,9 @@ def script(c: Context, name: str, networks: tuple, *options: str) -> list[str]:
 def gradients_command(c: Context, networks: tuple, seconds: float) -> list[str]:
     # This batch is of no other use: measuring its plans is not worth the time.
     ours = [f"--our-options={option}" for option in c.plans("first")]
-    return script(c, "check_gradients.py", networks, "--bin", str(c.bin), *ours, "--variants", *FAST_VARIANTS, "--batch", "4",
+    kept = c.work / "caches" / "checks" / GRADIENTS
+    return script(c, "check_gradients.py", networks, "--bin", str(c.bin), *ours, "--commit", c.commit, "--kept",
+                  str(kept), "--variants", *FAST_VARIANTS, "--batch", "4",
                   "--timeout", "120", "--seconds", str(seconds), "--results", str(c.results / GRADIENTS))
 
 

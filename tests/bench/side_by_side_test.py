@@ -1,6 +1,8 @@
 """bench/peers without PyTorch: what it makes of made-up runs and errors, and what it says where PyTorch is missing."""
 
 import argparse
+import contextlib
+import io
 import json
 import math
 import os
@@ -239,6 +241,23 @@ class Gradients(unittest.TestCase):
         bias = tensor("to_k.bias", norm=1e-9, error=1e-4)
         self.assertEqual(self.judge(tensor(), bias)["verdict"], "right")
         self.assertEqual(self.judge(tensor(), bias | {"error": 0.1})["verdict"], "wrong")
+
+    def test_verdicts_are_kept_for_the_same_programs_alone(self):
+        about = {"gpu": "a", "torch": "2", "triton": "3", "diffusers": "4", "cudnn_benchmark_limit": 10, "commit": "abc"}
+        sides = (check_gradients.WITNESS, "eager")
+        checks = [{"network": "net", "mode": mode, "side": side, "batch": 4, "verdict": "right"}
+                  for side in sides for mode in check_gradients.MODES]
+        with tempfile.TemporaryDirectory() as folder:
+            kept, results = pathlib.Path(folder) / "kept.json", pathlib.Path(folder) / "results.json"
+            programs.write_json(kept, {"about": about, "checks": checks})
+            for other in ({"torch": "2.1"}, {"commit": "def"}, {"commit": None}):
+                self.assertEqual(check_gradients.read_kept(kept, about | other), {})
+            self.assertEqual(check_gradients.read_kept(None, about), {})
+            options = argparse.Namespace(batch=4, kept=kept, results=results, about=about,
+                                         kept_checks=check_gradients.read_kept(kept, about))
+            with contextlib.redirect_stdout(io.StringIO()):  # without a Deadline nothing could be started
+                self.assertTrue(check_gradients.check_network("net", ["eager"], options, []))
+            self.assertEqual(json.loads(results.read_text())["checks"], checks)
 
     def test_the_loss_counts(self):
         self.assertEqual(self.judge(tensor(), loss=1.01)["verdict"], "right")
