@@ -77,7 +77,8 @@ class Check:
         self.network, self.batch, self.folder, self.options = network, batch, folder, options
 
     def script(self, command: str, *words, variant: str | None = None) -> list:
-        named = ["--network", self.network] + (["--variant", variant] if variant else [])
+        named = ["--network", self.network, "--benchmark-limit", self.options.benchmark_limit]
+        named += ["--variant", variant] if variant else []
         return [sys.executable, HERE / "gradients.py", command, "--folder", self.folder, *named, *words]
 
     def run(self, command: list) -> tuple[str, str | None]:
@@ -89,7 +90,7 @@ class Check:
              output: pathlib.Path) -> tuple[float, str | None]:
         """Writes both files; the loss, or why there is none."""
         program = [self.options.bin / "ddpm_forward", "--checkpoint", self.folder, "--device", device,
-                   "--precision", precision]
+                   "--precision", precision, *self.options.our_options]
         printed, error = self.run([*program, "--input", self.folder / "x_t.npy", "--timesteps", self.folder / "t.npy",
                                    "--target", self.folder / "noise.npy", "--gradients", gradients])
         loss = re.search(r"mean squared error (\S+)", printed)
@@ -138,22 +139,46 @@ class Check:
         return entries
 
 
+KEPT_FOR = ("gpu", "torch", "triton", "diffusers", "cudnn_benchmark_limit", "commit")  # what a verdict depends on
+
+
+def read_kept(path: pathlib.Path | None, about: dict) -> dict[tuple[str, str, str, int], dict]:
+    """Verdicts of an earlier run with the same GPU and programs, by network, mode, side and batch."""
+    found = (programs.read_json(path) or {}) if path else {}
+    if not about.get("commit") or any(found.get("about", {}).get(key) != about.get(key) for key in KEPT_FOR):
+        return {}
+    return {(entry["network"], entry["mode"], entry["side"], entry["batch"]): entry for entry in found["checks"]}
+
+
 def check_network(network: str, sides: list[str], options: argparse.Namespace, checks: list[dict]) -> bool:
     """Adds the network's entries; whether there was something to judge by."""
     def add(entries: list[dict]) -> None:
         for entry in entries:
             checks.append(entry)
+            if entry["verdict"] in ("right", "wrong"):
+                options.kept_checks[network, entry["mode"], entry["side"], entry["batch"]] = entry
             error = f"worst {entry['worst_tensor']}: {entry['worst_error']:.2e} of {entry['worst_bound']:.2e}" \
                 if "worst_error" in entry else programs.last_line(entry.get("why") or "")
             print(f"{network:18} batch {entry['batch']:4} {entry['mode']:6} {entry['side']:20} "
                   f"{entry['verdict']:12} {error}", flush=True)
         if options.results:
             programs.write_json(options.results, {"about": options.about, "checks": checks})
+        if options.kept:
+            programs.write_json(options.kept, {"about": options.about, "checks": list(options.kept_checks.values())})
+
+    def kept(side: str) -> list[dict] | None:
+        entries = [options.kept_checks.get((network, mode, side, options.batch)) for mode in MODES]
+        return entries if all(entries) else None
 
     def all_modes(side: str, verdict: str, why: str) -> list[dict]:
         return [{"network": network, "mode": mode, "side": side, "batch": options.batch, "verdict": verdict, "why": why}
                 for mode in MODES]
 
+    witness = kept(WITNESS)
+    if witness and all(entry["verdict"] == "right" for entry in witness) and all(kept(side) for side in sides):
+        for side in (WITNESS, *sides):
+            add(kept(side))
+        return True
     with tempfile.TemporaryDirectory() as folder:
         check = Check(network, options.batch, pathlib.Path(folder), options)
         error = check.prepare()
@@ -169,7 +194,7 @@ def check_network(network: str, sides: list[str], options: argparse.Namespace, c
             return False
         for side in sides:
             why = None if side == OUR_BF16 else programs.why_not_here(side, options.device)
-            add(all_modes(side, programs.NEEDS_GPU, why) if why else check.compare(side))
+            add(all_modes(side, programs.NEEDS_GPU, why) if why else kept(side) or check.compare(side))
     return True
 
 
@@ -179,6 +204,11 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--networks", nargs="+", default=["ddpm-cifar10-32"])
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--our-device", default="cpu", help="of ours, in fp32, which the variants are held against")
+    parser.add_argument("--our-options", action="append", default=[], help="a further option of ours, several times: "
+                        "--our-options=--plan-choice=first")
+    parser.add_argument("--commit", help="of the programs in --bin")
+    parser.add_argument("--kept", type=pathlib.Path, help="file of verdicts: those of the same GPU, PyTorch and --commit "
+                        "are taken from it, new ones are added")
     programs.add_common_options(parser, timeout=300)
     options = parser.parse_args()
     if options.smoke:  # torch.compile takes a CPU's compiler minutes for more than the smallest network
@@ -192,7 +222,9 @@ def main() -> int:
     programs.check_programs("check_gradients.py", options.bin, "ddpm_forward")
     options.deadline = Deadline(options.seconds, options.timeout)
     options.environment = programs.environment_with_caches(options.cache)
-    options.about = programs.describe_machine()
+    options.about = programs.describe_machine() | {"commit": options.commit,
+                                                   "cudnn_benchmark_limit": options.benchmark_limit}
+    options.kept_checks = read_kept(options.kept, options.about)
     checks, well = [], True
     for network in options.networks:
         sides = [side for side in options.variants if side != WITNESS]

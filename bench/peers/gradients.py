@@ -156,7 +156,7 @@ def compare(options: argparse.Namespace) -> None:
     arrays = {path.stem: numpy.load(path) for path in options.folder.glob("*.npy")}
     options.batch = len(arrays["t"])
     device = torch.device(options.device)
-    set_up_libraries(VARIANTS[options.variant])
+    set_up_libraries(VARIANTS[options.variant], options.benchmark_limit)
     if VARIANTS[options.variant].precision == "fp32":  # cuDNN's default is TF32, which is no witness
         torch.backends.cudnn.allow_tf32 = False
     report = {"cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None, "cuda": torch.version.cuda}
@@ -192,6 +192,7 @@ def main() -> None:
     parser.add_argument("--output", type=pathlib.Path, help="the network's answer, .npy")
     parser.add_argument("--loss", type=float)
     parser.add_argument("--out", type=pathlib.Path)
+    parser.add_argument("--benchmark-limit", type=int, default=0, help="of cuDNN's algorithms that are tried; 0: none")
     options = parser.parse_args()
     {"prepare": prepare, "compare": compare, "compare-file": compare_file}[options.command](options)
 

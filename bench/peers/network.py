@@ -36,6 +36,11 @@ def stand_in(name: str) -> None:
 for stood_in in ("PIL", "PIL.Image", "PIL.ImageOps", "requests", "requests.exceptions"):
     stand_in(stood_in)
 
+# What it would import where it is installed: seconds of each start, and reasons to fail, for what no network needs.
+HIDDEN = tuple(name for name in ("accelerate", "bitsandbytes", "flash_attn", "flax", "jax", "onnx", "onnxruntime", "peft",
+                                 "torchvision", "transformers", "xformers") if name not in sys.modules)
+sys.modules.update(dict.fromkeys(HIDDEN))  # None: Python does not find it
+
 # It asks for the versions of packages, and refuses to be imported without some that only those modules would come from.
 unchecked = types.ModuleType("diffusers.dependency_versions_check")
 unchecked.dep_version_check = lambda package, hint=None: None
@@ -46,13 +51,16 @@ from diffusers import UNet2DModel  # noqa: E402
 
 from variants import Variant  # noqa: E402
 
+for hidden in HIDDEN:
+    del sys.modules[hidden]
+
 NETWORKS = pathlib.Path(__file__).parent / "networks"
 
 
-def set_up_libraries(variant: Variant) -> None:
-    """cuDNN tries every algorithm it has, without a limit on their number; torch.compile sees the whole network."""
+def set_up_libraries(variant: Variant, benchmark_limit: int = 0) -> None:
+    """cuDNN tries every algorithm it has, or so many of its best guesses; torch.compile sees the whole network."""
     torch.backends.cudnn.benchmark = True
-    torch.backends.cudnn.benchmark_limit = 0
+    torch.backends.cudnn.benchmark_limit = benchmark_limit
     if variant.precision == "bf16":  # what autocast leaves in fp32
         torch.set_float32_matmul_precision("high")
     if variant.autotunes:  # 1x1 convolutions may be tuned as products too

@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=6)
     parser.add_argument("--window-steps", type=int, default=50)
     parser.add_argument("--sampling-steps", type=int, default=50, help="network evaluations an image")
+    parser.add_argument("--benchmark-limit", type=int, default=0, help="of cuDNN's algorithms that are tried; 0: none")
     parser.add_argument("--compile-only", action="store_true", help="fill torch.compile's caches and measure nothing")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -65,7 +66,7 @@ def main() -> None:
     device, variant = torch.device(options.device), VARIANTS[options.variant]
     if device.type != "cuda" and variant.needs_gpu:
         parser.error(f"{variant.name} {NEEDS_GPU}: CUDA graphs are part of it")
-    set_up_libraries(variant)
+    set_up_libraries(variant, options.benchmark_limit)
     if options.mode == "train":
         from training import Training
         images = load_images(options.data, read_config(options.network)["sample_size"])

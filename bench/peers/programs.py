@@ -96,8 +96,11 @@ def environment_with_caches(folder: pathlib.Path | None) -> dict:
 def query_gpu(field: str) -> str | None:
     if shutil.which("nvidia-smi") is None:
         return None
-    answer = subprocess.run(["nvidia-smi", "--id=0", f"--query-gpu={field}", "--format=csv,noheader,nounits"],
-                            capture_output=True, text=True)
+    try:
+        answer = subprocess.run(["nvidia-smi", "--id=0", f"--query-gpu={field}", "--format=csv,noheader,nounits"],
+                                capture_output=True, text=True, timeout=10)
+    except subprocess.TimeoutExpired:
+        return None
     return answer.stdout.strip() if answer.returncode == 0 else None
 
 
@@ -151,6 +154,8 @@ def add_common_options(parser: argparse.ArgumentParser, timeout: float) -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS),
                         help="in this order")
+    parser.add_argument("--benchmark-limit", type=int, default=0, help="how many of cuDNN's algorithms PyTorch tries for "
+                        "each convolution, as cuDNN ranks them; 0: all, which takes long at each start")
     parser.add_argument("--cache", type=pathlib.Path, help="folder of torch.compile's and Triton's caches")
     parser.add_argument("--timeout", type=float, default=timeout, help="seconds for one program")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="for all: what comes later is not run")

@@ -83,7 +83,7 @@ class MemoryWatch:
     @staticmethod
     def _used() -> int | None:
         text = query_gpu("memory.used")
-        return int(text) if text else None
+        return int(text) if text and text.isdigit() else None  # a part of a GPU may say [N/A]
 
     def _watch(self) -> None:
         while self._before is not None and not self._done.wait(0.2):
@@ -125,7 +125,7 @@ def run_peer(run: Run, options: argparse.Namespace, folder: pathlib.Path) -> Non
     command = [sys.executable, str(HERE / "peer.py"), run.mode, "--network", run.network, "--variant", run.side,
                "--batch", str(run.batch), "--out", str(folder), "--device", options.device,
                "--windows", str(options.windows), "--window-steps", str(options.window_steps),
-               "--sampling-steps", str(options.sampling_steps)]
+               "--sampling-steps", str(options.sampling_steps), "--benchmark-limit", str(options.benchmark_limit)]
     if run.mode == "train":
         command += ["--data", options.data]
     images = run.batch * options.window_steps / (options.sampling_steps if run.mode == "sample" else 1)
@@ -187,7 +187,8 @@ def run_ours(run: Run, options: argparse.Namespace, folder: pathlib.Path) -> Non
 
 
 def write_results(runs: list[Run], table: list[dict], options: argparse.Namespace) -> None:
-    about = options.about | {"limits": options.limits, "costs": options.costs, "warm_ups": options.warm_ups}
+    about = options.about | {"limits": options.limits, "cudnn_benchmark_limit": options.benchmark_limit,
+                             "costs": options.costs, "warm_ups": options.warm_ups}
     programs.write_json(options.results, {"machine": about, "ratios": table,
                                           "runs": [dataclasses.asdict(run) for run in runs]})
 
@@ -334,10 +335,16 @@ def machine(options: argparse.Namespace) -> dict:
 
 
 def measure_limits(options: argparse.Namespace) -> dict | None:
+    """Once, where a file is named that keeps them."""
+    if options.limits_file and (found := programs.read_json(options.limits_file)):
+        return found
     printed, error = run_limited([sys.executable, HERE / "limits.py", "--device", options.device],
                                  options.deadline.left())
     if error is None:
-        return json.loads(printed[printed.index("{"):])
+        found = json.loads(printed[printed.index("{"):])
+        if options.limits_file:
+            programs.write_json(options.limits_file, found)
+        return found
     print(f"the peak and the copy bandwidth could not be measured: {error[-500:]}", file=sys.stderr)
     return None
 
@@ -363,6 +370,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--window-steps", type=int, default=50)
     parser.add_argument("--sampling-steps", type=int, default=50)
     parser.add_argument("--gradients", type=pathlib.Path, help="what check_gradients.py wrote: who is wrong is not run")
+    parser.add_argument("--limits-file", type=pathlib.Path, help="where the peak and the copy bandwidth of this machine "
+                        "are kept: measured unless they are there")
     parser.add_argument("--commit", help="of the programs in --bin (default: git's)")
     parser.add_argument("--our-options", action="append", default=[], help="a further option of ours, several times: "
                         "--our-options=--precision=bf16")

@@ -20,7 +20,8 @@ RUNS = {"1": "run1_correctness", "2": "run2_speed", "3": "run3_breakdown", "4": 
 SECONDS = 510
 REHEARSAL_SECONDS = 1800
 PACKING_SECONDS = 12  # of the deadline, kept for the last archive
-PACK_CACHES_EVERY = 150  # seconds; packing takes some, while the GPU waits
+PACK_CACHES_EVERY = 60
+PACKING_SHARE = 20  # and no more than one second of so many
 
 
 def programs(run: str) -> list[str]:
@@ -102,15 +103,18 @@ def main() -> int:
     report.notes += [text for text in (note, absent and f"libraries that are nowhere: {', '.join(absent)}") if text]
     environment = {**os.environ, **caches.environment(options.work), "OMP_WAIT_POLICY": "passive",
                    "PYTHONUNBUFFERED": "1", "HOME": os.environ.get("HOME", str(options.work))}
-    packed = {"at": -PACK_CACHES_EVERY, "state": (0, 0)}
+    # What was unpacked a moment ago need not be packed again, but where this is no longer its folder.
+    packed = {"at": time.monotonic(), "every": PACK_CACHES_EVERY,
+              "state": caches.fingerprint(options.work) if (options.out / caches.ARCHIVE).exists() else (0, 0)}
 
     def save(last: bool = False) -> None:
         caches.copy_plans(options.work, results)
         report.write(runner.outcomes, deadline.used(), options.seconds)
         now, state = time.monotonic(), caches.fingerprint(options.work)
-        if module.RETURNS_CACHES and state != packed["state"] and (last or now - packed["at"] >= PACK_CACHES_EVERY):
+        if module.RETURNS_CACHES and state != packed["state"] and (last or now - packed["at"] >= packed["every"]):
             said = caches.pack(options.work, options.out)
-            packed.update(at=now, state=state)
+            seconds = time.monotonic() - now  # for which the GPU has nothing to do
+            packed.update(at=now + seconds, state=state, every=max(PACK_CACHES_EVERY, PACKING_SHARE * seconds))
             if said and said not in report.notes:
                 report.notes.append(said)
 

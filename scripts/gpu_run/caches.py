@@ -1,4 +1,4 @@
-"""What one run finds out and the next can use: our measured plans, and what PyTorch compiled.
+"""What one run finds out and the next can use: our measured plans, whose gradients are right, what PyTorch compiled.
 
 They travel as caches.tar.xz beside the results, no larger than may travel: what does not fit is left out and said so.
 """
@@ -12,8 +12,9 @@ import shutil
 import tarfile
 
 LIMIT_BYTES = 15 << 20
-FOLDERS = ("plans", "inductor", "triton")  # in the order of their worth for their size
+FOLDERS = ("plans", "checks", "inductor", "triton")  # in the order of their worth for their size
 ARCHIVE = "caches.tar.xz"
+FOLDER = "folder"  # a file that names the folder of work: Triton's caches hold its path
 
 
 def environment(work: pathlib.Path) -> dict:
@@ -31,7 +32,12 @@ def unpack(carried: pathlib.Path, work: pathlib.Path) -> str:
     with tarfile.open(archive) as tar:
         tar.extractall(work / "caches", filter="data") if hasattr(tarfile, "data_filter") \
             else tar.extractall(work / "caches")
-    return f"caches of an earlier run are used ({archive.stat().st_size / 2**20:.1f} MiB)"
+    note = f"caches of an earlier run are used ({archive.stat().st_size / 2**20:.1f} MiB)"
+    noted = work / "caches" / FOLDER
+    before = noted.read_text() if noted.exists() else str(work)
+    if before != str(work):
+        note += f"; they were made in {before}, and what Triton compiled is found again there alone"
+    return note
 
 
 def copy_plans(work: pathlib.Path, results: pathlib.Path) -> None:
@@ -45,6 +51,8 @@ def fingerprint(work: pathlib.Path) -> tuple[int, int]:
     """Changes with every file written: how many, and how many bytes."""
     count = size = 0
     for folder, _, names in os.walk(work / "caches"):
+        if folder == str(work / "caches"):
+            names = []  # FOLDER is none of them
         for name in names:
             try:
                 size += os.stat(os.path.join(folder, name)).st_size
@@ -60,10 +68,12 @@ def pack(work: pathlib.Path, out: pathlib.Path, limit: int = LIMIT_BYTES) -> str
     parts = [name for name in FOLDERS if (caches / name).is_dir()]
     if not parts:
         return ""
+    (caches / FOLDER).write_text(str(work))
     left_out: list[str] = []
     while parts:
         partial = out / f".{ARCHIVE}"
         with lzma.open(partial, "wb", preset=1) as file, tarfile.open(fileobj=file, mode="w|") as tar:
+            tar.add(caches / FOLDER, arcname=FOLDER)
             for name in parts:
                 add(tar, caches / name, name)
         if partial.stat().st_size <= limit:

@@ -10,12 +10,21 @@ import shutil
 import subprocess
 import sys
 
+ASKING_SECONDS = 60  # the first of a machine's programs may have to load a gigabyte of libraries
 ROOT = pathlib.Path(__file__).resolve().parents[2]  # of the sources, or of a bundle
 
 
 def fail(sentence: str) -> None:
     print(f"gpu_run: {sentence}", file=sys.stderr)
     raise SystemExit(2)
+
+
+def ask(command: list[str], **options) -> subprocess.CompletedProcess:
+    """Its output as text; nothing, with a failure's exit code, where it does not start or hangs."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=ASKING_SECONDS, **options)
+    except (OSError, subprocess.TimeoutExpired):
+        return subprocess.CompletedProcess(command, 127, "", "")
 
 
 def find_programs(given: str | None) -> pathlib.Path:
@@ -31,11 +40,7 @@ def commit(bin_folder: pathlib.Path) -> str:
     noted = bin_folder.parent / "commit"
     if noted.exists():
         return noted.read_text().strip()
-    try:
-        done = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"],
-                              capture_output=True, text=True)
-    except OSError:
-        return "unknown"
+    done = ask(["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"])
     return done.stdout.strip() or "unknown"
 
 
@@ -44,14 +49,13 @@ def site_packages(python: str) -> list[str]:
     if not shutil.which(python):
         return []
     question = "import sysconfig, json; print(json.dumps([sysconfig.get_paths()[k] for k in ('purelib', 'platlib')]))"
-    done = subprocess.run([python, "-c", question], capture_output=True, text=True)
+    done = ask([python, "-c", question])
     return list(dict.fromkeys(json.loads(done.stdout))) if done.returncode == 0 else []
 
 
 def absent_libraries(program: pathlib.Path) -> list[str]:
     """What the loader does not find for it, by the loader's own word."""
-    done = subprocess.run([str(program)], env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"}, capture_output=True,
-                          text=True)
+    done = ask([str(program)], env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"})
     return [line.split()[0] for line in done.stdout.splitlines() if "=> not found" in line]
 
 
@@ -84,8 +88,7 @@ def link_libraries(bin_folder: pathlib.Path, python: str, programs: list[str]) -
 def query_gpu(what: str) -> str:
     if not shutil.which("nvidia-smi"):
         return ""
-    done = subprocess.run(["nvidia-smi", "--id=0", f"--query-gpu={what}", "--format=csv,noheader"],
-                          capture_output=True, text=True)
+    done = ask(["nvidia-smi", "--id=0", f"--query-gpu={what}", "--format=csv,noheader"])
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
@@ -94,7 +97,7 @@ def describe(bin_folder: pathlib.Path) -> dict:
              "cores": os.cpu_count(), "commit": commit(bin_folder)}
     program = bin_folder / "gpu_description"
     if program.exists():
-        done = subprocess.run([str(program)], capture_output=True, text=True)
+        done = ask([str(program)])
         if done.stdout.startswith("{"):
             about |= {key: text for key, text in json.loads(done.stdout).items()
                       if key in ("cuda", "cudnn", "cublasLt")}

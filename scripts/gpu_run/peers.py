@@ -9,12 +9,15 @@ import readers
 from context import Context
 from steps import Step
 
+IMPORTING_SECONDS = 40  # of the step that compiles: what importing PyTorch takes at the most, and its end
 PYTORCH = "PyTorch"  # the step that all others of this file stand on
 GRADIENTS = "gradients.json"
 PROGRAMS = ("ddpm_forward", "ddpm_inspect", "ddpm_sample", "ddpm_train", "gpu_description")
 # The likely fastest first; max-autotune takes minutes to compile.
 FAST_VARIANTS = ("compile-graph", "compile", "eager-graph")
 AUTOTUNED_VARIANTS = ("max-autotune-graph", "max-autotune")
+# PyTorch's own default. Trying all takes every program minutes at its start, and cuDNN ranks them well.
+BENCHMARK_LIMIT = "10"
 
 
 def environment(c: Context) -> dict:
@@ -48,12 +51,16 @@ def find_pytorch(c: Context) -> None:
 
 def script(c: Context, name: str, networks: tuple, *options: str) -> list[str]:
     command = [c.python, str(c.root / "bench" / "peers" / name), "--device", c.device, "--cache",
-               str(c.work / "caches"), *options]
+               str(c.work / "caches"), "--benchmark-limit", BENCHMARK_LIMIT, *options]
     return [*command, "--smoke"] if c.rehearse else [*command, "--networks", *networks]
 
 
 def gradients_command(c: Context, networks: tuple, seconds: float) -> list[str]:
-    return script(c, "check_gradients.py", networks, "--bin", str(c.bin), "--variants", *FAST_VARIANTS, "--batch", "4",
+    # This batch is of no other use: measuring its plans is not worth the time.
+    ours = [f"--our-options={option}" for option in c.plans("first")]
+    kept = c.work / "caches" / "checks" / GRADIENTS
+    return script(c, "check_gradients.py", networks, "--bin", str(c.bin), *ours, "--commit", c.commit, "--kept",
+                  str(kept), "--variants", *FAST_VARIANTS, "--batch", "4",
                   "--timeout", "120", "--seconds", str(seconds), "--results", str(c.results / GRADIENTS))
 
 
@@ -63,10 +70,10 @@ def start_compiling(c: Context, networks: tuple, limit: float = 330) -> None:
         return
     name = "warm-up.json"
     warm_up = script(c, "warm_up.py", networks, "--modes", "train", "sample", "--variants", *FAST_VARIANTS[:2],
-                     "--timeout", "150", "--seconds", str(c.limit(limit) - 15), "--results", str(c.results / name),
-                     *(() if c.rehearse else ("--batch", "128")))
-    # One after the other, whatever becomes of the first.
-    both = f"{shlex.join(gradients_command(c, networks, 130))}; {shlex.join(warm_up)}"
+                     "--timeout", "150", "--results", str(c.results / name), *(() if c.rehearse else ("--batch", "128")))
+    # One after the other, whatever becomes of the first; the second has what the first leaves of the time.
+    both = (f"{shlex.join(gradients_command(c, networks, 130))}; "
+            f"{shlex.join(warm_up)} --seconds $(({int(c.limit(limit))} - {IMPORTING_SECONDS} - SECONDS))")
     c.runner.run(Step("PyTorch compiles in the background", [import_pytorch(c), ["nice", "bash", "-c", both]],
                       limit=c.limit(limit), background=True, environment=environment(c), leaves=(name, GRADIENTS),
                       read=lambda _: {**readers.gradients(c.results / GRADIENTS), **readers.warm_up(c.results / name)},
@@ -83,10 +90,11 @@ def check_gradients(c: Context, networks: tuple, limit: float) -> None:
 def side_by_side(c: Context, mode: str, network: str, variants: tuple, limit: float, suffix: str = "") -> None:
     name = f"peers-{mode}-{network}{suffix}.json"
     gradients = c.results / GRADIENTS
+    seconds = min(c.limit(limit), c.runner.deadline.left()) - 10  # so that it ends by itself, with what it has
     command = script(c, "side_by_side.py", (network,), "--bin", str(c.bin), "--data", str(c.data(network)), "--modes",
                      mode, "--batches", "128", "--variants", *variants, "--rounds", "1", "--windows", "4",
-                     "--window-steps", "20", "--timeout", "150", "--seconds", str(c.limit(limit) - 10), "--commit",
-                     c.commit, f"--our-options=--precision={c.precision('bf16')}",
+                     "--window-steps", "20", "--timeout", "150", "--seconds", f"{seconds:.0f}", "--commit",
+                     c.commit, "--limits-file", str(c.results / "limits.json"), f"--our-options=--precision={c.precision('bf16')}",
                      f"--our-options=--plan-check={c.plan_check}", "--results", str(c.results / name),
                      *(("--gradients", str(gradients)) if gradients.exists() else ()),
                      *(("--networks", "smoke-8") if c.rehearse else ()))

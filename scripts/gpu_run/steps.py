@@ -189,6 +189,12 @@ class Runner:
     def passed(self, name: str) -> bool:
         return any(outcome.name == name and outcome.verdict == PASSED for outcome in self.outcomes)
 
+    def is_busy(self) -> bool:
+        """Whether something still runs in the background, within its limit."""
+        now = time.monotonic()
+        return any(running.process.poll() is None and now < running.begin + running.limit
+                   for running in self._background)
+
     def join(self) -> None:
         """Waits for what runs in the background, no longer than its limits and the deadline allow."""
         while self._background:

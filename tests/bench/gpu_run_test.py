@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 import time
 import unittest
+import unittest.mock
 
 SOURCES = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCES / "scripts" / "gpu_run"))
@@ -129,9 +130,11 @@ class Steps(WithFolder):
         wait = f"while [ ! -e {flag} ]; do sleep 0.05; done; echo seen"
         outcome = self.run_step("compile", ["bash", "-c", wait], background=True, limit=60,
                                 read=lambda text: {"seen": "seen" in text})
+        self.assertTrue(self.runner.is_busy())
         self.run_step("touch", ["touch", str(flag)])  # were it waited for above, this would never run
         with contextlib.redirect_stdout(io.StringIO()):
             self.runner.join()
+        self.assertFalse(self.runner.is_busy())
         self.assertEqual((outcome.verdict, outcome.figures), (PASSED, {"seen": True}))
 
     def test_of_a_long_log_begin_and_end_are_kept(self):
@@ -292,16 +295,25 @@ class Travel(WithFolder):
             path.parent.mkdir(parents=True)
             path.write_bytes(os.urandom(size))
         self.assertEqual(caches.pack(work, self.folder), "")
-        self.assertIn("caches of an earlier run", caches.unpack(self.folder, later))
+        note = caches.unpack(self.folder, later)
+        self.assertIn("caches of an earlier run", note)
+        self.assertIn(f"made in {work}", note)  # Triton's hold the path
         for name in ("plans/deep/plans.json", "inductor/deep/kernel"):
             self.assertEqual((later / "caches" / name).read_bytes(), (work / "caches" / name).read_bytes())
+        self.assertEqual(caches.fingerprint(later), caches.fingerprint(work))
+        self.assertNotIn("made in", caches.unpack(self.folder, work))
         limit = 100_000
         large = pathlib.Path(environment["TRITON_CACHE_DIR"]) / "cubin"
         large.parent.mkdir(parents=True)
         large.write_bytes(os.urandom(limit + 1))
         self.assertIn("without triton", caches.pack(work, self.folder, limit))
         with tarfile.open(self.folder / caches.ARCHIVE) as tar:
-            self.assertEqual(sorted(tar.getnames()), ["inductor/deep/kernel", "plans/deep/plans.json"])
+            self.assertEqual(sorted(tar.getnames()), ["folder", "inductor/deep/kernel", "plans/deep/plans.json"])
+
+    def test_who_hangs_or_is_missing_is_not_waited_for(self):
+        with unittest.mock.patch.object(machine, "ASKING_SECONDS", 0.2):
+            for command in (["sleep", "60"], ["/nowhere/program"]):
+                self.assertNotEqual(machine.ask(command).returncode, 0)
 
     def test_a_program_with_all_its_libraries_misses_none(self):
         self.assertEqual(machine.absent_libraries(pathlib.Path("/bin/sh")), [])

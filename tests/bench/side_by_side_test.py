@@ -1,6 +1,8 @@
 """bench/peers without PyTorch: what it makes of made-up runs and errors, and what it says where PyTorch is missing."""
 
 import argparse
+import contextlib
+import io
 import json
 import math
 import os
@@ -10,6 +12,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 
 PEERS = pathlib.Path(__file__).resolve().parents[2] / "bench" / "peers"
 sys.path.insert(0, str(PEERS))
@@ -143,7 +146,7 @@ class Measuring(Folder):
         return argparse.Namespace(**({
             "deadline": programs.Deadline(60, 60), "environment": None, "checks": {}, "warm_ups": [], "device": "cuda",
             "bin": self.folder, "data": "none.npy", "our_options": [], "windows": 2, "window_steps": 5,
-            "sampling_steps": 2, "results": None, "limits": None, "costs": {}, "about": {}} | given))
+            "sampling_steps": 2, "results": None, "limits": None, "costs": {}, "about": {}, "benchmark_limit": 0} | given))
 
     def our_trainer(self, more: str = "") -> None:
         self.write("ddpm_train", """#!/bin/sh
@@ -173,6 +176,16 @@ for speed in 1 100 300; do echo "{\\"images_per_second\\": $speed}"; done >> "$o
         self.assertIn(runs[1].verdict, ("failed", "cut off"))  # a slow machine may take long to import PyTorch
         self.assertEqual([made["verdict"] for made in json.loads(results.read_text())["runs"]],
                          ["cut off", runs[1].verdict])
+
+    def test_the_memory_that_a_gpu_does_not_tell_is_unknown(self):
+        for said, used in (("1234", 1234), ("[N/A]", None), (None, None)):
+            with unittest.mock.patch.object(side_by_side, "query_gpu", return_value=said):
+                self.assertEqual(side_by_side.MemoryWatch._used(), used)
+
+    def test_limits_that_are_kept_are_not_measured_again(self):
+        kept = self.write("limits.json", json.dumps({"bf16_flops_per_second": 1e15}))
+        options = self.options(limits_file=kept, deadline=None)  # nothing could be started
+        self.assertEqual(side_by_side.measure_limits(options), {"bf16_flops_per_second": 1e15})
 
     def test_who_is_wrong_is_not_run(self):
         checks = self.write("gradients.json", json.dumps({"checks": [
@@ -228,6 +241,23 @@ class Gradients(unittest.TestCase):
         bias = tensor("to_k.bias", norm=1e-9, error=1e-4)
         self.assertEqual(self.judge(tensor(), bias)["verdict"], "right")
         self.assertEqual(self.judge(tensor(), bias | {"error": 0.1})["verdict"], "wrong")
+
+    def test_verdicts_are_kept_for_the_same_programs_alone(self):
+        about = {"gpu": "a", "torch": "2", "triton": "3", "diffusers": "4", "cudnn_benchmark_limit": 10, "commit": "abc"}
+        sides = (check_gradients.WITNESS, "eager")
+        checks = [{"network": "net", "mode": mode, "side": side, "batch": 4, "verdict": "right"}
+                  for side in sides for mode in check_gradients.MODES]
+        with tempfile.TemporaryDirectory() as folder:
+            kept, results = pathlib.Path(folder) / "kept.json", pathlib.Path(folder) / "results.json"
+            programs.write_json(kept, {"about": about, "checks": checks})
+            for other in ({"torch": "2.1"}, {"commit": "def"}, {"commit": None}):
+                self.assertEqual(check_gradients.read_kept(kept, about | other), {})
+            self.assertEqual(check_gradients.read_kept(None, about), {})
+            options = argparse.Namespace(batch=4, kept=kept, results=results, about=about,
+                                         kept_checks=check_gradients.read_kept(kept, about))
+            with contextlib.redirect_stdout(io.StringIO()):  # without a Deadline nothing could be started
+                self.assertTrue(check_gradients.check_network("net", ["eager"], options, []))
+            self.assertEqual(json.loads(results.read_text())["checks"], checks)
 
     def test_the_loss_counts(self):
         self.assertEqual(self.judge(tensor(), loss=1.01)["verdict"], "right")
