@@ -82,6 +82,44 @@ TEST(TrialValues, DifferFromTensorToTensorAndFromImageToImage) {
   }
 }
 
+// The next float towards zero.
+float cut_off(double value) {
+  const auto nearest = static_cast<float>(value);
+  return std::abs(static_cast<double>(nearest)) > std::abs(value) ? std::nextafter(nearest, 0.f) : nearest;
+}
+
+// The gradient of a 1x1 convolution's weights as tensor cores compute it that split nothing: 8 terms at a
+// time, each sum cut off to float. On one and the same tensor twice it would be beyond the bound half as much
+// again, at its diagonal.
+TEST(TrialValues, LongSumsThatAreCutOffStayWithinTheBound) {
+  constexpr size_t kChannels = 256, kPixels = 32768, kBlock = 8;
+  const Stream stream;
+  const TrialValues values(2 * kPixels * kChannels, stream);
+  const DeviceBuffer<std::byte> a(2 * kPixels * kChannels), b(2 * kPixels * kChannels);
+  values.fill(a.span(), stream, 0);
+  values.fill(b.span(), stream, 1);
+  stream.synchronize();
+  const auto* x = reinterpret_cast<const BFloat16*>(a.data());
+  const auto* dy = reinterpret_cast<const BFloat16*>(b.data());
+  for (size_t channel = 0; channel < kChannels; channel += 17) {
+    float sum = 0;
+    ProductSample exact{};
+    for (size_t begin = 0; begin < kPixels; begin += kBlock) {
+      double block = 0;
+      for (size_t pixel = begin; pixel < begin + kBlock; ++pixel) {
+        const size_t at = pixel * kChannels + channel;
+        const double term = static_cast<double>(to_float(x[at])) * to_float(dy[at]);
+        block += term;
+        exact.magnitude += std::abs(term);
+      }
+      exact.product += block;
+      sum = cut_off(sum + block);
+    }
+    const double bound = sample_bound(exact, {.terms = kPixels, .storage_roundoff = 0x1p-24});
+    EXPECT_LT(std::abs(sum - exact.product), bound / 4) << "channel " << channel;
+  }
+}
+
 // ---- The rule, on outcomes made up
 
 const std::vector<ProductSample> kExpected = {{10, 40, 0}, {-3, 50, 1}};
