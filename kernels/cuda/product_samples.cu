@@ -11,7 +11,8 @@ namespace {
 
 constexpr int kThreads = 128;
 
-// Over the block, in a fixed order; thread 0 has the result. All threads must call.
+// Over the block, in a fixed order; thread 0 has the result, which the others do not read: it may not be
+// there yet. All threads must call.
 template <typename T>
 __device__ __forceinline__ T sum_of_block(T value, T (&scratch)[kThreads]) {
   scratch[threadIdx.x] = value;
@@ -19,7 +20,7 @@ __device__ __forceinline__ T sum_of_block(T value, T (&scratch)[kThreads]) {
     __syncthreads();
     if (threadIdx.x < half) scratch[threadIdx.x] += scratch[threadIdx.x + half];
   }
-  return scratch[0];
+  return threadIdx.x == 0 ? scratch[0] : T{};
 }
 
 struct Shared {

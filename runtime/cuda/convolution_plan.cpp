@@ -253,9 +253,14 @@ void CudnnDevice::name_in_heuristics(CudnnDescriptor& heuristics) const {
 }
 
 std::string CudnnDevice::name() const {
-  const auto properties = nlohmann::json::parse(json());
-  return fmt::format("{} sm_{}", properties.at("deviceName").get<std::string>(),
-                     properties.at("deviceVer").get<int>() / 10);
+  const std::string text = json();
+  try {
+    const auto properties = nlohmann::json::parse(text);
+    return fmt::format("{} sm_{}", properties.at("deviceName").get<std::string>(),
+                       properties.at("deviceVer").get<int>() / 10);
+  } catch (const nlohmann::json::exception&) {
+    return text;  // by a version that describes devices otherwise: a name all the same, if a long one
+  }
 }
 
 std::string CudnnDevice::json() const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "kernels/device/cuda_check.h"
 #include "runtime/cuda/convolution_choice.h"
@@ -30,6 +31,18 @@ const Plan& plan_of(const std::vector<std::pair<Problem, Plan>>& plans, const Pr
   const auto found = find_plan(plans, problem);
   DDPM_CHECK(found != plans.end());  // else prepare() did not see this problem
   return found->second;
+}
+
+// Chosen for an earlier program: the very plan that was measured and checked, where the cache would have it
+// made anew from its description.
+template <typename Problem, typename Plan>
+std::optional<Plan> taken_plan(std::vector<std::pair<Problem, Plan>>& plans, const Problem& problem) {
+  const auto found =
+      std::find_if(plans.begin(), plans.end(), [&](const auto& known) { return known.first == problem; });
+  if (found == plans.end()) return std::nullopt;
+  std::optional<Plan> plan(std::move(found->second));
+  plans.erase(found);
+  return plan;
 }
 
 }  // namespace
@@ -93,11 +106,19 @@ void CudaPrimitives::choose_convolution_plans(const std::vector<ConvolutionProbl
         .run = [&](const ConvolutionPlan& plan) { return trials.run(cudnn_, problem, plan); },
         .find_fault = [&](const ConvolutionPlan& plan) { return trials.find_fault(cudnn_, problem, plan); }};
   };
-  convolutions_.clear();
-  for (const ConvolutionProblem& problem : problems)
-    if (!problem.bias) convolutions_.emplace_back(problem, chooser.choose(problem, trials_of(problem)));
+  auto earlier = std::exchange(convolutions_, {});
+  for (const ConvolutionProblem& problem : problems) {
+    if (problem.bias) continue;
+    std::optional<ConvolutionPlan> plan = taken_plan(earlier, problem);
+    convolutions_.emplace_back(problem,
+                               plan ? *std::move(plan) : chooser.choose(problem, trials_of(problem)));
+  }
   for (const ConvolutionProblem& wish : problems) {
     if (!wish.bias) continue;
+    if (auto plan = taken_plan(earlier, wish)) {
+      convolutions_.emplace_back(wish, *std::move(plan));
+      continue;
+    }
     const auto run_steps = [&] {
       return trials.run_steps(cudnn_, wish, plan_of(convolutions_, without_bias(wish)));
     };
@@ -127,10 +148,11 @@ void CudaPrimitives::choose_matrix_plans(const std::vector<MatrixProblem>& probl
             .run = [&](const MatrixPlan& plan) { return trials.run(cublas_, plan); },
             .find_fault = [&](const MatrixPlan& plan) { return trials.find_fault(cublas_, problem, plan); }};
   };
-  matrices_.clear();
+  auto earlier = std::exchange(matrices_, {});
   for (const MatrixProblem& problem : problems) {
     if (problem.bias) continue;
-    std::optional<MatrixPlan> plan = choose_plan(source(problem), cache_key(problem), by);
+    std::optional<MatrixPlan> plan = taken_plan(earlier, problem);
+    if (!plan) plan = choose_plan(source(problem), cache_key(problem), by);
     if (!plan)
       throw_input("cuBLASLt {} has no plan for the matrix product {} within {}{}", cublasLtGetVersion(),
                   to_string(problem), to_string(options_.limits),
@@ -139,6 +161,10 @@ void CudaPrimitives::choose_matrix_plans(const std::vector<MatrixProblem>& probl
   }
   for (const MatrixProblem& wish : problems) {
     if (!wish.bias) continue;
+    if (auto plan = taken_plan(earlier, wish)) {
+      matrices_.emplace_back(wish, *std::move(plan));
+      continue;
+    }
     const MatrixPlan adds = plan_of(matrices_, without_bias(wish));
     std::optional<MatrixPlan> plan =
         choose_fused_plan<MatrixPlan>({.fused = source(wish),

@@ -97,8 +97,9 @@ const PlanTrials::Memory& PlanTrials::memory() const {
 
 void PlanTrials::renew_tensors() const {
   const Memory& at = memory();
-  for (const DeviceBuffer<std::byte>& tensor : at.tensors) at.values.fill(tensor.span(), stream_);
-  at.values.fill(at.bias.span(), stream_);
+  size_t count = 0;
+  for (const DeviceBuffer<std::byte>& tensor : at.tensors) at.values.fill(tensor.span(), stream_, count++);
+  at.values.fill(at.bias.span(), stream_, count);
 }
 
 ConvolutionTensors PlanTrials::tensors_of(const ConvolutionProblem& problem) const {

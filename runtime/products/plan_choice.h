@@ -150,8 +150,10 @@ template <typename Plan>
 std::optional<Plan> choose_plan(const PlanSource<Plan>& source, const std::string& key,
                                 const PlanChoosing& by) {
   ++by.statistics.problems;
-  if (const std::optional<std::string> tag = by.cache.find(key))
+  if (const std::optional<std::string> tag = by.cache.find(key)) {
     if (std::optional<Plan> plan = source.restore(*tag)) return plan;
+    ++by.statistics.unusable;
+  }
   detail::PlanAttempts<Plan> attempts(source, key, by);
   if (by.timer == nullptr) return detail::first_plan(std::move(attempts));
   std::optional<Plan> best = detail::fastest_plan(std::move(attempts), *by.timer);

@@ -11,6 +11,8 @@ std::string to_string(const PlanStatistics& s) {
   if (s.measuring_seconds > 0) text += fmt::format(", measured in {:.1f} s", s.measuring_seconds);
   if (s.checking_seconds > 0) text += fmt::format(", checked in {:.1f} s", s.checking_seconds);
   if (s.refused > 0) text += fmt::format(" ({} refused)", s.refused);
+  if (s.unusable > 0)
+    text += fmt::format("; {} kept plan{} could not be restored", s.unusable, s.unusable == 1 ? "" : "s");
   return text;
 }
 

@@ -14,6 +14,7 @@ struct PlanStatistics {
   int64_t proposed = 0, built = 0;
   int64_t refused = 0;  // plans whose results were wrong
   double proposing_seconds = 0, measuring_seconds = 0, checking_seconds = 0;
+  int64_t unusable = 0;  // kept plans that could not be restored
 };
 
 // "prepared 143 products: 5057 plans proposed, 4990 built in 3.5 s, measured in 61.2 s, checked in 2.1 s (2

@@ -10,8 +10,11 @@
 namespace ddpm {
 namespace {
 
-// Drawing more on the host takes longer than what they are used for.
-constexpr size_t kMostElements = size_t{1} << 22;
+// Drawing more on the host takes longer than what they are used for. 8 times a prime: rows of any number of
+// channels begin elsewhere in it each time, where a power of two would make every eighth image the same.
+constexpr size_t kMostElements = (size_t{1} << 22) - 8;
+// How far the beginnings of tensors are apart: a part of the pattern, in whole vectors, as copies like them.
+constexpr size_t kParts = 8, kVectorBytes = 16;
 
 std::vector<BFloat16> random_values(size_t count) {
   std::mt19937 engine(1);
@@ -35,10 +38,13 @@ TrialValues::TrialValues(size_t largest_bytes, StreamView stream)
   stream.synchronize();  // the values go
 }
 
-void TrialValues::fill(DeviceSpan<std::byte> buffer, StreamView stream) const {
-  for (size_t begin = 0; begin < buffer.size(); begin += pattern_.size()) {
-    const size_t count = std::min(pattern_.size(), buffer.size() - begin);
-    copy_on_device<std::byte>(pattern_.span().subspan(0, count), buffer.subspan(begin, count), stream);
+void TrialValues::fill(DeviceSpan<std::byte> buffer, StreamView stream, size_t tensor) const {
+  size_t from = tensor % kParts * (pattern_.size() / kParts / kVectorBytes * kVectorBytes);
+  for (size_t begin = 0; begin < buffer.size();) {
+    const size_t count = std::min(pattern_.size() - from, buffer.size() - begin);
+    copy_on_device<std::byte>(pattern_.span().subspan(from, count), buffer.subspan(begin, count), stream);
+    begin += count;
+    from = 0;
   }
 }
 

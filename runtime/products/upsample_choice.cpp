@@ -68,7 +68,8 @@ class TrialTensors {
         largest = std::max(largest, bytes);
       }
     const TrialValues values(largest, stream);
-    for (const auto& [id, tensor] : tensors_) values.fill(tensor.span(), stream);
+    size_t count = 0;
+    for (const auto& [id, tensor] : tensors_) values.fill(tensor.span(), stream, count++);
     stream.synchronize();  // the values go
   }
 

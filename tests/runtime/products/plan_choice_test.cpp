@@ -47,7 +47,10 @@ Proposals<Plan> proposals(size_t count, int& made) {
 class Library : public testing::Test {
  protected:
   PlanSource<Plan> source(FakeTimer* timer = nullptr) {
-    return {.restore = [](const std::string& tag) { return std::optional(Plan{tag}); },
+    return {.restore = [this](const std::string& tag) -> std::optional<Plan> {
+              if (tag == unknown_) return std::nullopt;
+              return Plan{tag};
+            },
             .propose = [this] { return proposals(3, made_); },
             .begin_trials = [this] { ++begun_; },
             .run =
@@ -79,7 +82,7 @@ class Library : public testing::Test {
 
   TemporaryFolder folder_;
   std::map<std::string, std::string> faults_;
-  std::string breaks_, kills_;
+  std::string breaks_, kills_, unknown_;
   int made_ = 0, begun_ = 0;
   std::vector<std::string> run_, checked_, log_;
   PlanStatistics statistics_;
@@ -213,6 +216,20 @@ TEST_F(Library, StatisticsSayWhatItTook) {
       "(2 refused)");
   EXPECT_EQ(to_string(PlanStatistics{1, 1, 1, 0, 0.04, 0, 0}),
             "prepared 1 product: 1 plan proposed, 1 built in 0.0 s");
+}
+
+// Else every run would measure again, and say nothing of why.
+TEST_F(Library, AKeptPlanThatCannotBeRestoredIsCounted) {
+  FakeTimer timer({{0, {2}}, {1, {1}}, {2, {3}}});
+  PlanCache cache("");
+  unknown_ = "of another version";
+  cache.store(kKey, unknown_);
+  EXPECT_EQ(choose(cache, &timer), "1");
+  EXPECT_EQ(statistics_.unusable, 1);
+  choose(cache, &timer);
+  EXPECT_EQ(statistics_.unusable, 1);
+  EXPECT_EQ(to_string(PlanStatistics{.problems = 1, .proposed = 1, .built = 1, .unusable = 1}),
+            "prepared 1 product: 1 plan proposed, 1 built in 0.0 s; 1 kept plan could not be restored");
 }
 
 TEST(Way, TheFastestIsKeptByItsName) {

@@ -50,6 +50,76 @@ TEST(SampledElements, HoldCornersEdgesAndTheInterior) {
   for (int ends = 0; ends < 4; ++ends) EXPECT_GT(by_ends[static_cast<size_t>(ends)], 100) << ends;
 }
 
+// How many elements of two arrays are alike, of all.
+double alike(std::span<const BFloat16> a, std::span<const BFloat16> b) {
+  size_t count = 0;
+  for (size_t i = 0; i < b.size(); ++i)
+    if (to_float(a[i]) == to_float(b[i])) ++count;
+  return static_cast<double>(count) / static_cast<double>(b.size());
+}
+
+// Else sums of squares would be checked, and images that repeat themselves: a plan that mixes them up would
+// be right.
+TEST(TrialValues, DifferFromTensorToTensorAndFromImageToImage) {
+  constexpr size_t kElements = size_t{9} << 20, kPowerOfTwo = size_t{1} << 22;
+  const Stream stream;
+  const TrialValues values(2 * kElements, stream);
+  std::vector<DeviceBuffer<std::byte>> tensors;
+  std::vector<std::span<const BFloat16>> seen;
+  for (size_t i = 0; i < 3; ++i) {
+    tensors.emplace_back(2 * kElements);
+    values.fill(tensors.back().span(), stream, i);
+    seen.emplace_back(reinterpret_cast<const BFloat16*>(tensors.back().data()), kElements);
+  }
+  stream.synchronize();
+  // Two values drawn in bf16 are alike one time in 700.
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_LT(alike(seen[i], seen[(i + 1) % 3]), 0.01) << i;
+    EXPECT_LT(alike(seen[i], seen[i].subspan(kPowerOfTwo)), 0.01) << i;
+    EXPECT_TRUE(std::all_of(seen[i].begin(), seen[i].end(), [](BFloat16 value) {
+      return std::abs(to_float(value)) <= 1;
+    })) << i;
+  }
+}
+
+// The next float towards zero.
+float cut_off(double value) {
+  const auto nearest = static_cast<float>(value);
+  return std::abs(static_cast<double>(nearest)) > std::abs(value) ? std::nextafter(nearest, 0.f) : nearest;
+}
+
+// The gradient of a 1x1 convolution's weights as tensor cores compute it that split nothing: 8 terms at a
+// time, each sum cut off to float. On one and the same tensor twice it would be beyond the bound half as much
+// again, at its diagonal.
+TEST(TrialValues, LongSumsThatAreCutOffStayWithinTheBound) {
+  constexpr size_t kChannels = 256, kPixels = 32768, kBlock = 8;
+  const Stream stream;
+  const TrialValues values(2 * kPixels * kChannels, stream);
+  const DeviceBuffer<std::byte> a(2 * kPixels * kChannels), b(2 * kPixels * kChannels);
+  values.fill(a.span(), stream, 0);
+  values.fill(b.span(), stream, 1);
+  stream.synchronize();
+  const auto* x = reinterpret_cast<const BFloat16*>(a.data());
+  const auto* dy = reinterpret_cast<const BFloat16*>(b.data());
+  for (size_t channel = 0; channel < kChannels; channel += 17) {
+    float sum = 0;
+    ProductSample exact{};
+    for (size_t begin = 0; begin < kPixels; begin += kBlock) {
+      double block = 0;
+      for (size_t pixel = begin; pixel < begin + kBlock; ++pixel) {
+        const size_t at = pixel * kChannels + channel;
+        const double term = static_cast<double>(to_float(x[at])) * to_float(dy[at]);
+        block += term;
+        exact.magnitude += std::abs(term);
+      }
+      exact.product += block;
+      sum = cut_off(sum + block);
+    }
+    const double bound = sample_bound(exact, {.terms = kPixels, .storage_roundoff = 0x1p-24});
+    EXPECT_LT(std::abs(sum - exact.product), bound / 4) << "channel " << channel;
+  }
+}
+
 // ---- The rule, on outcomes made up
 
 const std::vector<ProductSample> kExpected = {{10, 40, 0}, {-3, 50, 1}};
@@ -133,7 +203,8 @@ class Trial {
 
  private:
   void renew() {
-    for (const DeviceBuffer<std::byte>& tensor : tensors_) values_.fill(tensor.span(), stream_);
+    size_t count = 0;
+    for (const DeviceBuffer<std::byte>& tensor : tensors_) values_.fill(tensor.span(), stream_, count++);
   }
   ConvolutionTensors convolution_tensors() const {
     const ConvolutionProblem& p = problems_.convolutions[0];
@@ -249,7 +320,7 @@ TEST(ProductCheck, FindsAForgottenBiasAndAResultThatWasNotAccumulated) {
   for (const int64_t elements :
        {s.x_elements(), s.weight_elements(), s.y_elements(), int64_t{s.k}, s.y_elements()}) {
     tensors.emplace_back(static_cast<size_t>(2 * elements));
-    values.fill(tensors.back().span(), stream);
+    values.fill(tensors.back().span(), stream, tensors.size() - 1);
   }
   const ConvolutionTensors at{tensors[0].data(), tensors[1].data(), tensors[2].data(), tensors[3].data(),
                               tensors[4].data()};
