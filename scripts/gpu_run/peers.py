@@ -94,7 +94,8 @@ def side_by_side(c: Context, mode: str, network: str, variants: tuple, limit: fl
     command = script(c, "side_by_side.py", (network,), "--bin", str(c.bin), "--data", str(c.data(network)), "--modes",
                      mode, "--batches", "128", "--variants", *variants, "--rounds", "1", "--windows", "4",
                      "--window-steps", "20", "--timeout", "150", "--seconds", f"{seconds:.0f}", "--commit",
-                     c.commit, "--limits-file", str(c.results / "limits.json"), f"--our-options=--precision={c.precision('bf16')}",
+                     c.commit, "--limits-file", str(c.results / "limits.json"),
+                     f"--our-options=--precision={c.precision('bf16')}",
                      f"--our-options=--plan-check={c.plan_check}", "--results", str(c.results / name),
                      *(("--gradients", str(gradients)) if gradients.exists() else ()),
                      *(("--networks", "smoke-8") if c.rehearse else ()))
