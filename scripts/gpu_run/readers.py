@@ -107,7 +107,7 @@ def plans(text: str) -> dict:
     chosen = [line for line in lines if re.match(r"(prepared|measuring) ", line)]
     refused = sum(line.startswith("refused ") for line in lines)
     warned = sum(line.startswith("warning: ") for line in lines)
-    return {**({"plans": chosen[-1][:140]} if chosen else {}), **({"plans refused": refused} if refused else {}),
+    return {**({"plans": chosen[-1][:220]} if chosen else {}), **({"plans refused": refused} if refused else {}),
             **({"plans warned about": warned} if warned else {})}
 
 
