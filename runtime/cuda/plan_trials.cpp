@@ -102,6 +102,11 @@ void PlanTrials::renew_tensors() const {
   at.values.fill(at.bias.span(), stream_, count);
 }
 
+// NaN, then zeros: what a plan reads there before it has written it shows.
+void PlanTrials::soil_workspace(int run) const {
+  fill_bytes(memory().workspace.span(), run == 0 ? 0xFF : 0, stream_);
+}
+
 ConvolutionTensors PlanTrials::tensors_of(const ConvolutionProblem& problem) const {
   const Memory& at = memory();
   return {.x = at.tensors[0].data(),
@@ -125,8 +130,9 @@ std::optional<std::string> PlanTrials::find_fault(const CudnnHandle& handle,
                                                   const ConvolutionProblem& problem,
                                                   const ConvolutionPlan& plan) {
   renew_tensors();
-  return ProductCheck(problem, tensors_of(problem), stream_).find_fault([&] {
+  return ProductCheck(problem, tensors_of(problem), stream_).find_fault([&, runs = 0]() mutable {
     renew_tensors();
+    soil_workspace(runs++);
     return run(handle, problem, plan);
   });
 }
@@ -134,8 +140,9 @@ std::optional<std::string> PlanTrials::find_fault(const CudnnHandle& handle,
 std::optional<std::string> PlanTrials::find_fault(const CublasLtHandle& handle, const MatrixProblem& problem,
                                                   const MatrixPlan& plan) {
   renew_tensors();
-  return ProductCheck(problem, matrix_tensors(), stream_).find_fault([&] {
+  return ProductCheck(problem, matrix_tensors(), stream_).find_fault([&, runs = 0]() mutable {
     renew_tensors();
+    soil_workspace(runs++);
     return run(handle, plan);
   });
 }

@@ -32,7 +32,8 @@ class PlanTrials {
   bool run_steps(const CudnnHandle& handle, const ConvolutionProblem& wish, const ConvolutionPlan& adds);
   bool run_steps(const CublasLtHandle& handle, const MatrixProblem& wish, const MatrixPlan& adds);
 
-  // What is wrong with the plan's results (ProductCheck).
+  // What is wrong with the plan's results (ProductCheck), from run to run with other remains in the
+  // workspace, which all plans share.
   std::optional<std::string> find_fault(const CudnnHandle& handle, const ConvolutionProblem& problem,
                                         const ConvolutionPlan& plan);
   std::optional<std::string> find_fault(const CublasLtHandle& handle, const MatrixProblem& problem,
@@ -47,6 +48,7 @@ class PlanTrials {
   };
   const Memory& memory() const;
   void renew_tensors() const;
+  void soil_workspace(int run) const;
   ConvolutionTensors tensors_of(const ConvolutionProblem& problem) const;
   MatrixTensors matrix_tensors() const;
 
