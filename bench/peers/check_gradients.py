@@ -145,9 +145,10 @@ KEPT_FOR = ("gpu", "torch", "triton", "diffusers", "cudnn_benchmark_limit", "com
 def read_kept(path: pathlib.Path | None, about: dict) -> dict[tuple[str, str, str, int], dict]:
     """Verdicts of an earlier run with the same GPU and programs, by network, mode, side and batch."""
     found = (programs.read_json(path) or {}) if path else {}
-    if not about.get("commit") or any(found.get("about", {}).get(key) != about.get(key) for key in KEPT_FOR):
+    commit = about.get("commit") or "unknown"
+    if commit == "unknown" or commit.endswith("-dirty") or any(found.get("about", {}).get(key) != about.get(key) for key in KEPT_FOR):
         return {}
-    return {(entry["network"], entry["mode"], entry["side"], entry["batch"]): entry for entry in found["checks"]}
+    return {(entry["network"], entry["mode"], entry["side"], entry["batch"]): entry for entry in found.get("checks", [])}
 
 
 def check_network(network: str, sides: list[str], options: argparse.Namespace, checks: list[dict]) -> bool:

@@ -252,6 +252,10 @@ class Gradients(unittest.TestCase):
             programs.write_json(kept, {"about": about, "checks": checks})
             for other in ({"torch": "2.1"}, {"commit": "def"}, {"commit": None}):
                 self.assertEqual(check_gradients.read_kept(kept, about | other), {})
+            dirty = about | {"commit": "abc-dirty"}  # names no programs
+            programs.write_json(kept, {"about": dirty, "checks": checks})
+            self.assertEqual(check_gradients.read_kept(kept, dirty), {})
+            programs.write_json(kept, {"about": about, "checks": checks})
             self.assertEqual(check_gradients.read_kept(None, about), {})
             options = argparse.Namespace(batch=4, kept=kept, results=results, about=about,
                                          kept_checks=check_gradients.read_kept(kept, about))
