@@ -20,6 +20,7 @@ import caches  # noqa: E402
 import machine  # noqa: E402
 import readers  # noqa: E402
 import report  # noqa: E402
+import run2_speed  # noqa: E402
 import run4_faces  # noqa: E402
 from report import REHEARSAL, Report  # noqa: E402
 from steps import CUT_OFF, FAILED, NOT_RUN, PASSED, Deadline, Runner, Step, Unreadable  # noqa: E402
@@ -279,6 +280,13 @@ class Commands(unittest.TestCase):
                                 capture_output=True, text=True, check=True).stdout.split()
         for name in ("ddpm_train", "gpu_executor_test", "ddpm_forward", "products_benchmark", "ddpm_convert"):
             self.assertIn(name, listed)
+
+
+class Shares(unittest.TestCase):
+    def test_time_that_is_left_is_shared_and_nobody_gets_less_than_its_limit(self):
+        self.assertEqual(run2_speed.fair_share(400, [60, 40]), 240)
+        self.assertEqual(run2_speed.fair_share(240, [40, 40, 40]), 80)
+        self.assertEqual(run2_speed.fair_share(-5, [60, 40]), 60)
 
 
 class Travel(WithFolder):
