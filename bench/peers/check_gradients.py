@@ -23,6 +23,7 @@ from variants import VARIANTS
 
 WITNESS, OUR_BF16 = "eager-fp32", "ours-bf16"
 MODES = ("train", "sample")
+TIME_WAS_UP = "the time was up"  # no failure
 
 # Unit roundoffs. Bounds count them: a tensor's error is taken relative to its own norm, or to a tenth of what that norm
 # would be were the whole gradient spread evenly, for the true gradient of some tensors is zero (a bias before a softmax).
@@ -83,7 +84,7 @@ class Check:
 
     def run(self, command: list) -> tuple[str, str | None]:
         if self.options.deadline.is_up():
-            return "", "the time was up"
+            return "", TIME_WAS_UP
         return run_limited(command, self.options.deadline.left(), self.options.environment)
 
     def ours(self, device: str, precision: str, gradients: pathlib.Path,
@@ -132,7 +133,7 @@ class Check:
                 entry |= judge(mode, precision, report[mode])
                 entry |= {key: report[mode][key] for key in ("channels_last",) if report[mode].get(key)}
             else:
-                entry |= {"verdict": "not run" if error == "the time was up" else "failed", "why": error}
+                entry |= {"verdict": "not run" if error == TIME_WAS_UP else "failed", "why": error}
             entries.append(entry | {"seconds": round(time.monotonic() - begin, 2)})
         if report:
             self.options.about |= {key: report[key] for key in ("cuda", "cudnn") if report.get(key)}
@@ -145,9 +146,10 @@ KEPT_FOR = ("gpu", "torch", "triton", "diffusers", "cudnn_benchmark_limit", "com
 def read_kept(path: pathlib.Path | None, about: dict) -> dict[tuple[str, str, str, int], dict]:
     """Verdicts of an earlier run with the same GPU and programs, by network, mode, side and batch."""
     found = (programs.read_json(path) or {}) if path else {}
-    if not about.get("commit") or any(found.get("about", {}).get(key) != about.get(key) for key in KEPT_FOR):
+    commit = about.get("commit") or "unknown"
+    if commit == "unknown" or commit.endswith("-dirty") or any(found.get("about", {}).get(key) != about.get(key) for key in KEPT_FOR):
         return {}
-    return {(entry["network"], entry["mode"], entry["side"], entry["batch"]): entry for entry in found["checks"]}
+    return {(entry["network"], entry["mode"], entry["side"], entry["batch"]): entry for entry in found.get("checks", [])}
 
 
 def check_network(network: str, sides: list[str], options: argparse.Namespace, checks: list[dict]) -> bool:
@@ -186,12 +188,15 @@ def check_network(network: str, sides: list[str], options: argparse.Namespace, c
             for side in [WITNESS, *sides]:
                 add(all_modes(side, "not run", f"nothing to compare with: {programs.last_line(error)}"))
             print(error, file=sys.stderr)
-            return False
+            return error == TIME_WAS_UP
         add(check.compare(WITNESS))
-        if any(entry["verdict"] != "right" for entry in checks[-len(MODES):]):
+        verdicts = {entry["verdict"] for entry in checks[-len(MODES):]}
+        if verdicts != {"right"}:
+            why = f"ours and {WITNESS} disagree: one of them is wrong" if "wrong" in verdicts else \
+                f"{WITNESS} did not come to an end: there is nobody to confirm ours"
             for side in sides:
-                add(all_modes(side, "not run", f"ours and {WITNESS} disagree: one of them is wrong"))
-            return False
+                add(all_modes(side, "not run", why))
+            return verdicts <= {"right", "not run"}
         for side in sides:
             why = None if side == OUR_BF16 else programs.why_not_here(side, options.device)
             add(all_modes(side, programs.NEEDS_GPU, why) if why else kept(side) or check.compare(side))

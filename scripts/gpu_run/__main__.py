@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import sys
 import time
+import traceback
 
 import caches
 import machine
@@ -108,6 +109,12 @@ def main() -> int:
               "state": caches.fingerprint(options.work) if (options.out / caches.ARCHIVE).exists() else (0, 0)}
 
     def save(last: bool = False) -> None:
+        try:
+            write(last)
+        except OSError as error:  # a full disk, say: the steps go on, and the next may be written
+            print(f"gpu_run: the results could not be written: {error}", file=sys.stderr)
+
+    def write(last: bool) -> None:
         caches.copy_plans(options.work, results)
         report.write(runner.outcomes, deadline.used(), options.seconds)
         now, state = time.monotonic(), caches.fingerprint(options.work)
@@ -124,10 +131,16 @@ def main() -> int:
                       with_pytorch=not options.without_pytorch, commit=report.machine["commit"],
                       plan_check=options.plan_check)
     save()
-    module.run(context)
+    broke_off = ""
+    try:
+        module.run(context)
+    except Exception as error:  # between two steps; what was found until then must come back
+        traceback.print_exc()
+        broke_off = f"the run broke off: {type(error).__name__}: {error}"
+        report.notes.append(broke_off)
     runner.join()
     save(last=True)
-    report.write(runner.outcomes, deadline.used(), options.seconds)  # with what packing had to say
+    save()  # with what packing had to say
 
     print()
     print((options.out / "summary.md").read_text(), end="")
@@ -135,8 +148,8 @@ def main() -> int:
                                       for path in sorted(options.out.iterdir()) if path.is_file()))
     if options.rehearse:
         print(REHEARSAL)
-        return check_rehearsal(report, runner)
-    return 1 if any(outcome.is_bad for outcome in runner.outcomes) else 0
+        return 1 if broke_off else check_rehearsal(report, runner)
+    return 1 if broke_off or any(outcome.is_bad for outcome in runner.outcomes) else 0
 
 
 if __name__ == "__main__":

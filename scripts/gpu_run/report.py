@@ -29,10 +29,14 @@ def write_whole(path: pathlib.Path, write) -> None:
         raise
 
 
-def pack(folder: pathlib.Path, archive: pathlib.Path, as_name: str, level: int = 6) -> None:
+def pack(folder: pathlib.Path, archive: pathlib.Path, as_name: pathlib.Path, level: int = 6) -> None:
     def write(file):
         with tarfile.open(fileobj=file, mode="w:gz", compresslevel=level) as tar:
-            tar.add(folder, arcname=as_name)
+            for path in [folder, *sorted(folder.rglob("*"))]:
+                try:
+                    tar.add(path, arcname=str(as_name / path.relative_to(folder)), recursive=False)
+                except FileNotFoundError:
+                    continue  # what runs in the background has given it its name meanwhile
     write_whole(archive, write)
 
 
@@ -60,7 +64,7 @@ class Report:
         (self.results / "run.json").write_text(text)
         summary = self.summary(outcomes, used, seconds)
         write_whole(self.out / "summary.md", lambda file: file.write(summary.encode()))
-        pack(self.results, self.archive, self.results.name)
+        pack(self.results, self.archive, pathlib.Path(self.results.name))
 
     def summary(self, outcomes: list[Outcome], used: float, seconds: float) -> str:
         lines = [f"# {self.title}", ""]

@@ -19,6 +19,8 @@ sys.path.insert(0, str(SOURCES / "scripts" / "gpu_run"))
 import caches  # noqa: E402
 import machine  # noqa: E402
 import readers  # noqa: E402
+import report  # noqa: E402
+import run2_speed  # noqa: E402
 import run4_faces  # noqa: E402
 from report import REHEARSAL, Report  # noqa: E402
 from steps import CUT_OFF, FAILED, NOT_RUN, PASSED, Deadline, Runner, Step, Unreadable  # noqa: E402
@@ -173,6 +175,16 @@ class Readers(WithFolder):
         path.write_text(json.dumps(content))
         return path
 
+    def test_a_file_that_vanishes_meanwhile_is_left_out_of_the_archive(self):
+        (self.folder / "stays.json").write_text("{}")
+        listed = [self.folder / "b.json.part", self.folder / "stays.json"]
+        with tempfile.TemporaryDirectory() as out, unittest.mock.patch.object(pathlib.Path, "rglob",
+                                                                              return_value=listed):
+            archive = pathlib.Path(out) / "results.tar.gz"
+            report.pack(self.folder, archive, pathlib.Path("run1"))
+            with tarfile.open(archive) as tar:
+                self.assertEqual(tar.getnames(), ["run1", "run1/stays.json"])
+
     def test_tests_that_skip_themselves_are_no_success_on_a_gpu(self):
         passed = "[==========] 4 tests ran.\n[  PASSED  ] 4 tests.\n"
         skipped = "[  PASSED  ] 0 tests.\n[  SKIPPED ] 4 tests, listed below:\n"
@@ -268,6 +280,13 @@ class Commands(unittest.TestCase):
                                 capture_output=True, text=True, check=True).stdout.split()
         for name in ("ddpm_train", "gpu_executor_test", "ddpm_forward", "products_benchmark", "ddpm_convert"):
             self.assertIn(name, listed)
+
+
+class Shares(unittest.TestCase):
+    def test_time_that_is_left_is_shared_and_nobody_gets_less_than_its_limit(self):
+        self.assertEqual(run2_speed.fair_share(400, [60, 40]), 240)
+        self.assertEqual(run2_speed.fair_share(240, [40, 40, 40]), 80)
+        self.assertEqual(run2_speed.fair_share(-5, [60, 40]), 60)
 
 
 class Travel(WithFolder):

@@ -242,6 +242,14 @@ class Gradients(unittest.TestCase):
         self.assertEqual(self.judge(tensor(), bias)["verdict"], "right")
         self.assertEqual(self.judge(tensor(), bias | {"error": 0.1})["verdict"], "wrong")
 
+    def test_a_time_that_is_up_is_no_failure_and_no_verdict(self):
+        options = argparse.Namespace(batch=4, kept=None, results=None, about={}, kept_checks={}, benchmark_limit=0,
+                                     deadline=programs.Deadline(0, 0))
+        checks = []
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            self.assertTrue(check_gradients.check_network("net", ["eager"], options, checks))
+        self.assertEqual({entry["verdict"] for entry in checks}, {"not run"})
+
     def test_verdicts_are_kept_for_the_same_programs_alone(self):
         about = {"gpu": "a", "torch": "2", "triton": "3", "diffusers": "4", "cudnn_benchmark_limit": 10, "commit": "abc"}
         sides = (check_gradients.WITNESS, "eager")
@@ -252,6 +260,10 @@ class Gradients(unittest.TestCase):
             programs.write_json(kept, {"about": about, "checks": checks})
             for other in ({"torch": "2.1"}, {"commit": "def"}, {"commit": None}):
                 self.assertEqual(check_gradients.read_kept(kept, about | other), {})
+            dirty = about | {"commit": "abc-dirty"}  # names no programs
+            programs.write_json(kept, {"about": dirty, "checks": checks})
+            self.assertEqual(check_gradients.read_kept(kept, dirty), {})
+            programs.write_json(kept, {"about": about, "checks": checks})
             self.assertEqual(check_gradients.read_kept(None, about), {})
             options = argparse.Namespace(batch=4, kept=kept, results=results, about=about,
                                          kept_checks=check_gradients.read_kept(kept, about))
