@@ -253,7 +253,7 @@ void CudnnDevice::name_in_heuristics(CudnnDescriptor& heuristics) const {
 }
 
 std::string CudnnDevice::name() const {
-  const std::string text = json();
+  std::string text = json();
   try {
     const auto properties = nlohmann::json::parse(text);
     return fmt::format("{} sm_{}", properties.at("deviceName").get<std::string>(),
