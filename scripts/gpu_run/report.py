@@ -11,7 +11,7 @@ import pathlib
 import tarfile
 import tempfile
 
-from steps import NOT_RUN, PASSED, Outcome
+from steps import NOT_RUN, PASSED, RUNNING, Outcome
 
 REHEARSAL = "REHEARSAL: no GPU, nothing here is a measurement"
 
@@ -80,7 +80,7 @@ class Report:
         for outcome in outcomes:
             figures = ", ".join(f"{name} {text}" for name, text in outcome.figures.items())
             told = "; ".join(part for part in (outcome.note, figures) if part).replace("|", "/")
-            verdict = outcome.verdict if outcome.verdict in (PASSED, NOT_RUN) else f"**{outcome.verdict}**"
+            verdict = outcome.verdict if outcome.verdict in (PASSED, NOT_RUN, RUNNING) else f"**{outcome.verdict}**"
             name = outcome.name + (f" ({outcome.stand_in})" if outcome.stand_in else "")
             lines.append(f"| {name} | {verdict} | {outcome.seconds:.0f} | {told} |")
         return "\n".join(lines) + "\n"

@@ -17,7 +17,7 @@ LOG_BYTES = 200_000  # of a step's output that are kept
 # Between the interrupt and the kill: of what hangs, and of a training that is to save what it has.
 GRACE_SECONDS, SAVING_SECONDS = 8, 20
 
-PASSED, FAILED, CUT_OFF, NOT_RUN = "passed", "failed", "cut off", "not run"
+PASSED, FAILED, CUT_OFF, NOT_RUN, RUNNING = "passed", "failed", "cut off", "not run", "running"
 
 
 class Unreadable(Exception):
@@ -180,6 +180,7 @@ class Runner:
                 running = self._start(step, outcome, min(step.limit, left))
                 if running and step.background:
                     self._background.append(running)
+                    outcome.verdict = RUNNING  # what a summary says that is all there is of a cut-off run
                     return outcome
                 if running:
                     self._finish(running)

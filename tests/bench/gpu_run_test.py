@@ -23,7 +23,7 @@ import report  # noqa: E402
 import run2_speed  # noqa: E402
 import run4_faces  # noqa: E402
 from report import REHEARSAL, Report  # noqa: E402
-from steps import CUT_OFF, FAILED, NOT_RUN, PASSED, Deadline, Runner, Step, Unreadable  # noqa: E402
+from steps import CUT_OFF, FAILED, NOT_RUN, PASSED, RUNNING, Deadline, Runner, Step, Unreadable  # noqa: E402
 
 
 class WithFolder(unittest.TestCase):
@@ -133,6 +133,7 @@ class Steps(WithFolder):
         outcome = self.run_step("compile", ["bash", "-c", wait], background=True, limit=60,
                                 read=lambda text: {"seen": "seen" in text})
         self.assertTrue(self.runner.is_busy())
+        self.assertEqual(outcome.verdict, RUNNING)
         self.run_step("touch", ["touch", str(flag)])  # were it waited for above, this would never run
         with contextlib.redirect_stdout(io.StringIO()):
             self.runner.join()
