@@ -12,6 +12,7 @@ venv=$build/venv
   "$venv/bin/pip" install --quiet onednn-cpu-gomp==2023.2.0 onednn-devel-cpu-gomp==2023.2.0
 }
 cmake --preset release -B "$build" -DDDPM_CUDA=OFF -DDDPM_BUILD_BENCH=OFF \
-  -DDNNL_INCLUDE_DIR="$PWD/$venv/include" -DDNNL_LIBRARY="$PWD/$venv/lib/libdnnl.so" | grep 'Found Dnnl'
+  -DDNNL_INCLUDE_DIR="$PWD/$venv/include" -DDNNL_LIBRARY="$PWD/$venv/lib/libdnnl.so" > "$build/configure.log" ||
+  { cat "$build/configure.log"; exit 1; }
 cmake --build "$build" --target onednn_products_test
 OMP_WAIT_POLICY=passive "$build/bin/onednn_products_test" --gtest_brief=1
