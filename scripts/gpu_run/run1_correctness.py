@@ -11,7 +11,7 @@ TITLE = "Run 1: is it right?"
 # What each other test stands on first. The last two run whole networks with the libraries.
 TESTS = ("gpu_runtime_test", "gpu_device_layer_test", "gpu_graph_test", "gpu_sound_kernels_test", "gpu_kernels_test",
          "gpu_products_test", "gpu_hot_loop_test", "gpu_executor_test")
-PROGRAMS = ("ddpm_data", "ddpm_train", "ddpm_sample", "ddpm_validate", "gpu_description", *TESTS)
+PROGRAMS = ("ddpm_data", "ddpm_validate", *peers.PROGRAMS, *TESTS)
 REHEARSED_PROGRAMS = ("ddpm_validate_emulated",)
 RETURNS_CACHES = True
 MEASURING_SECONDS = 200  # for the plans and what they are checked with; what waits for quiet must not starve
