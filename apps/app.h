@@ -1,5 +1,4 @@
-// How every program of this project begins and ends, and says what a library wants said. Depends on
-// support/{atomic_file,error}.h.
+// How every program of this project begins and ends, and says what a library wants said.
 #pragma once
 
 #include <cstdio>

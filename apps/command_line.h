@@ -1,5 +1,5 @@
 // CLI11 as the programs of this project use it. Include in one translation unit of a program: it compiles
-// slowly. Depends on CLI11 alone.
+// slowly.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -1,5 +1,4 @@
-// Options of a training configuration as flags: names, help and defaults come from train_options(). Depends
-// on apps/command_line.h (so: one translation unit of a program), model/train_config.h.
+// Options of a training configuration as flags: names, help and defaults come from train_options().
 #pragma once
 
 #include <algorithm>
@@ -9,7 +8,7 @@
 #include <vector>
 
 #include "apps/command_line.h"
-#include "model/train_config.h"
+#include "model/training/train_config.h"
 
 namespace ddpm {
 

@@ -7,9 +7,9 @@
 
 #include "apps/app.h"
 #include "apps/command_line.h"
-#include "model/run_folder.h"
-#include "model/trained_model.h"
-#include "model/unet.h"
+#include "model/training/run_folder.h"
+#include "model/training/trained_model.h"
+#include "model/unet/unet.h"
 
 namespace ddpm {
 namespace {

@@ -1,5 +1,4 @@
 // What the subcommands of ddpm_data do, apart from how their options are spelled.
-// Depends on data/ and support/.
 #pragma once
 
 #include <cstdint>

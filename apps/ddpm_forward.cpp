@@ -12,11 +12,11 @@
 #include "apps/config_flags.h"
 #include "data/npy.h"
 #include "data/tensor_order.h"
-#include "model/arena_file.h"
-#include "model/trained_model.h"
-#include "model/unet.h"
-#include "runtime/differentiate.h"
-#include "runtime/executors.h"
+#include "model/training/trained_model.h"
+#include "model/unet/unet.h"
+#include "model/weights/arena_file.h"
+#include "runtime/choose_executor.h"
+#include "runtime/program/differentiate.h"
 
 namespace ddpm {
 namespace {

@@ -15,8 +15,8 @@
 #include "apps/sampling_command.h"
 #include "apps/sampling_outputs.h"
 #include "data/content_hash.h"
-#include "model/trained_model.h"
-#include "runtime/executors.h"
+#include "model/training/trained_model.h"
+#include "runtime/choose_executor.h"
 #include "support/interrupt.h"
 
 namespace ddpm {

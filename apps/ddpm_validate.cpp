@@ -11,7 +11,7 @@
 #include "apps/app.h"
 #include "apps/command_line.h"
 #include "apps/config_flags.h"
-#include "model/validation.h"
+#include "model/training/validation.h"
 #include "runtime/gpu/backend.h"
 #include "support/atomic_file.h"
 #include "support/enum_names.h"

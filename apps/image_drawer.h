@@ -1,5 +1,5 @@
-// Draws the images that ddpm_sample was asked for, a batch at a time, and keeps what else of them is wanted.
-// Depends on apps/{sampling_command,sampling_pictures}.h, model/sampler.h, support/progress_bar.h.
+// Draws the images that ddpm_sample was asked for, a batch at a time, and keeps what else of them is
+// wanted.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 #include "apps/sampling_command.h"
 #include "apps/sampling_pictures.h"
-#include "model/sampler.h"
+#include "model/sampling/sampler.h"
 #include "support/progress_bar.h"
 
 namespace ddpm {

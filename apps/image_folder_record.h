@@ -1,6 +1,5 @@
 // The record beside a folder or a file of images, DIR.json or FILE.json: what they are and how they were
-// made, so that nobody measures against the wrong crop, and no folder mixes images of two kinds. Depends on
-// support/.
+// made, so that nobody measures against the wrong crop, and no folder mixes images of two kinds.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// The images that ddpm_sample was asked for, one after the other: those that a stopped run left in the folder
-// are read there, the others are drawn a batch at a time and written there at once. So memory holds one
-// batch, and nothing is drawn twice. Depends on data/image.h, apps/image_folder_record.h.
+// The images that ddpm_sample was asked for, one after the other: those that a stopped run left in the
+// folder are read there, the others are drawn a batch at a time and written there at once. So memory holds
+// one batch, and nothing is drawn twice.
 #pragma once
 
 #include <cstdint>

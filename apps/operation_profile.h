@@ -1,5 +1,4 @@
-// Where an executor's time went, as tables and as JSON. Depends on runtime/{device,executor}.h,
-// nlohmann_json.
+// Where an executor's time went, as tables and as JSON.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

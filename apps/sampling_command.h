@@ -1,5 +1,4 @@
-// The command line of ddpm_sample, and what it says about sampling. Depends on
-// model/{sampler,trained_model}.h.
+// The command line of ddpm_sample, and what it says about sampling.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "model/sampler.h"
-#include "model/trained_model.h"
+#include "model/sampling/sampler.h"
+#include "model/training/trained_model.h"
 
 namespace ddpm {
 
@@ -25,7 +24,8 @@ struct SamplingCommand {
   uint64_t seed = 0;
   std::filesystem::path initial_noise;
 
-  std::vector<std::string> classes, attributes;  // see model/condition.h; the images take them in turn
+  std::vector<std::string> classes,
+      attributes;  // see model/sampling/condition.h; the images take them in turn
   double guidance = 1;
 
   std::string sampler = "ddim", spacing, sigmas, final_sigma, variance;

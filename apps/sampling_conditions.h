@@ -1,8 +1,8 @@
-// What --class, --attr and --guidance mean for a model. Depends on apps/sampling_command.h, model/sampler.h.
+// What --class, --attr and --guidance mean for a model.
 #pragma once
 
 #include "apps/sampling_command.h"
-#include "model/sampler.h"
+#include "model/sampling/sampler.h"
 
 namespace ddpm {
 

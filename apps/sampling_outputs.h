@@ -1,5 +1,4 @@
-// Every form in which ddpm_sample writes its images. Depends on
-// apps/{image_drawer,image_stream,sampling_command}.h.
+// Every form in which ddpm_sample writes its images.
 #pragma once
 
 #include <string>

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "data/grid.h"
-#include "model/sampler.h"
+#include "model/sampling/sampler.h"
 
 namespace ddpm {
 

@@ -1,5 +1,5 @@
-// Pictures of the denoising process: some images at chosen moments side by side, and all moments as frames.
-// Depends on data/image.h and model/sampler.h.
+// Pictures of the denoising process: some images at chosen moments side by side, and all moments as
+// frames.
 #pragma once
 
 #include <span>

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "model/trainer.h"
+#include "model/training/trainer.h"
 
 namespace ddpm {
 namespace {

@@ -1,5 +1,4 @@
 // Animated PNG (the APNG extension, in the PNG specification since its third edition, 2025).
-// Depends on data/image.h.
 #pragma once
 
 #include <cstdint>

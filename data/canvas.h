@@ -1,4 +1,4 @@
-// Antialiased painting of shapes that are given as signed distances. Depends on data/image.h.
+// Antialiased painting of shapes that are given as signed distances.
 #pragma once
 
 #include <algorithm>

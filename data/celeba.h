@@ -1,4 +1,4 @@
-// CelebA (Liu et al. 2015) as its authors publish it. Depends on data/{image_source,split}.h.
+// CelebA (Liu et al. 2015) as its authors publish it.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,4 @@
 // The synthetic faces in the very files of CelebA, for tests of the whole path at any scale.
-// Depends on data/synthetic_faces.h, data/prepare.h, data/zip_writer.h, data/jpeg.h and support/.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// CelebA's two text files. Depends on support/.
+// CelebA's two text files.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// CIFAR-10 (Krizhevsky 2009), the binary version. Depends on data/{image_source,split}.h.
+// CIFAR-10 (Krizhevsky 2009), the binary version.
 #pragma once
 
 #include <filesystem>

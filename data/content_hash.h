@@ -1,4 +1,4 @@
-// A fingerprint of pixels and labels. Depends on xxHash's header.
+// A fingerprint of pixels and labels.
 #pragma once
 
 #include <cstddef>

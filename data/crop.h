@@ -1,5 +1,4 @@
 // The face crops of the published CelebA experiments, by their owners' names.
-// Depends on data/image.h, data/resize.h and support/.
 #pragma once
 
 #include <string_view>

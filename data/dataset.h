@@ -1,5 +1,4 @@
 // The images that a model trains on: one array of pixels, with labels and a card beside it.
-// Depends on data/{dataset_card,image,labels}.h and support/mapped_file.h.
 //
 //   NAME.npy         uint8 (N, H, W, C), C order, C = 1 or 3; numpy.load(..., mmap_mode='r') reads it
 //   NAME.labels.npy  int32 (N,) classes or uint8 (N, A) attributes; optional

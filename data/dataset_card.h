@@ -1,4 +1,4 @@
-// The card beside a data set: where it comes from and what was done to it, as JSON. Depends on support/.
+// The card beside a data set: where it comes from and what was done to it, as JSON.
 #pragma once
 
 #include <cstdint>

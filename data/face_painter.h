@@ -1,4 +1,4 @@
-// Draws a synthetic face from its parameters. Depends on data/canvas.h and data/face_parameters.h.
+// Draws a synthetic face from its parameters.
 #pragma once
 
 #include "data/canvas.h"

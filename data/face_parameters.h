@@ -1,4 +1,4 @@
-// What makes one synthetic face differ from another. Depends on data/canvas.h for its colours.
+// What makes one synthetic face differ from another.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Contact sheets: many images laid out as one. Depends on data/image.h.
+// Contact sheets: many images laid out as one.
 #pragma once
 
 #include <span>

@@ -1,4 +1,4 @@
-// An image in memory and a view of one. Depends on nothing.
+// An image in memory and a view of one.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
 // A data set as an archive of pictures, a fraction of its size, in which it travels: `open_image_folder`
-// reads it back. Depends on data/{dataset,jpeg,prepare}.h.
+// reads it back.
 //
 //   000000.jpg ..  the images in order, JPEG
 //   labels.npy     as NAME.labels.npy; only where the data set has labels

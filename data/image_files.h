@@ -1,5 +1,4 @@
-// Image files by name, whether they lie in a folder or in a zip archive. Depends on
-// data/{image_source,jpeg,zip_reader}.h.
+// Image files by name, whether they lie in a folder or in a zip archive.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,4 @@
-// A folder of pictures, or a zip archive of them. Depends on data/image_source.h, data/image_files.h and
-// support/.
+// A folder of pictures, or a zip archive of them.
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// What every collection of images offers to the preparation. Depends on data/image.h and data/labels.h.
+// What every collection of images offers to the preparation.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,5 @@
 // JPEG: read through libjpeg-turbo's TurboJPEG interface, which reports errors without long jumps; written
-// through libjpeg's own, which alone can fit its code tables to an image. Depends on data/image.h and
-// support/.
+// through libjpeg's own, which alone can fit its code tables to an image.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What is known about the images of a data set beside their pixels. Depends on data/npy.h and support/.
+// What is known about the images of a data set beside their pixels.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// MNIST (LeCun et al. 1998) and the data sets in its idx format. Depends on data/image_source.h and support/.
+// MNIST (LeCun et al. 1998) and the data sets in its idx format.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,5 @@
-// NumPy's .npy format: one array, a short text header before its raw bytes. Depends on support/.
-// Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+// NumPy's .npy format: one array, a short text header before its raw bytes. Format:
+// https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// NumPy's .npz: a zip archive of .npy arrays, as numpy.savez writes it and the evaluation tools of the field
-// read it. Depends on data/npy.h, data/zip_writer.h and support/.
+// NumPy's .npz: a zip archive of .npy arrays, as numpy.savez writes it and the evaluation tools of the
+// field read it.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Items made by several threads and handed out in order. Depends on nothing.
+// Items made by several threads and handed out in order.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// PNG through libpng. Depends on data/image.h and support/.
+// PNG through libpng.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The preparation of a data set: every image of a source decoded, cropped, resized and appended to one array.
-// Depends on the rest of data/ and on support/.
+// The preparation of a data set: every image of a source decoded, cropped, resized and appended to one
+// array.
 #pragma once
 
 #include <cstdint>

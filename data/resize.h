@@ -1,5 +1,4 @@
 // Antialiased image resizing, bit for bit as Pillow (up to release 12) does it on 8-bit images.
-// Depends on data/image.h and support/.
 #pragma once
 
 #include <string_view>

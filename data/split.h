@@ -1,4 +1,4 @@
-// The parts that data sets are divided into. Depends on support/.
+// The parts that data sets are divided into.
 #pragma once
 
 #include <string_view>

@@ -1,5 +1,4 @@
 // Cartoon faces drawn by the program itself: the data set that is always at hand.
-// Depends on data/image_source.h, data/canvas.h, data/prepare.h and support/.
 #pragma once
 
 #include <cstdint>

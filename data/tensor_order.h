@@ -1,5 +1,4 @@
-// Images between the order of this engine, (N, H, W, C), and that of PyTorch, (N, C, H, W). Depends on
-// nothing.
+// Images between the order of this engine, (N, H, W, C), and that of PyTorch, (N, C, H, W).
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// Members of a zip archive, read in place through libzip. Depends on support/.
+// Members of a zip archive, read in place through libzip.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Writes a zip archive of stored (uncompressed) members through libzip. Depends on support/.
+// Writes a zip archive of stored (uncompressed) members through libzip.
 #pragma once
 
 #include <cstdint>

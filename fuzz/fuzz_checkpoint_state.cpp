@@ -1,6 +1,6 @@
 // state.json of a checkpoint, up to the validated configuration that it makes.
 #include "fuzz/target.h"
-#include "model/checkpoint.h"
+#include "model/training/checkpoint.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const ddpm::InputFolder folder;

@@ -1,6 +1,6 @@
 // safetensors: header, coverage of the data, and every tensor's values as each type that it converts to.
 #include "fuzz/target.h"
-#include "runtime/safetensors.h"
+#include "model/weights/safetensors.h"
 
 namespace {
 

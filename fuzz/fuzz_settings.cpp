@@ -1,6 +1,6 @@
 // TOML configuration files, up to the validated configuration that they make.
 #include "fuzz/target.h"
-#include "model/train_config.h"
+#include "model/training/train_config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const ddpm::InputFolder folder;

@@ -1,4 +1,4 @@
-// What the fuzz targets share: one input as a file, and what counts as a finding. Depends on support/.
+// What the fuzz targets share: one input as a file, and what counts as a finding.
 //
 // A reader may refuse an input with InputError, whose text must say something; any other exception, a
 // sanitizer's report or a process that runs out of memory or time is a finding.

@@ -1,4 +1,4 @@
-// The pointwise nonlinearity that operations apply on the way. Depends on nothing.
+// The pointwise nonlinearity that operations apply on the way.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // The optimiser's step over all parameters at once: gradient-norm clipping, Adam(W), and the exponential
-// moving average of the weights. Implementation: kernels/reference/adam_ema.cpp. Depends on kernels/cost.h.
+// moving average of the weights. Implementation: kernels/reference/adam_ema.cpp.
 #pragma once
 
 #include <cstdint>

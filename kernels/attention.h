@@ -1,5 +1,5 @@
-// Self-attention over the pixels of an image: its shape, arguments and cost.
-// Implementation: kernels/reference/attention.cpp. Depends on kernels/cost.h.
+// Self-attention over the pixels of an image: its shape, arguments and cost. Implementation:
+// kernels/reference/attention.cpp.
 #pragma once
 
 #include <cstdint>

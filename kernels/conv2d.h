@@ -1,5 +1,5 @@
 // The 2-D convolution: its shape, arguments and cost. Implementations: kernels/reference/conv2d.cpp (plain
-// loops), runtime/onednn_products.cpp (fast on the CPU). Depends on kernels/cost.h.
+// loops), runtime/cpu/onednn_ops.cpp (fast on the CPU).
 #pragma once
 
 #include <cstdint>

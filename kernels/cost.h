@@ -1,4 +1,4 @@
-// What an operation costs at the least: the numbers beside which a measured time is read. Depends on nothing.
+// What an operation costs at the least: the numbers beside which a measured time is read.
 #pragma once
 
 #include <cstdint>

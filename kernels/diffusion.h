@@ -1,13 +1,13 @@
-// Both ends of a training step: `diffuse` makes the noisy input, `loss` judges the network's answer. The two
-// draw the same random numbers from the same counters, so the noise is never stored. Owns what the network
-// predicts (epsilon, x_0 or v), how t is drawn and how the loss is reduced. Implementation:
-// kernels/reference/diffusion.cpp. Depends on kernels/{cost,random,permutation}.h.
+// Both ends of a training step: `diffuse` makes the noisy input, `loss` judges the network's answer. The
+// two draw the same random numbers from the same counters, so the noise is never stored. Owns what the
+// network predicts (epsilon, x_0 or v), how t is drawn and how the loss is reduced. Implementation:
+// kernels/reference/diffusion.cpp.
 #pragma once
 
 #include <cstdint>
 
+#include "device/host_device.h"
 #include "kernels/cost.h"
-#include "kernels/host_device.h"
 #include "kernels/permutation.h"
 
 namespace ddpm {

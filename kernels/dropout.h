@@ -1,12 +1,12 @@
 // Dropout's mask (Srivastava et al. 2014), drawn anew wherever it is needed: a pure function of a key, a
-// sample and an element. Depends on kernels/{host_device,random}.h; the same bits on the CPU and on the GPU.
+// sample and an element.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 
-#include "kernels/host_device.h"
+#include "device/host_device.h"
 #include "kernels/random.h"
 
 namespace ddpm {

@@ -1,6 +1,6 @@
 // How far an image's estimate of x0 may reach under dynamic thresholding (Saharia et al. 2022, Imagen,
 // section 2.3): a reduction over each image, so an operation of its own before sampler_step, which applies
-// the result. Implementation: kernels/reference/dynamic_threshold.cpp. Depends on kernels/sampler_step.h.
+// the result. Implementation: kernels/reference/dynamic_threshold.cpp.
 #pragma once
 
 #include "kernels/sampler_step.h"

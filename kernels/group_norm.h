@@ -1,5 +1,5 @@
 // Group normalisation fused with everything that surrounds it in a U-Net block: its shape, arguments and
-// cost. Implementation: kernels/reference/group_norm.cpp. Depends on kernels/{activation,cost,random}.h.
+// cost. Implementation: kernels/reference/group_norm.cpp.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,5 @@
-// Classifier-free guidance (Ho & Salimans 2022): of the network's answers with and without a condition, one
-// that goes beyond the conditional one. Implementation: kernels/reference/guidance.cpp. Depends on
-// kernels/cost.h.
+// Classifier-free guidance (Ho & Salimans 2022): of the network's answers with and without a condition,
+// one that goes beyond the conditional one. Implementation: kernels/reference/guidance.cpp.
 //
 //   y = unconditional + scale (conditional - unconditional)
 //

@@ -1,6 +1,5 @@
 // The condition of a training step: the labels of the batch's images as rows of ones and zeros, which a
-// linear layer makes embeddings of. Implementation: kernels/reference/labels.cpp. Depends on
-// kernels/{cost,random,permutation}.h.
+// linear layer makes embeddings of. Implementation: kernels/reference/labels.cpp.
 #pragma once
 
 #include <cstdint>

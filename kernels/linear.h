@@ -1,5 +1,4 @@
 // The fully connected layer: its shape, arguments and cost. Implementation: kernels/reference/linear.cpp.
-// Depends on kernels/{activation,cost}.h.
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,10 @@
-// The order of an epoch: a keyed permutation of [0, n), computed one position at a time and stored nowhere.
-// Depends on kernels/{host_device,random}.h; the same bits on the CPU and on the GPU.
+// The order of an epoch: a keyed permutation of [0, n), computed one position at a time and stored
+// nowhere.
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/host_device.h"
+#include "device/host_device.h"
 #include "kernels/random.h"
 
 namespace ddpm {

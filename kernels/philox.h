@@ -1,10 +1,10 @@
 // The counter-based generator Philox4x32-10: 128 random bits as a function of a counter and a key, with no
-// state. Depends on kernels/host_device.h alone; the same source runs on the CPU and on the GPU.
+// state.
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/host_device.h"
+#include "device/host_device.h"
 
 namespace ddpm {
 

@@ -1,6 +1,5 @@
 // Single elements of a product, each summed by itself in double: plain enough to be trusted, and what the
 // results of a library's fast kernels are held against. Implementation: kernels/cuda/product_samples.cu.
-// Depends on kernels/conv2d.h.
 #pragma once
 
 #include <cstdint>

@@ -1,15 +1,14 @@
 // The engine's randomness: every number is a pure function of (seed, stream, sample, element). Nothing is
 // stored and nothing advances, so a run resumes bit for bit, an image does not depend on the batch it is
 // drawn in, and what one kernel drew another draws again. The CPU and the GPU give the same bits: all
-// arithmetic here is integer or a correctly rounded +, -, *, / or square root, which never fuse. Depends on
-// kernels/{host_device,philox}.h.
+// arithmetic here is integer or a correctly rounded +, -, *, / or square root, which never fuse.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 
-#include "kernels/host_device.h"
+#include "device/host_device.h"
 #include "kernels/philox.h"
 
 namespace ddpm {

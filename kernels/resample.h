@@ -1,6 +1,6 @@
-// Resampling by 2 without weights, scaling of images, numbers as one-hot rows: the small linear operations of
-// residual blocks that resample, of scaled sums, centred inputs and classes. Implementation:
-// kernels/reference/resample.cpp. Depends on kernels/cost.h.
+// Resampling by 2 without weights, scaling of images, numbers as one-hot rows: the small linear operations
+// of residual blocks that resample, of scaled sums, centred inputs and classes. Implementation:
+// kernels/reference/resample.cpp.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // One step of the reverse process for a batch of images, noise included: its row of coefficients, shape,
 // arguments and cost. Every sampler of this engine is this one operation with another table
-// (model/sampler_table.h). Implementation: kernels/reference/sampler_step.cpp. Depends on kernels/cost.h.
+// (model/sampling/sampler_table.h). Implementation: kernels/reference/sampler_step.cpp.
 //
 // Given the network's answer `output` at x, a sampler estimates the clean image, which it may clip,
 //   x0 = clip(x0_from_x x + x0_from_output output),

@@ -1,5 +1,5 @@
 // The softmax over rows of a matrix: its shape, arguments and cost. Between two matrix products it is
-// attention. Implementation: kernels/reference/softmax.cpp. Depends on kernels/cost.h.
+// attention. Implementation: kernels/reference/softmax.cpp.
 #pragma once
 
 #include <cstdint>

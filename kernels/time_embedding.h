@@ -1,5 +1,5 @@
-// The embedding of the diffusion time as a vector: its shape, arguments and cost.
-// Implementation: kernels/reference/time_embedding.cpp. Depends on kernels/cost.h.
+// The embedding of the diffusion time as a vector: its shape, arguments and cost. Implementation:
+// kernels/reference/time_embedding.cpp.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Where a program runs and in which precision, as users choose it. Who then runs it is runtime/executors.h.
-// Depends on the standard library.
+// Where a program runs and in which precision, as users choose it. Who then runs it is
+// runtime/choose_executor.h.
 #pragma once
 
 #include <cstdint>

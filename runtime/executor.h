@@ -1,5 +1,4 @@
 // What runs a Program: the interface that training, sampling and the apps see, whatever the device.
-// Depends on runtime/{memory_plan,program}.h, kernels/device/graph_nodes.h.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +8,9 @@
 #include <span>
 #include <vector>
 
-#include "kernels/device/graph_nodes.h"
-#include "runtime/memory_plan.h"
-#include "runtime/program.h"
+#include "device/graph_nodes.h"
+#include "runtime/program/memory_plan.h"
+#include "runtime/program/program.h"
 
 namespace ddpm {
 

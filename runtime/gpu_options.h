@@ -1,4 +1,4 @@
-// How a GPU computes, as users choose it: what docs/gpu.md explains. Depends on the standard library.
+// How a GPU computes, as users choose it: what docs/gpu.md explains.
 #pragma once
 
 #include <cstdint>

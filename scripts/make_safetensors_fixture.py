@@ -1,13 +1,13 @@
-"""Writes tests/runtime/fixtures/all_types.safetensors with the format's own library (pip install safetensors==0.6.2).
+"""Writes tests/model/weights/fixtures/all_types.safetensors with the format's own library (pip install safetensors==0.6.2).
 
-The numbers are chosen so that each type's special cases occur; tests/runtime/safetensors_test.cpp names them."""
+The numbers are chosen so that each type's special cases occur; tests/model/weights/safetensors_test.cpp names them."""
 
 import struct
 from pathlib import Path
 
 from safetensors import serialize_file
 
-_FIXTURE = Path(__file__).resolve().parent.parent / "tests/runtime/fixtures/all_types.safetensors"
+_FIXTURE = Path(__file__).resolve().parent.parent / "tests/model/weights/fixtures/all_types.safetensors"
 
 
 def _tensor(dtype: str, shape: list[int], layout: str, *values: float) -> dict:

@@ -14,5 +14,5 @@ venv=$build/venv
 cmake --preset release -B "$build" -DDDPM_CUDA=OFF -DDDPM_BUILD_BENCH=OFF \
   -DDNNL_INCLUDE_DIR="$PWD/$venv/include" -DDNNL_LIBRARY="$PWD/$venv/lib/libdnnl.so" > "$build/configure.log" ||
   { cat "$build/configure.log"; exit 1; }
-cmake --build "$build" --target onednn_products_test
-OMP_WAIT_POLICY=passive "$build/bin/onednn_products_test" --gtest_brief=1
+cmake --build "$build" --target onednn_ops_test
+OMP_WAIT_POLICY=passive "$build/bin/onednn_ops_test" --gtest_brief=1

@@ -1,5 +1,5 @@
 // Files and folders that are whole or not there: written beside their final name, flushed to disk, and
-// renamed. Depends on support/error.h alone.
+// renamed.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,4 @@
 // Enums by name, for configurations and command lines: one table per enum serves both directions.
-// Depends on support/error.h.
 #pragma once
 
 #include <algorithm>

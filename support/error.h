@@ -1,4 +1,4 @@
-// The errors of this project and how they are thrown. Depends on fmt and support/error_types.h.
+// The errors of this project and how they are thrown.
 //
 // Library code throws and never prints or exits; an app's main turns an InputError into one sentence on
 // standard error and exit code 2 (see apps/app.h).

@@ -1,5 +1,5 @@
 // The error classes of this project, apart from support/error.h so that .cu files can throw them: fmt does
-// not compile under nvcc. Depends on nothing.
+// not compile under nvcc.
 #pragma once
 
 #include <stdexcept>

@@ -1,4 +1,4 @@
-// Whether the user asked the program to stop (SIGINT, SIGTERM). Depends on nothing.
+// Whether the user asked the program to stop (SIGINT, SIGTERM).
 #pragma once
 
 namespace ddpm {

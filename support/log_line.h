@@ -1,5 +1,4 @@
-// Where a library says what its caller may want to print: libraries never print themselves. Depends on the
-// C++ library alone.
+// Where a library says what its caller may want to print: libraries never print themselves.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,4 @@
-// A file's bytes in the address space, read-only. Depends on support/error.h.
+// A file's bytes in the address space, read-only.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Several function objects as one, for std::visit. Depends on nothing.
+// Several function objects as one, for std::visit.
 #pragma once
 
 namespace ddpm {

@@ -1,5 +1,4 @@
-// Data-parallel loops over the CPU's cores. Depends on OpenMP alone, whose threads oneDNN shares: a pool of
-// our own beside it would fight for the same cores.
+// Data-parallel loops over the CPU's cores.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// How long this process has been there. Depends on nothing.
+// How long this process has been there.
 #pragma once
 
 namespace ddpm {

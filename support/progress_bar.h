@@ -1,4 +1,4 @@
-// Progress of a long job on a terminal, or as plain lines in a log. Depends on support/error.h.
+// Progress of a long job on a terminal, or as plain lines in a log.
 #pragma once
 
 #include <chrono>

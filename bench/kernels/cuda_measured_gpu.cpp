@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "bench/kernels/measured_gpu.h"
-#include "kernels/device/cuda_check.h"
+#include "device/cuda_check.h"
 
 namespace ddpm {
 

@@ -4,7 +4,7 @@
 #include <random>
 #include <string>
 
-#include "kernels/device/bfloat16.h"
+#include "device/bfloat16.h"
 #include "support/error.h"
 
 namespace ddpm {

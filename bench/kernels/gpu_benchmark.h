@@ -1,6 +1,6 @@
-// How work on a GPU is timed: events around one run, from a cold L2 cache, and its ideal bytes held against
-// the copy bandwidth that the same program measures. The GPU may be the emulated one (measured_gpu.h).
-// Depends on Google Benchmark, kernels/{cost,cuda/kernels}.h and kernels/device/.
+// How work on a GPU is timed: events around one run, from a cold L2 cache, and its ideal bytes held
+// against the copy bandwidth that the same program measures. The GPU may be the emulated one
+// (measured_gpu.h).
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "bench/kernels/measured_gpu.h"
+#include "device/memory.h"
+#include "device/stream.h"
 #include "kernels/cost.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/device/memory.h"
-#include "kernels/device/stream.h"
 
 namespace ddpm {
 

@@ -1,6 +1,6 @@
-// The GPU that a benchmark measures: CUDA's, or the emulated one, on which a benchmark goes through the same
-// steps on any machine and its times mean nothing. All that differs between the two is here; implemented
-// twice, and a program links one of them. Depends on nothing.
+// The GPU that a benchmark measures: CUDA's, or the emulated one, on which a benchmark goes through the
+// same steps on any machine and its times mean nothing. All that differs between the two is here;
+// implemented twice, and a program links one of them.
 #pragma once
 
 #include <cstddef>

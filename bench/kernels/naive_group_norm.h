@@ -1,9 +1,8 @@
-// Group normalisation as one would write it first: the baseline of group_norm_benchmark.cpp. Depends on
-// kernels/group_norm.h and kernels/device/stream.h.
+// Group normalisation as one would write it first: the baseline of group_norm_benchmark.cpp.
 #pragma once
 
-#include "kernels/device/bfloat16.h"
-#include "kernels/device/stream.h"
+#include "device/bfloat16.h"
+#include "device/stream.h"
 #include "kernels/group_norm.h"
 
 namespace ddpm::naive {

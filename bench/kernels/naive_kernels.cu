@@ -1,8 +1,8 @@
 #include "bench/kernels/naive_kernels.h"
 
-#include "kernels/device/launch.h"
-#include "kernels/device/reduce.h"
-#include "kernels/device/shared_memory.h"
+#include "device/launch.h"
+#include "device/reduce.h"
+#include "device/shared_memory.h"
 #include "kernels/permutation.h"
 #include "kernels/random.h"
 

@@ -1,13 +1,12 @@
 // The kernels of kernels_benchmark.cpp and layer_kernels_benchmark.cpp as one would write them first, in
 // bf16: one element a thread, scalar accesses, one kernel for each step of the formulas. The baselines.
-// Depends on kernels/*.h and kernels/device/stream.h.
 #pragma once
 
 #include <cstdint>
 
+#include "device/bfloat16.h"
+#include "device/stream.h"
 #include "kernels/adam_ema.h"
-#include "kernels/device/bfloat16.h"
-#include "kernels/device/stream.h"
 #include "kernels/diffusion.h"
 #include "kernels/dynamic_threshold.h"
 #include "kernels/guidance.h"

@@ -1,6 +1,6 @@
 // What surrounds convolutions and matrix products, one element a thread.
 #include "bench/kernels/naive_kernels.h"
-#include "kernels/device/launch.h"
+#include "device/launch.h"
 
 namespace ddpm::naive {
 namespace {

@@ -1,11 +1,11 @@
-// Loads and stores of kWidth neighbouring elements as floats: one access of kWidth * sizeof(T) bytes, at most
-// 16, aligned to its size. A width of 1 is for rows that are no whole number of vectors. For .cu files only.
-// Depends on kernels/device/vector.h.
+// Loads and stores of kWidth neighbouring elements as floats: one access of kWidth * sizeof(T) bytes, at
+// most 16, aligned to its size. A width of 1 is for rows that are no whole number of vectors. For .cu
+// files only.
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/device/vector.h"
+#include "device/vector.h"
 
 namespace ddpm::cuda {
 

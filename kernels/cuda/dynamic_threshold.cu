@@ -2,12 +2,12 @@
 #include <cmath>
 #include <cstdint>
 
-#include "kernels/cuda/arguments.h"
+#include "device/launch.h"
+#include "device/reduce.h"
+#include "device/shared_memory.h"
+#include "kernels/cuda/check_arguments.h"
 #include "kernels/cuda/kernels.h"
 #include "kernels/cuda/x0_estimate.h"
-#include "kernels/device/launch.h"
-#include "kernels/device/reduce.h"
-#include "kernels/device/shared_memory.h"
 
 namespace ddpm::cuda {
 namespace {

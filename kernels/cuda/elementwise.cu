@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "device/launch.h"
+#include "device/shared_memory.h"
+#include "device/vector.h"
 #include "kernels/cuda/columns.h"
 #include "kernels/cuda/kernels.h"
 #include "kernels/cuda/row_plan.h"
-#include "kernels/device/launch.h"
-#include "kernels/device/shared_memory.h"
-#include "kernels/device/vector.h"
 
 namespace ddpm::cuda {
 namespace {

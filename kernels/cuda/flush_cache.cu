@@ -1,9 +1,9 @@
 // Takes everything out of the L2 cache before a kernel is timed.
 #include <algorithm>
 
+#include "device/launch.h"
+#include "device/vector.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/device/launch.h"
-#include "kernels/device/vector.h"
 
 namespace ddpm::cuda {
 namespace {

@@ -1,10 +1,10 @@
-// Group normalisation, forward. Depends on kernels/cuda/group_norm_tile.h.
+// Group normalisation, forward.
 #include <algorithm>
 
+#include "device/launch.h"
+#include "device/memory.h"
 #include "kernels/cuda/group_norm_tile.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/device/launch.h"
-#include "kernels/device/memory.h"
 
 namespace ddpm::cuda {
 namespace {

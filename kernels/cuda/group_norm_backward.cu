@@ -1,4 +1,4 @@
-// Group normalisation, backward. Depends on kernels/cuda/group_norm_tile.h.
+// Group normalisation, backward.
 //
 // With w = (x + centre) * scale + offset as in the forward pass, dw its gradient (activation and dropout
 // undone), and for each channel the sums over an image's pixels
@@ -9,10 +9,10 @@
 // pixels.
 #include <algorithm>
 
+#include "device/launch.h"
+#include "device/memory.h"
 #include "kernels/cuda/group_norm_tile.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/device/launch.h"
-#include "kernels/device/memory.h"
 
 namespace ddpm::cuda {
 namespace {

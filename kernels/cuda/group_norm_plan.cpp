@@ -6,7 +6,7 @@
 #include <optional>
 #include <span>
 
-#include "kernels/cuda/arguments.h"
+#include "kernels/cuda/check_arguments.h"
 #include "kernels/dropout.h"
 #include "support/error.h"
 

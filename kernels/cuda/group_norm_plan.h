@@ -1,12 +1,12 @@
-// How a group normalisation is cut among thread blocks, and the shared memory that a block takes. Plain C++,
-// so that every choice is tested on the host. Depends on kernels/{group_norm,host_device}.h.
+// How a group normalisation is cut among thread blocks, and the shared memory that a block takes. Plain
+// C++, so that every choice is tested on the host.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "device/host_device.h"
 #include "kernels/group_norm.h"
-#include "kernels/host_device.h"
 
 namespace ddpm::cuda {
 

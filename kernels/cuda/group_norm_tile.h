@@ -1,12 +1,11 @@
 // What the kernels of group normalisation share: a thread's place in the tensor, sums over a block's rows,
-// the numbers of each channel, activation and dropout. For .cu files only. Depends on
-// kernels/cuda/group_norm_plan.h, kernels/device and kernels/dropout.h.
+// the numbers of each channel, activation and dropout. For .cu files only.
 #pragma once
 
+#include "device/reduce.h"
+#include "device/shared_memory.h"
+#include "device/vector.h"
 #include "kernels/cuda/group_norm_plan.h"
-#include "kernels/device/reduce.h"
-#include "kernels/device/shared_memory.h"
-#include "kernels/device/vector.h"
 #include "kernels/dropout.h"
 
 namespace ddpm::cuda::group_norm_tile {

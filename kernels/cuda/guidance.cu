@@ -1,9 +1,9 @@
 // Classifier-free guidance.
 #include <cstdint>
 
+#include "device/launch.h"
 #include "kernels/cuda/columns.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/device/launch.h"
 
 namespace ddpm::cuda {
 namespace {

@@ -1,8 +1,7 @@
 // Every kernel that runs on the GPU, by the function that starts it. The mathematics, shapes and arguments
 // stand in each operation's own header in kernels/; the kernels in the .cu file of that name here.
 // Convolutions and matrix products are not among them: cuDNN and cuBLASLt do those (runtime/), and
-// product_samples.cu looks at what they did. Depends on
-// kernels/*.h, kernels/device/stream.h.
+// product_samples.cu looks at what they did.
 //
 // T is float or BFloat16: the type of activations. Arithmetic, statistics, parameters and optimiser states
 // are float. Pointers are device memory, 16-byte aligned; channels are multiples of 16 bytes unless a header
@@ -13,10 +12,10 @@
 
 #include <cstddef>
 
+#include "device/bfloat16.h"
+#include "device/stream.h"
 #include "kernels/adam_ema.h"
 #include "kernels/cuda/group_norm_plan.h"
-#include "kernels/device/bfloat16.h"
-#include "kernels/device/stream.h"
 #include "kernels/diffusion.h"
 #include "kernels/dynamic_threshold.h"
 #include "kernels/group_norm.h"

@@ -1,9 +1,9 @@
 // The labels of a batch as rows of ones and zeros.
 #include <cstdint>
 
-#include "kernels/cuda/arguments.h"
+#include "device/launch.h"
+#include "kernels/cuda/check_arguments.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/device/launch.h"
 #include "kernels/permutation.h"
 #include "kernels/random.h"
 

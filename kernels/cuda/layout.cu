@@ -1,8 +1,8 @@
 // The order of channels and pixels: each image is a matrix (C, H W) or (H W, C), and changing the order
 // transposes it.
+#include "device/launch.h"
+#include "device/shared_memory.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/device/launch.h"
-#include "kernels/device/shared_memory.h"
 
 namespace ddpm::cuda {
 namespace {

@@ -2,9 +2,9 @@
 // matters little here: some thousand elements are looked at once for each plan that is chosen.
 #include <algorithm>
 
+#include "device/launch.h"
+#include "device/shared_memory.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/device/launch.h"
-#include "kernels/device/shared_memory.h"
 
 namespace ddpm::cuda {
 namespace {

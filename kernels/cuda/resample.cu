@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "device/launch.h"
 #include "kernels/cuda/columns.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/device/launch.h"
 
 namespace ddpm::cuda {
 namespace {

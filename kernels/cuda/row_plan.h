@@ -1,11 +1,10 @@
-// How kernels over the columns of a matrix (rows, channels) deal it out to threads and blocks. Depends on
-// kernels/device/launch_config.h alone.
+// How kernels over the columns of a matrix (rows, channels) deal it out to threads and blocks.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/device/launch_config.h"
+#include "device/launch_config.h"
 
 namespace ddpm::cuda {
 

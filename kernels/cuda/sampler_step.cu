@@ -2,11 +2,11 @@
 // there are.
 #include <cstdint>
 
-#include "kernels/cuda/arguments.h"
+#include "device/launch.h"
+#include "kernels/cuda/check_arguments.h"
 #include "kernels/cuda/columns.h"
 #include "kernels/cuda/kernels.h"
 #include "kernels/cuda/x0_estimate.h"
-#include "kernels/device/launch.h"
 #include "kernels/random.h"
 
 namespace ddpm::cuda {

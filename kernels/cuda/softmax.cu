@@ -2,13 +2,13 @@
 // share it is chosen in kernels/cuda/softmax_plan.h.
 #include <cstdint>
 
-#include "kernels/cuda/arguments.h"
+#include "device/launch.h"
+#include "device/reduce.h"
+#include "device/shared_memory.h"
+#include "device/vector.h"
+#include "kernels/cuda/check_arguments.h"
 #include "kernels/cuda/kernels.h"
 #include "kernels/cuda/softmax_plan.h"
-#include "kernels/device/launch.h"
-#include "kernels/device/reduce.h"
-#include "kernels/device/shared_memory.h"
-#include "kernels/device/vector.h"
 
 namespace ddpm::cuda {
 namespace {

@@ -1,4 +1,4 @@
-// How the softmax over rows is dealt out to threads. Depends on nothing.
+// How the softmax over rows is dealt out to threads.
 #pragma once
 
 #include <cstdint>

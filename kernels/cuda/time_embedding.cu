@@ -1,8 +1,8 @@
 // The time embedding: a sine and a cosine for each image and frequency.
 #include <cmath>
 
+#include "device/launch.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/device/launch.h"
 
 namespace ddpm::cuda {
 namespace {

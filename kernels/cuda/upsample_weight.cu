@@ -1,9 +1,9 @@
 // The filter of a convolution after nearest upsampling, folded into the one that acts on the smaller image
 // (UpsampleConv2dShape::folded), and the way back for its gradient. Both change which channel is innermost,
 // so both are sums of tiles on their way through shared memory.
+#include "device/launch.h"
+#include "device/shared_memory.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/device/launch.h"
-#include "kernels/device/shared_memory.h"
 
 namespace ddpm::cuda {
 namespace {

@@ -1,5 +1,5 @@
 // What the network's answer says about the clean image, before any clipping: shared by sampler_step and
-// dynamic_threshold. For .cu files only. Depends on kernels/sampler_step.h.
+// dynamic_threshold. For .cu files only.
 #pragma once
 
 #include <cstdint>

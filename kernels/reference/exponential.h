@@ -1,5 +1,4 @@
-// The exponential of numbers that are not positive: all that the sigmoid and the softmax need. Depends on
-// nothing.
+// The exponential of numbers that are not positive: all that the sigmoid and the softmax need.
 #pragma once
 
 #include <bit>

@@ -1,4 +1,4 @@
-// Random numbers by the row: an image's noise and dropout masks. Depends on kernels/{dropout,random}.h.
+// Random numbers by the row: an image's noise and dropout masks.
 #pragma once
 
 #include <algorithm>

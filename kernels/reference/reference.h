@@ -1,6 +1,6 @@
 // Every operation as plain readable loops on the CPU, in float and double: the oracle that all faster
-// implementations are held against, and the only implementation where there is no other.
-// The mathematics stands in each operation's own header in kernels/. Depends on those and support/parallel.h.
+// implementations are held against, and the only implementation where there is no other. The mathematics
+// stands in each operation's own header in kernels/.
 //
 // Results do not depend on the number of threads: parallel loops run over independent outputs, and every sum
 // has one fixed order.

@@ -1,5 +1,4 @@
 // The sigmoid and SiLU (Elfwing et al. 2018), x sigmoid(x), with its derivative.
-// Depends on kernels/reference/exponential.h.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// One row of the softmax and of its backward pass. Depends on kernels/reference/exponential.h.
+// One row of the softmax and of its backward pass.
 #pragma once
 
 #include <algorithm>

@@ -1,6 +1,5 @@
-// The two inner loops of every product here: the dot product and the scaled addition of contiguous vectors.
-// Both are written so that the compiler vectorises them without reordering a single addition.
-// Depends on nothing.
+// The two inner loops of every product here: the dot product and the scaled addition of contiguous
+// vectors. Both are written so that the compiler vectorises them without reordering a single addition.
 #pragma once
 
 #include <cstdint>

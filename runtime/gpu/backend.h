@@ -1,6 +1,6 @@
-// What GPU executors run on: implemented by runtime/cuda/cuda_backend.cpp and, with the emulator, by
+// What GPU executors run on: implemented by runtime/gpu/cuda_backend.cpp and, with the emulator, by
 // runtime/gpu/emulated_backend.cpp. A program links one of them: ddpm::cuda_backend or
-// ddpm::emulated_backend. Depends on runtime/{device,executor,gpu_options}.h, support/log_line.h.
+// ddpm::emulated_backend.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What a GPU can do at the most, from what the driver says of it. Depends on runtime/device.h.
+// What a GPU can do at the most, from what the driver says of it.
 #pragma once
 
 #include "runtime/device.h"

@@ -2,8 +2,8 @@
 // the libraries' own kernels, which plain loops stand in for.
 #include "runtime/gpu/backend.h"
 #include "runtime/gpu/gpu_executor.h"
-#include "runtime/products/composed_products.h"
-#include "runtime/products/plain_primitives.h"
+#include "runtime/gpu/plain_primitives.h"
+#include "runtime/library/composed_products.h"
 #include "support/error.h"
 
 namespace ddpm {

@@ -6,16 +6,16 @@
 #include <type_traits>
 #include <utility>
 
+#include "device/graph.h"
+#include "device/memory.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/device/graph.h"
-#include "kernels/device/memory.h"
-#include "runtime/gpu/byte_stream.h"
 #include "runtime/gpu/gpu_memory.h"
 #include "runtime/gpu/graph_clock.h"
 #include "runtime/gpu/operation_clock.h"
 #include "runtime/gpu/operation_launcher.h"
+#include "runtime/gpu/prefetcher.h"
 #include "runtime/gpu/profile_range.h"
-#include "runtime/gpu/record_ring.h"
+#include "runtime/gpu/readback.h"
 #include "support/error.h"
 #include "support/parallel.h"
 
@@ -202,8 +202,8 @@ struct GpuExecutor<T>::Implementation {
   std::vector<T> staged;
   std::optional<std::vector<OperationTime>> graph_totals;  // what the sequences' clocks add to
   std::map<std::vector<Phase>, Sequence> sequences;
-  std::optional<ByteStream> streamed_bytes;
-  std::optional<RecordRing> records;
+  std::optional<Prefetcher> streamed_bytes;
+  std::optional<Readback> records;
   std::optional<OperationClock> clock;  // of operations that run one by one
 };
 

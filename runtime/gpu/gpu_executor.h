@@ -1,16 +1,15 @@
-// The executor of the GPU: our kernels, and cuDNN and cuBLASLt for the products, on one stream, a whole step
-// captured as one graph. It knows neither CUDA nor the emulator: which of the two it runs on is a matter of
-// what the program is linked with (kernels/device/stream.h). Depends on runtime/executor.h and
-// runtime/products/composed_products.h.
+// The executor of the GPU: our kernels, and cuDNN and cuBLASLt for the products, on one stream, a whole
+// step captured as one graph. It knows neither CUDA nor the emulator: which of the two it runs on is a
+// matter of what the program is linked with (device/stream.h).
 #pragma once
 
 #include <memory>
 #include <span>
 #include <vector>
 
-#include "kernels/device/bfloat16.h"
+#include "device/bfloat16.h"
 #include "runtime/executor.h"
-#include "runtime/products/composed_products.h"
+#include "runtime/library/composed_products.h"
 
 namespace ddpm {
 

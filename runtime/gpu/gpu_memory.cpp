@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "kernels/device/cuda_error.h"
+#include "device/cuda_error.h"
 #include "support/error.h"
 
 namespace ddpm {

@@ -1,5 +1,5 @@
-// All device memory of a program: the arenas of parameters, gradients and activations, the states and inputs,
-// and where each buffer lies in them. Depends on runtime/memory_plan.h, kernels/device/{bfloat16,memory}.h.
+// All device memory of a program: the arenas of parameters, gradients and activations, the states and
+// inputs, and where each buffer lies in them.
 #pragma once
 
 #include <cstddef>
@@ -8,9 +8,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "kernels/device/bfloat16.h"
-#include "kernels/device/memory.h"
-#include "runtime/memory_plan.h"
+#include "device/bfloat16.h"
+#include "device/memory.h"
+#include "runtime/program/memory_plan.h"
 
 namespace ddpm {
 

@@ -1,5 +1,4 @@
-// How long a graph takes, and each operation in it. Depends on runtime/executor.h, kernels/device/{graph,
-// stream}.h.
+// How long a graph takes, and each operation in it.
 #pragma once
 
 #include <cstddef>
@@ -7,8 +6,8 @@
 #include <functional>
 #include <vector>
 
-#include "kernels/device/graph.h"
-#include "kernels/device/stream.h"
+#include "device/graph.h"
+#include "device/stream.h"
 #include "runtime/executor.h"
 
 namespace ddpm {

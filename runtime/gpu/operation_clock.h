@@ -1,12 +1,11 @@
 // How long each operation of a program takes where they run one by one, by events; in a graph it is
-// runtime/gpu/graph_clock.h. Depends on runtime/executor.h,
-// kernels/device/stream.h.
+// runtime/gpu/graph_clock.h.
 #pragma once
 
 #include <cstddef>
 #include <vector>
 
-#include "kernels/device/stream.h"
+#include "device/stream.h"
 #include "runtime/executor.h"
 
 namespace ddpm {

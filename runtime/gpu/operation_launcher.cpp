@@ -3,7 +3,7 @@
 #include <variant>
 
 #include "kernels/cuda/kernels.h"
-#include "runtime/products/product_operations.h"
+#include "runtime/library/product_operations.h"
 #include "support/overloaded.h"
 
 namespace ddpm {

@@ -1,11 +1,10 @@
-// Each operation of a program as kernels and products on a stream. Depends on runtime/gpu/gpu_memory.h and
-// runtime/products/composed_products.h; kernels/cuda stays in the .cpp.
+// Each operation of a program as kernels and products on a stream.
 #pragma once
 
 #include <cstddef>
 
 #include "runtime/gpu/gpu_memory.h"
-#include "runtime/products/composed_products.h"
+#include "runtime/library/composed_products.h"
 
 namespace ddpm {
 

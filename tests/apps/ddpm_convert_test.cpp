@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "data/npy.h"
-#include "runtime/safetensors.h"
+#include "model/weights/safetensors.h"
 #include "support/atomic_file.h"
 #include "tests/apps/small_run.h"
 

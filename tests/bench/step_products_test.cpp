@@ -1,6 +1,6 @@
 // The list of products that the benchmark times: against what the executor asks for, and against the costs of
 // the network's operations.
-#include "bench/products/step_products.h"
+#include "bench/library/step_products.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,10 +8,10 @@
 #include <algorithm>
 #include <set>
 
-#include "kernels/device/bfloat16.h"
-#include "model/presets.h"
-#include "model/training_program.h"
-#include "runtime/products/composed_products.h"
+#include "device/bfloat16.h"
+#include "model/training/training_program.h"
+#include "model/unet/presets.h"
+#include "runtime/library/composed_products.h"
 
 namespace ddpm {
 namespace {

@@ -1,11 +1,11 @@
-// A case of the scheduler fixtures in our terms. Tests only; depends on model/sampler_table.h.
+// A case of the scheduler fixtures in our terms. Tests only; depends on model/sampling/sampler_table.h.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
-#include "model/noise_schedule.h"
-#include "model/sampler_options.h"
+#include "model/sampling/noise_schedule.h"
+#include "model/sampling/sampler_options.h"
 
 namespace ddpm::parity {
 

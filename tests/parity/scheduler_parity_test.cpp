@@ -1,4 +1,4 @@
-// Whole sampler trajectories of diffusers' schedulers, replayed by the tables of model/sampler_table.h and
+// Whole sampler trajectories of diffusers' schedulers, replayed by the tables of model/sampling/sampler_table.h and
 // the reference kernels, in double and in float.
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <type_traits>
 
 #include "kernels/reference/reference.h"
-#include "model/sampler_table.h"
+#include "model/sampling/sampler_table.h"
 #include "tests/parity/fixtures.h"
 #include "tests/parity/scheduler_options.h"
 

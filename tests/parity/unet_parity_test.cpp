@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "model/arena_file.h"
-#include "model/diffusers_config.h"
-#include "model/parameters.h"
-#include "runtime/cpu_executor.h"
-#include "runtime/differentiate.h"
+#include "model/weights/arena_file.h"
+#include "model/weights/diffusers_config.h"
+#include "model/weights/parameters.h"
+#include "runtime/cpu/cpu_executor.h"
+#include "runtime/program/differentiate.h"
 #include "tests/parity/fixtures.h"
 
 namespace ddpm::parity {

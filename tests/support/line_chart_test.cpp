@@ -1,5 +1,5 @@
 // Line charts: the geometry of known points, and data that is missing, constant, huge or hostile.
-#include "support/line_chart.h"
+#include "support/charts/line_chart.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // What tests of the GPU's kernels share: arrays between guards, the same run in every order of threads, and
-// the comparison with an oracle in double. Tests only; depends on tests/kernels/device_memory.h and
+// the comparison with an oracle in double. Tests only; depends on tests/device/device_memory.h and
 // GoogleTest.
 #pragma once
 
@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/device/bfloat16.h"
-#include "tests/kernels/device_memory.h"
+#include "device/bfloat16.h"
+#include "tests/device/device_memory.h"
 #include "tests/kernels/reference/tensors.h"
 
 namespace ddpm {

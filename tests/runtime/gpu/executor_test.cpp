@@ -11,9 +11,9 @@
 #include "tests/runtime/gpu/unmeasured_executors.h"
 
 #ifdef DDPM_LINKS_EMULATOR
-#include "runtime/products/composed_products.h"
-#include "runtime/products/plain_primitives.h"
-#include "tests/kernels/device_memory.h"
+#include "runtime/gpu/plain_primitives.h"
+#include "runtime/library/composed_products.h"
+#include "tests/device/device_memory.h"
 #endif
 
 namespace ddpm {

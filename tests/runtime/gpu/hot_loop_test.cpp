@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <vector>
 
-#include "kernels/device/memory.h"
-#include "kernels/device/stream.h"
-#include "model/sampler.h"
+#include "device/memory.h"
+#include "device/stream.h"
+#include "model/sampling/sampler.h"
 #include "tests/runtime/gpu/networks.h"
 #include "tests/runtime/gpu/unmeasured_executors.h"
 

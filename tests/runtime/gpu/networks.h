@@ -1,18 +1,18 @@
 // Small U-Nets that the GPU's kernels can run (channels are whole vectors in bf16 too), which have every
 // operation between them, and executors of their training and sampling, ready to run. Tests only; depends on
-// tests/runtime/small_unet.h.
+// tests/runtime/program/small_unet.h.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "kernels/device/bfloat16.h"
-#include "model/noise_schedule.h"
-#include "model/sampler_table.h"
-#include "model/sampling_program.h"
+#include "device/bfloat16.h"
+#include "model/sampling/noise_schedule.h"
+#include "model/sampling/sampler_table.h"
+#include "model/sampling/sampling_program.h"
 #include "runtime/executor.h"
-#include "tests/runtime/small_unet.h"
+#include "tests/runtime/program/small_unet.h"
 
 namespace ddpm {
 

@@ -6,8 +6,8 @@
 #include <set>
 #include <string>
 
-#include "runtime/cpu_executor.h"
-#include "runtime/operation_comparison.h"
+#include "runtime/cpu/cpu_executor.h"
+#include "runtime/report/operation_comparison.h"
 #include "tests/runtime/gpu/networks.h"
 #include "tests/runtime/gpu/unmeasured_executors.h"
 

@@ -1,13 +1,13 @@
 // Training and sampling through Trainer and Sampler on the GPU executor: resumed runs, checkpoints of the
 // other device, the loss beside the CPU's.
-#include "model/trainer.h"
+#include "model/training/trainer.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <vector>
 
-#include "tests/model/small_training.h"
+#include "tests/model/training/small_training.h"
 #include "tests/runtime/gpu/unmeasured_executors.h"
 #include "tests/temporary_folder.h"
 

@@ -1,6 +1,6 @@
 // Validation finds what is wrong and nothing else: devices that compute another network than they are asked
 // to, as mistakes would have it.
-#include "model/validation.h"
+#include "model/training/validation.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <set>
 #include <string>
 
-#include "tests/model/small_training.h"
+#include "tests/model/training/small_training.h"
 #include "tests/runtime/gpu/unmeasured_executors.h"
 
 namespace ddpm {

@@ -1,0 +1,17 @@
+// Where a function was called: std::source_location for compilers that lack it (clang-tidy 14 on GCC's
+// library).
+#pragma once
+
+namespace ddpm {
+
+// As a default argument `CallSite site = CallSite::current()` it is the caller's line.
+struct CallSite {
+  const char* file;
+  int line;
+
+  static constexpr CallSite current(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    return {file, line};
+  }
+};
+
+}  // namespace ddpm

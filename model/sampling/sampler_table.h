@@ -1,0 +1,37 @@
+// The reverse process as a table: at which noise levels the network is asked, and with which coefficients
+// its answers are combined. Everything is computed here, once and in double precision; a step itself is a
+// small matrix (kernels/sampler_step.h).
+#pragma once
+
+#include <array>
+#include <bit>
+#include <vector>
+
+#include "kernels/sampler_step.h"
+#include "model/sampling/noise_levels.h"
+#include "model/sampling/noise_schedule.h"
+#include "model/sampling/sampler_options.h"
+
+namespace ddpm {
+
+struct SamplerTable {
+  std::vector<SamplerRow<double>> rows;  // one for each evaluation of the network
+  int memories = 0;                      // images that the method remembers beside x
+  double start_deviation = 1;            // of the noise that sampling starts from
+};
+
+// InputError where the options contradict each other or the schedule. The noise of row k is stream
+// RandomStream::kSampler, member k.
+SamplerTable sampler_table(const NoiseSchedule& schedule, const SamplerOptions& options);
+
+// The rows as an executor's buffer of (rows, kSamplerColumns) takes them.
+template <typename M>
+std::vector<M> flat_rows(const SamplerTable& table) {
+  std::vector<M> flat;
+  for (const SamplerRow<double>& row : table.rows)
+    for (const double value : std::bit_cast<std::array<double, kSamplerColumns>>(row))
+      flat.push_back(static_cast<M>(value));
+  return flat;
+}
+
+}  // namespace ddpm

@@ -1,0 +1,79 @@
+// CUDA as the GPU executors' backend: our kernels, and cuDNN and cuBLASLt for the products.
+#include <cuda_runtime_api.h>
+
+#include "device/cuda_check.h"
+#include "runtime/gpu/backend.h"
+#include "runtime/gpu/device_peak.h"
+#include "runtime/gpu/gpu_executor.h"
+#include "runtime/library/cuda_products.h"
+#include "support/error.h"
+
+namespace ddpm {
+namespace {
+
+// The kernels are compiled for this generation and run on no older one.
+constexpr int kLeastMajor = DDPM_CUDA_LEAST_ARCHITECTURE / 10;
+constexpr int kLeastMinor = DDPM_CUDA_LEAST_ARCHITECTURE % 10;
+
+template <typename T>
+ExecutorFactory executors(const CudaProductsOptions& options) {
+  return [options](Program program) {
+    return std::make_unique<GpuExecutor<T>>(std::move(program), make_cuda_products<T>(options));
+  };
+}
+
+cudaDeviceProp properties() {
+  cudaDeviceProp found{};
+  DDPM_CUDA_CHECK(cudaGetDeviceProperties(&found, 0));
+  return found;
+}
+
+int attribute(cudaDeviceAttr name) {
+  int value = 0;
+  DDPM_CUDA_CHECK(cudaDeviceGetAttribute(&value, name, 0));
+  return value;
+}
+
+}  // namespace
+
+std::string gpu_problem() {
+  int count = 0;  // the call leaves it as it is where there is no driver
+  const cudaError_t code = cudaGetDeviceCount(&count);
+  if (code == cudaErrorInsufficientDriver || code == cudaErrorNoDevice || (code == cudaSuccess && count == 0))
+    return "this machine has no NVIDIA GPU, or no driver of CUDA 13 for it";
+  if (code != cudaSuccess) return fmt::format("the GPU does not answer ({})", cudaGetErrorString(code));
+  const cudaDeviceProp found = properties();
+  if (found.major * 10 + found.minor < DDPM_CUDA_LEAST_ARCHITECTURE)
+    return fmt::format(
+        "{} is of compute capability {}.{}, but this program was built for {}.{}: set "
+        "CMAKE_CUDA_ARCHITECTURES",
+        found.name, found.major, found.minor, kLeastMajor, kLeastMinor);
+  return {};
+}
+
+std::string gpu_name() { return properties().name; }
+
+int64_t gpu_free_memory() {
+  size_t free = 0, all = 0;
+  DDPM_CUDA_CHECK(cudaMemGetInfo(&free, &all));
+  return static_cast<int64_t>(free);
+}
+
+DevicePeak gpu_peak(ComputePrecision precision) {
+  constexpr double kKilohertz = 1e3;
+  return device_peak({.compute_capability = attribute(cudaDevAttrComputeCapabilityMajor) * 10 +
+                                            attribute(cudaDevAttrComputeCapabilityMinor),
+                      .multiprocessors = attribute(cudaDevAttrMultiProcessorCount),
+                      .clock = attribute(cudaDevAttrClockRate) * kKilohertz,
+                      .memory_clock = attribute(cudaDevAttrMemoryClockRate) * kKilohertz,
+                      .memory_bits = attribute(cudaDevAttrGlobalMemoryBusWidth)},
+                     precision);
+}
+
+ExecutorFactory gpu_executors(ComputePrecision precision, const GpuOptions& options, const LogLine& log) {
+  DDPM_CHECK(precision != ComputePrecision::kAuto);
+  const CudaProductsOptions products = cuda_products_options(options, log);
+  return precision == ComputePrecision::kBf16 ? executors<BFloat16>(products) : executors<float>(products);
+}
+
+}  // namespace ddpm

@@ -1,0 +1,26 @@
+// The clock by which plans are chosen on a GPU.
+#pragma once
+
+#include <cstddef>
+
+#include "device/memory.h"
+#include "device/stream.h"
+#include "runtime/library/fastest.h"
+
+namespace ddpm {
+
+// Measures with events on a stream; before each run the GPU's L2 cache is filled with something else, as the
+// rest of a training step does.
+class ColdTimer final : public WorkTimer {
+ public:
+  // The work must go to this stream. cache_bytes: the size of the L2 cache.
+  ColdTimer(StreamView stream, size_t cache_bytes);
+  double seconds(const std::function<void()>& work) override;
+
+ private:
+  StreamView stream_;
+  DeviceBuffer<float> zeros_;
+  Event begin_, end_;
+};
+
+}  // namespace ddpm

@@ -1,0 +1,53 @@
+// Where each activation of a Program lies: lifetimes turned into offsets of one arena, once, before
+// anything runs.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "runtime/program/program.h"
+
+namespace ddpm {
+
+// Bytes of an element, by Element.
+struct Precision {
+  int real = 4;
+  int master = 4;
+
+  int bytes(Element element) const {
+    switch (element) {
+      case Element::kReal:
+        return real;
+      case Element::kMaster:
+        return master;
+      case Element::kByte:
+        return 1;
+      case Element::kIndex:
+        return 8;
+    }
+    return 0;
+  }
+};
+
+// An activation's place in the arena and its life, in indices of operations, both ends included.
+struct Placement {
+  int64_t offset = -1;  // bytes; -1: not an activation, or never used
+  int64_t bytes = 0;
+  int first = -1;
+  int last = -1;
+};
+
+struct MemoryPlan {
+  std::vector<Placement> placements;  // by BufferId
+  int64_t arena_bytes = 0;            // with reuse
+  int64_t bytes_without_reuse = 0;
+  int64_t lower_bound = 0;  // the most that lives at one operation: no arena can be smaller
+  int shared_in_place = 0;  // buffers that took over another's memory (Operand::may_share)
+};
+
+// Greedy by size (Pisarchyk & Lee 2020, "Efficient Memory Management for Deep Neural Net Inference"): the
+// largest buffer first, each at the lowest offset that is free for its whole life. Offsets are multiples of
+// 256 bytes.
+MemoryPlan plan_memory(const Program& program, const Precision& precision);
+
+}  // namespace ddpm

@@ -1,0 +1,432 @@
+#include "runtime/report/operation_comparison.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "support/error.h"
+#include "support/parallel.h"
+
+namespace ddpm {
+namespace {
+
+// The parts of OutputError's formula.
+struct Growth {
+  double terms = 1;
+  double roundings = 1;
+  double amplification = 1;
+};
+
+constexpr Growth kExact{.terms = 0, .roundings = 0};
+// A function of few roundings: sums of two, a logarithm and a cosine, a square root and a quotient.
+constexpr double kFewTerms = 16;
+
+// Sums are taken in blocks and then over the blocks, so that no partial sum is longer than this.
+constexpr double kLongestSum = 1 << 14;
+
+Growth sum(double terms, double roundings) { return {std::min(terms, kLongestSum), roundings, 1}; }
+
+bool is_gradient_of_bias(std::string_view output) { return output == "dbias" || output == "also_dbias"; }
+
+bool is_gradient_of_parameter(std::string_view output) {
+  return output == "dweight" || output == "dbias" || output == "dgamma" || output == "dbeta";
+}
+
+struct GrowthOf {
+  std::string_view output;
+
+  // Bias and residual may be stored before the products are added to them, which may then be stored once more
+  // by the convolution that adds the other half of a concatenation; a weight's gradient is computed in the
+  // storage type and then added to the float one.
+  static constexpr double kProductRoundings = 4;
+
+  Growth convolution_forward(const Conv2dShape& s) const {
+    return sum(double(s.filter) * s.filter * s.c, kProductRoundings);
+  }
+  Growth convolution_backward_data(const Conv2dShape& s) const {
+    return sum(double(s.filter) * s.filter * s.k, kProductRoundings);
+  }
+  Growth convolution_backward_weight(const Conv2dShape& s) const {
+    return sum(double(s.n) * s.p() * s.q(), is_gradient_of_bias(output) ? 0 : kProductRoundings);
+  }
+  Growth operator()(const Conv2d& op) const { return convolution_forward(op.shape); }
+  Growth operator()(const Conv2dBackwardData& op) const { return convolution_backward_data(op.shape); }
+  Growth operator()(const Conv2dBackwardWeight& op) const { return convolution_backward_weight(op.shape); }
+  // In the folded form sums of weights are stored too.
+  Growth operator()(const UpsampleConv2d& op) const { return convolution_forward(op.shape.upsampled()); }
+  Growth operator()(const UpsampleConv2dBackwardData& op) const {
+    Growth growth = convolution_backward_data(op.shape.upsampled());
+    growth.terms *= 4;
+    return growth;
+  }
+  Growth operator()(const UpsampleConv2dBackwardWeight& op) const {
+    return convolution_backward_weight(op.shape.upsampled());
+  }
+
+  Growth operator()(const GroupNorm& op) const {
+    const GroupNormShape& s = op.shape;
+    return sum(double(s.pixels) * s.channels_per_group(), output == "y" ? 2 : 0);
+  }
+  // The closed form of the shift's gradient subtracts sums over pixels that are alike, and so does that of x.
+  Growth operator()(const GroupNormBackward& op) const {
+    const GroupNormShape& s = op.forward.shape;
+    Growth growth = is_gradient_of_parameter(output) ? sum(double(s.n) * s.pixels, 0)
+                                                     : sum(double(s.pixels) * s.channels_per_group(), 2);
+    growth.amplification = 4;
+    return growth;
+  }
+
+  // Scores are stored before the exponential, which makes of a relative error u an error u |score|; scores of
+  // more than 4 leave little to the others.
+  Growth operator()(const Attention& op) const { return sum(double(op.shape.head_dim) + op.shape.length, 8); }
+  Growth operator()(const AttentionBackward& op) const {
+    return sum(double(op.shape.head_dim) + op.shape.length, 8);
+  }
+
+  Growth operator()(const Linear& op) const { return sum(op.shape.in, kProductRoundings); }
+  Growth operator()(const LinearBackward& op) const {
+    if (output == "dx") return sum(op.shape.out, kProductRoundings);
+    return sum(op.shape.n, output == "dbias" ? 0 : kProductRoundings);
+  }
+
+  // A sine errs by the relative error of its angle times the angle, which reaches thousands of radians.
+  Growth operator()(const TimeEmbedding&) const { return {.terms = 1, .amplification = 2048}; }
+  Growth operator()(const Add&) const { return {}; }
+  Growth operator()(const UpsampleNearest&) const { return {.terms = 2}; }
+  Growth operator()(const SumPool&) const { return {.terms = 5}; }
+  Growth operator()(const Rescale&) const { return {.terms = 3}; }
+  Growth operator()(const OneHot&) const { return kExact; }
+
+  Growth operator()(const Diffuse&) const { return output == "t" ? kExact : Growth{.terms = kFewTerms}; }
+  Growth operator()(const GatherLabels&) const { return kExact; }
+  Growth operator()(const Loss& op) const {
+    if (output == "dprediction") return {.terms = kFewTerms};
+    return sum(double(op.shape.image_elements()) + kFewTerms, 0);
+  }
+  Growth operator()(const ZeroGradients&) const { return kExact; }
+  // The gradient's norm is in the factor of all the others.
+  Growth operator()(const AdamEma& op) const { return sum(double(op.shape.count) + kFewTerms, 0); }
+  Growth operator()(const AdvanceCounter&) const { return kExact; }
+
+  Growth operator()(const SamplerStart&) const { return sampler(1); }
+  // Two answers that are alike, and their difference times the scale.
+  Growth operator()(const Guidance& op) const {
+    return {.terms = 3, .amplification = 1 + 2 * op.shape.scale};
+  }
+  // At the first steps the estimate of x0 is a small difference divided by sqrt(alpha_bar), about 1/150.
+  Growth operator()(const DynamicThreshold&) const { return sampler(16); }
+  Growth operator()(const SamplerStep&) const { return sampler(16); }
+  Growth sampler(double amplification) const {
+    if (output == "t") return kExact;
+    return {kFewTerms, output == "network_input" ? 1.0 : 0.0, amplification};
+  }
+};
+
+// Operands as the operation lists them, and the arenas that it works on without naming them.
+Operands all_operands(const Program& program, const AnyOperation& operation) {
+  Operands all = operands(operation);
+  const bool updates = std::holds_alternative<AdamEma>(operation);
+  const bool zeroes = std::holds_alternative<ZeroGradients>(operation);
+  if (!updates && !zeroes) return all;
+  for (size_t i = 0; i < program.buffers().size(); ++i) {
+    const Role role = program.buffers()[i].role;
+    const auto id = static_cast<BufferId>(i);
+    if (role == Role::kParameterGradient)
+      all.push_back({"gradient", id, updates ? Access::kRead : Access::kWrite});
+    if (role == Role::kParameter && updates) all.push_back({"parameter", id, Access::kUpdate});
+  }
+  return all;
+}
+
+using Values = std::vector<float>;
+
+// Memory for values that is used again: at a training's batch a buffer has tens of megabytes, and the system
+// would have to clear it anew for each.
+class ValuePool {
+ public:
+  // Contents are undefined.
+  Values take(size_t size) {
+    Values taken;
+    if (!spare_.empty()) {
+      // The smallest that is large enough, else the largest.
+      auto best = std::lower_bound(spare_.begin(), spare_.end(), size, is_smaller);
+      if (best == spare_.end()) --best;
+      taken = std::move(*best);
+      spare_.erase(best);
+    }
+    taken.resize(size);
+    return taken;
+  }
+  void give_back(Values values) {
+    const auto place = std::lower_bound(spare_.begin(), spare_.end(), values.capacity(), is_smaller);
+    spare_.insert(place, std::move(values));
+  }
+
+ private:
+  static bool is_smaller(const Values& values, size_t size) { return values.capacity() < size; }
+
+  std::vector<Values> spare_;  // by capacity
+};
+
+double largest(std::span<const float> values) {
+  std::vector<double> found(static_cast<size_t>(parallel_chunks(std::ssize(values))));
+  parallel_for_chunks(std::ssize(values), [&](int64_t chunk, int64_t begin, int64_t end) {
+    float most = 0;
+    for (int64_t i = begin; i < end; ++i) most = std::max(most, std::abs(values[static_cast<size_t>(i)]));
+    found[static_cast<size_t>(chunk)] = double(most);
+  });
+  return found.empty() ? 0 : *std::max_element(found.begin(), found.end());
+}
+
+// Of a matrix with that many columns.
+double largest_column_sum(std::span<const float> values, size_t columns) {
+  // As many rows at a time as make a chunk.
+  const auto rows = static_cast<int64_t>(values.size() / columns);
+  const int64_t rows_at_once = std::max<int64_t>(1, kParallelChunk / static_cast<int64_t>(columns));
+  const int64_t parts = (rows + rows_at_once - 1) / rows_at_once;
+  std::vector<std::vector<double>> partial(static_cast<size_t>(parts));
+  parallel_for(parts, [&](int64_t part) {
+    std::vector<double>& sums = partial[static_cast<size_t>(part)];
+    sums.resize(columns);
+    for (int64_t row = part * rows_at_once; row < std::min(rows, (part + 1) * rows_at_once); ++row) {
+      const float* const begin = values.data() + static_cast<size_t>(row) * columns;
+      for (size_t column = 0; column < columns; ++column) sums[column] += std::abs(double(begin[column]));
+    }
+  });
+  std::vector<double> sums(columns);
+  for (const std::vector<double>& part : partial)
+    std::transform(part.begin(), part.end(), sums.begin(), sums.begin(), std::plus<>());
+  return *std::max_element(sums.begin(), sums.end());
+}
+
+// OutputError's magnitude, where it is known; 0: the result's.
+class MagnitudeOf {
+ public:
+  // `values` are the operation's inputs, by buffer.
+  MagnitudeOf(std::string_view output, const std::map<BufferId, Values>& values)
+      : output_(output), values_(values) {}
+
+  double operator()(const Conv2dBackwardWeight& op) const { return of_bias(op.dy, op.shape.k); }
+  double operator()(const UpsampleConv2dBackwardWeight& op) const { return of_bias(op.dy, op.shape.k); }
+  double operator()(const LinearBackward& op) const { return of_bias(op.dy, op.shape.out); }
+
+  // The gradient of x is dy gamma (1 + film) rstd, less its mean and its part along the normalised x, which
+  // is all of it where a group has few elements; the gradients of shift and bias are its sums.
+  double operator()(const GroupNormBackward& op) const {
+    const GroupNormShape& s = op.forward.shape;
+    const std::span<const float> dy = values_.at(op.dy);
+    const auto channels = static_cast<size_t>(s.channels());
+    const double film = op.forward.film == kNoBuffer ? 1 : 1 + largest(values_.at(op.forward.film));
+    const double slope = film / (1 - s.dropout) * 1.1;  // of SiLU too
+    if (output_ == "dgamma" || output_ == "dbeta")
+      return largest_column_sum(dy, channels) * slope * kLargestNormalised;
+    const double factor =
+        slope * largest(values_.at(op.forward.gamma)) * largest(values_.at(op.forward.rstd));
+    if (output_ == "dx0" || output_ == "dx1") return largest(dy) * factor;
+    if (output_ == "dbias") return largest_column_sum(dy, channels) * factor;
+    double sum = 0;
+    const size_t image = channels * static_cast<size_t>(s.pixels);
+    for (size_t n = 0; n < static_cast<size_t>(s.n); ++n)
+      sum = std::max(sum, largest_column_sum(dy.subspan(n * image, image), channels));
+    return output_ == "dfilm" ? sum * slope * kLargestNormalised : sum * factor;
+  }
+
+  template <typename Op>
+  double operator()(const Op&) const {
+    return 0;
+  }
+
+ private:
+  static constexpr double kLargestNormalised = 4;  // standard deviations, but for a few elements
+
+  double of_bias(BufferId dy, int channels) const {
+    return is_gradient_of_bias(output_) ? largest_column_sum(values_.at(dy), static_cast<size_t>(channels))
+                                        : 0;
+  }
+
+  std::string_view output_;
+  const std::map<BufferId, Values>& values_;
+};
+
+// NaN where one of them is.
+double largest_difference(std::span<const float> actual, std::span<const float> expected) {
+  const auto of_chunk = [&](size_t begin, size_t end) {
+    double found = 0;
+    for (size_t i = begin; i < end; ++i) {
+      if (actual[i] == expected[i]) continue;  // infinities too
+      const double difference = std::abs(double(actual[i]) - double(expected[i]));
+      if (std::isnan(difference)) return std::numeric_limits<double>::quiet_NaN();
+      found = std::max(found, difference);
+    }
+    return found;
+  };
+  std::vector<double> found(static_cast<size_t>(parallel_chunks(std::ssize(expected))));
+  parallel_for_chunks(std::ssize(expected), [&](int64_t chunk, int64_t begin, int64_t end) {
+    found[static_cast<size_t>(chunk)] = of_chunk(static_cast<size_t>(begin), static_cast<size_t>(end));
+  });
+  double all = 0;
+  for (const double one : found) {
+    if (std::isnan(one)) return one;
+    all = std::max(all, one);
+  }
+  return all;
+}
+
+class Comparison {
+ public:
+  Comparison(size_t position, Executor& reference, Executor& device, const ErrorModel& model, ValuePool& pool)
+      : position_(position), reference_(reference), device_(device), model_(model), pool_(pool) {}
+  ~Comparison() {
+    for (auto& [id, values] : inputs_) pool_.give_back(std::move(values));
+  }
+  Comparison(const Comparison&) = delete;
+  Comparison& operator=(const Comparison&) = delete;
+
+  std::vector<OutputError> run() {
+    const Operands all = all_operands(reference_.program(), operation().operation);
+    share_inputs(all);
+    reference_.run_operation(position_);
+    device_.run_operation(position_);
+    std::vector<OutputError> errors;
+    for (const Operand& operand : all)
+      if (operand.access != Access::kRead) errors.push_back(compare(operand));
+    return errors;
+  }
+
+ private:
+  const Operation& operation() const { return reference_.program().operations()[position_]; }
+  Element element(BufferId id) const { return reference_.program().buffer(id).element; }
+  size_t elements(BufferId id) const {
+    return static_cast<size_t>(element_count(reference_.program().shape(id)));
+  }
+
+  // Something was written there before this operation: also to columns beside those that it writes now.
+  bool holds_values(const Operand& operand) const {
+    if (reference_.program().buffer(operand.buffer).role != Role::kActivation) return true;
+    const Placement& life = reference_.memory_plan().placements[static_cast<size_t>(operand.buffer)];
+    return life.first < static_cast<int>(position_);
+  }
+
+  // All is read before anything is written, since a result may take over the memory of an operand. Of a
+  // matrix that operations fill column by column, the first of them leaves the others as they were: zero on
+  // both.
+  void share_inputs(const Operands& all) {
+    std::vector<BufferId> outputs;
+    for (const Operand& operand : all) {
+      const BufferId id = operand.buffer;
+      if (element(id) == Element::kByte) continue;  // bound to both
+      if (element(id) == Element::kIndex) {
+        device_.write_index(id, reference_.read_index(id));
+      } else if (holds_values(operand)) {
+        if (!inputs_.contains(id)) inputs_[id] = read(reference_, id);
+      } else {
+        outputs.push_back(id);
+      }
+    }
+    for (const BufferId id : outputs) {
+      Values zeros = pool_.take(elements(id));
+      std::fill(zeros.begin(), zeros.end(), 0.0f);
+      for (Executor* executor : {&device_, &reference_}) executor->write(id, zeros);
+      pool_.give_back(std::move(zeros));
+    }
+    for (const auto& [id, values] : inputs_) share(id, values);
+  }
+
+  void share(BufferId id, const Values& values) {
+    device_.write(id, values);
+    if (element(id) == Element::kMaster) {  // float on both: nothing is rounded
+      reference_.write(id, values);
+      return;
+    }
+    Values rounded = read(device_, id);
+    reference_.write(id, rounded);
+    pool_.give_back(std::move(rounded));
+  }
+
+  Values read(const Executor& executor, BufferId id) {
+    Values values = pool_.take(elements(id));
+    executor.read(id, values);
+    return values;
+  }
+
+  OutputError compare(const Operand& operand) {
+    OutputError found{.operation = position_,
+                      .name = operation().name,
+                      .kind = kind(operation().operation),
+                      .output = operand.name};
+    if (element(operand.buffer) == Element::kIndex) {
+      found.error =
+          static_cast<double>(device_.read_index(operand.buffer) != reference_.read_index(operand.buffer));
+      return found;
+    }
+    Values expected = read(reference_, operand.buffer), actual = read(device_, operand.buffer);
+    const double result = largest(expected), unit = result > 0 ? result : 1;
+    const double magnitude =
+        std::max(result, std::visit(MagnitudeOf(found.output, inputs_), operation().operation));
+    const Growth growth = std::visit(GrowthOf{found.output}, operation().operation);
+    found.error = largest_difference(actual, expected) / unit;
+    pool_.give_back(std::move(expected));
+    pool_.give_back(std::move(actual));
+    found.bound =
+        (growth.roundings * model_.storage_roundoff * result +
+         8 * std::sqrt(growth.terms) * growth.amplification * model_.arithmetic_roundoff * magnitude) /
+        unit;
+    return found;
+  }
+
+  size_t position_;
+  Executor& reference_;
+  Executor& device_;
+  const ErrorModel& model_;
+  ValuePool& pool_;
+  std::map<BufferId, Values> inputs_;
+};
+
+std::vector<OutputError> compare_operation(size_t operation, Executor& reference, Executor& device,
+                                           const ErrorModel& model, ValuePool& pool) {
+  DDPM_CHECK(operation < reference.program().operations().size());
+  DDPM_CHECK(reference.program().operations().size() == device.program().operations().size());
+  return Comparison(operation, reference, device, model, pool).run();
+}
+
+}  // namespace
+
+ErrorModel error_model(ComputePrecision precision) {
+  DDPM_CHECK(precision != ComputePrecision::kAuto);
+  ErrorModel model;
+  if (precision == ComputePrecision::kBf16) model.storage_roundoff = 0x1p-8;
+  return model;
+}
+
+double OutputError::part_of_bound() const { return error == 0 ? 0 : error / bound; }
+
+std::vector<OutputError> compare_operation(size_t operation, Executor& reference, Executor& device,
+                                           const ErrorModel& model) {
+  ValuePool pool;
+  return compare_operation(operation, reference, device, model, pool);
+}
+
+std::vector<OutputError> compare_operations(std::initializer_list<Phase> phases, Executor& reference,
+                                            Executor& device, const ErrorModel& model,
+                                            const ComparisonWatch& watch) {
+  const std::vector<Operation>& operations = reference.program().operations();
+  std::vector<size_t> order;
+  for (const Phase phase : phases)
+    for (size_t i = 0; i < operations.size(); ++i)
+      if (operations[i].phase == phase) order.push_back(i);
+  ValuePool pool;
+  std::vector<OutputError> all;
+  for (size_t done = 0; done < order.size(); ++done) {
+    if (watch && !watch({done, order.size(), &operations[order[done]], all})) break;
+    const std::vector<OutputError> errors = compare_operation(order[done], reference, device, model, pool);
+    all.insert(all.end(), errors.begin(), errors.end());
+  }
+  return all;
+}
+
+}  // namespace ddpm

@@ -1,0 +1,147 @@
+// Every convolution of the published networks has plans, checked without a GPU against a description of one
+// (h100.json, written by hand from the data sheet).
+#include "runtime/library/convolution_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <vector>
+
+#include "model/training/training_program.h"
+#include "model/unet/presets.h"
+#include "runtime/library/composed_products.h"
+#include "support/atomic_file.h"
+
+namespace ddpm {
+namespace {
+
+CudnnDevice h100() { return CudnnDevice::described(read_file(DDPM_H100_JSON)); }
+
+// What a training step asks of cuDNN, in both forms of the upsampling convolution.
+template <typename T>
+std::vector<ConvolutionProblem> problems_of(const Preset& preset, int batch) {
+  const Program program =
+      training_program({.network = preset.network, .batch = batch, .dataset_count = batch}).program;
+  std::vector<ConvolutionProblem> problems =
+      product_problems<T>(program, {.upsample = UpsampleForm::kFolded}).convolutions;
+  for (const ConvolutionProblem& problem :
+       product_problems<T>(program, {.upsample = UpsampleForm::kNearest}).convolutions)
+    if (std::find(problems.begin(), problems.end(), problem) == problems.end()) problems.push_back(problem);
+  return problems;
+}
+
+class PresetPlans : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(PresetPlans, EveryConvolutionHasADeterministicPlanWithinTheWorkspace) {
+  const Preset preset = find_preset(GetParam());
+  const CudnnDevice device = h100();
+  const std::vector<ConvolutionProblem> problems =
+      problems_of<BFloat16>(preset, preset.network.image_size > 64 ? 8 : 128);
+  // Three directions at every resolution at the least.
+  EXPECT_GE(problems.size(), 3u * static_cast<size_t>(preset.network.levels()));
+  for (const ConvolutionProblem& problem : problems) {
+    const std::vector<ConvolutionPlan> plans = convolution_plans(device, problem);
+    EXPECT_FALSE(plans.empty()) << to_string(problem);
+    for (const ConvolutionPlan& plan : plans) EXPECT_LE(plan.workspace_bytes(), PlanLimits().workspace_bytes);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PresetPlans,
+                         ::testing::Values("ddpm-cifar10-32", "ddim-celeba-64", "ddpm-celebahq-256",
+                                           "tiny-32"),
+                         [](const auto& tested) {
+                           std::string name = tested.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(ConvolutionPlans, InFloatEveryConvolutionOfATrainingStepHasOneToo) {
+  const CudnnDevice device = h100();
+  for (const ConvolutionProblem& problem : problems_of<float>(find_preset("tiny-32"), 16))
+    EXPECT_FALSE(convolution_plans(device, problem).empty()) << to_string(problem);
+}
+
+ConvolutionProblem middle_sized(ConvolutionDirection direction, ProductType type) {
+  return {.shape = {.n = 16, .h = 16, .w = 16, .c = 64, .k = 64, .weight_channels = 64},
+          .direction = direction,
+          .type = type};
+}
+
+TEST(ConvolutionPlans, AccumulationCostsNoPlans) {
+  const CudnnDevice device = h100();
+  ConvolutionProblem problem = middle_sized(ConvolutionDirection::kForward, ProductType::kBfloat16);
+  const size_t overwriting = convolution_plans(device, problem).size();
+  problem.accumulate = true;
+  EXPECT_EQ(convolution_plans(device, problem).size(), overwriting);
+}
+
+// cuDNN's own switch says which plans round floats to TF32; it is read once in a process.
+int plans_where_tf32_is_off(const ConvolutionProblem& problem) {
+  ::setenv("NVIDIA_TF32_OVERRIDE", "0", 1);
+  return static_cast<int>(convolution_plans(h100(), problem).size());
+}
+
+TEST(ConvolutionPlansDeathTest, FloatHasPlansAndNoneRoundsToTf32) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // the switch is set in a process of its own
+  for (const ConvolutionDirection direction :
+       {ConvolutionDirection::kForward, ConvolutionDirection::kBackwardData,
+        ConvolutionDirection::kBackwardWeight}) {
+    const ConvolutionProblem problem = middle_sized(direction, ProductType::kFloat);
+    EXPECT_EXIT(
+        std::_Exit(plans_where_tf32_is_off(problem)),
+        [&](int status) {
+          const auto ours = static_cast<int>(convolution_plans(h100(), problem).size());
+          return ours > 0 && WIFEXITED(status) && WEXITSTATUS(status) == ours;
+        },
+        "");
+  }
+}
+
+TEST(ConvolutionPlans, AllowingNondeterminismOnlyAddsPlans) {
+  const CudnnDevice device = h100();
+  const ConvolutionProblem problem =
+      middle_sized(ConvolutionDirection::kBackwardWeight, ProductType::kBfloat16);
+  const size_t refused = convolution_plans(device, problem).size();
+  EXPECT_GT(
+      convolution_plans(device, problem, {.nondeterminism = PlanLimits::Nondeterminism::kAllowed}).size(),
+      refused);
+}
+
+TEST(ConvolutionPlans, AWorkspaceLimitIsKept) {
+  const CudnnDevice device = h100();
+  const ConvolutionProblem problem =
+      middle_sized(ConvolutionDirection::kBackwardWeight, ProductType::kBfloat16);
+  const size_t all = convolution_plans(device, problem).size();
+  const std::vector<ConvolutionPlan> small = convolution_plans(device, problem, {.workspace_bytes = 0});
+  EXPECT_LT(small.size(), all);
+  for (const ConvolutionPlan& plan : small) EXPECT_EQ(plan.workspace_bytes(), 0);
+}
+
+// Without a driver cuDNN proposes no engine that is compiled when it is built, so the rule is tested by
+// itself.
+TEST(ConvolutionPlans, AnEngineIsTakenByWhatCudnnNotesAboutIt) {
+  constexpr auto kFloat = ProductType::kFloat, kBfloat16 = ProductType::kBfloat16;
+  const PlanLimits any{.nondeterminism = PlanLimits::Nondeterminism::kAllowed};
+  for (const ProductType type : {kFloat, kBfloat16}) {
+    EXPECT_TRUE(is_acceptable({}, type, {}));
+    EXPECT_FALSE(is_acceptable({.compiled_when_built = true}, type, any));
+    EXPECT_FALSE(is_acceptable({.nondeterministic = true}, type, {}));
+    EXPECT_TRUE(is_acceptable({.nondeterministic = true}, type, any));
+  }
+  EXPECT_TRUE(is_acceptable({.tensor_cores = true}, kBfloat16, {}));
+  EXPECT_FALSE(is_acceptable({.tensor_cores = true}, kFloat, {})) << "TF32";
+}
+
+TEST(CudnnDevice, DescribesItselfAsItWasDescribed) {
+  const CudnnDevice again = CudnnDevice::described(h100().json());
+  EXPECT_THAT(again.json(), ::testing::HasSubstr("\"multiProcessorCount\":132"));
+}
+
+TEST(CudnnDevice, RefusesWhatIsNoDescription) { EXPECT_THROW(CudnnDevice::described("{"), CudnnError); }
+
+}  // namespace
+}  // namespace ddpm
