@@ -1,13 +1,12 @@
-// Every kernel that runs on the GPU, by the function that starts it. The mathematics, shapes and arguments
-// stand in each operation's own header in kernels/; the kernels in the .cu file of that name here.
-// Convolutions and matrix products are not among them: cuDNN and cuBLASLt do those (runtime/), and
-// product_samples.cu looks at what they did.
+// Every kernel that runs on the GPU, by the function that launches it. Those that are an operation of their own
+// are declared in the operation's header in kernels/, which has the mathematics, parameters and arguments; the
+// rest are declared here: the small kernels around library calls, and what measures and checks those. Each is in
+// the .cu file of its name. Convolutions and GEMMs are cuDNN's and cuBLASLt's (runtime/library).
 //
-// T is float or BFloat16: the type of activations. Arithmetic, statistics, parameters and optimiser states
-// are float. Pointers are device memory, 16-byte aligned; channels are multiples of 16 bytes unless a header
-// says otherwise, and what a kernel cannot do is refused with an InputError. All is asynchronous on `stream`;
-// nothing allocates. Results are the same bits in every run: no floating-point atomics, sums in a fixed
-// order.
+// T is float or BFloat16: the type of activations. Arithmetic, statistics, parameters and optimizer states are
+// float. Pointers are device memory, 16-byte aligned; channels are multiples of 16 bytes unless a header says
+// otherwise, and what a kernel cannot do is refused with an InputError. All is asynchronous on `stream`; nothing
+// allocates. Results are the same bits in every run: no floating-point atomics, sums in a fixed order.
 #pragma once
 
 #include <cstddef>
@@ -15,80 +14,32 @@
 #include "device/bfloat16.h"
 #include "device/stream.h"
 #include "kernels/adam_ema.h"
+#include "kernels/add.h"
+#include "kernels/counter.h"
 #include "kernels/cuda/group_norm_plan.h"
 #include "kernels/diffusion.h"
 #include "kernels/dynamic_threshold.h"
 #include "kernels/group_norm.h"
 #include "kernels/guidance.h"
 #include "kernels/labels.h"
-#include "kernels/product_samples.h"
 #include "kernels/resample.h"
+#include "kernels/sampled_elements.h"
 #include "kernels/sampler_step.h"
 #include "kernels/softmax.h"
 #include "kernels/time_embedding.h"
 
 namespace ddpm::cuda {
 
-// group_norm.cu, group_norm_backward.cu. Scratch holds, forward, the partial statistics of images that no
-// block's shared memory can keep (none otherwise), and backward the per-(image, channel) sums that become
-// dgamma, dbeta and dbias.
-size_t group_norm_scratch_bytes(const GroupNormShape& shape);
+// Group normalization with another tuning than its plan's own.
+size_t group_norm_backward_scratch_bytes(const GroupNormParams& params, const GroupNormTuning& tuning);
 template <typename T>
-void group_norm(const GroupNormShape& shape, const GroupNormArgs<T, float>& args, void* scratch,
-                StreamView stream, const GroupNormTuning& tuning = {});
-size_t group_norm_backward_scratch_bytes(const GroupNormShape& shape, const GroupNormTuning& tuning = {});
+void group_norm(const GroupNormParams& params, const GroupNormArgs<T, float>& args, void* scratch,
+                StreamView stream, const GroupNormTuning& tuning);
 template <typename T>
-void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<T, float>& args,
-                         void* scratch, StreamView stream, const GroupNormTuning& tuning = {});
-
-// time_embedding.cu. Any channels.
-template <typename T>
-void time_embedding(const TimeEmbeddingShape& shape, const TimeEmbeddingArgs<T, float>& args,
-                    StreamView stream);
-
-// diffusion.cu. Scratch holds what was drawn for each image, and the loss's partial sums. Any size of image.
-size_t diffuse_scratch_bytes(const DiffusionShape& shape);
-template <typename T>
-void diffuse(const DiffusionShape& shape, const DiffuseArgs<T, float>& args, void* scratch,
-             StreamView stream);
-size_t loss_scratch_bytes(const DiffusionShape& shape);
-template <typename T>
-void loss(const DiffusionShape& shape, const LossArgs<T, float>& args, void* scratch, StreamView stream);
-
-// labels.cu
-template <typename T>
-void gather_labels(const LabelsShape& shape, const GatherLabelsArgs<T, float>& args, StreamView stream);
-
-// sampler_step.cu. Any size of image.
-template <typename T>
-void sampler_start(const SamplerStepShape& shape, const SamplerStartArgs<T, float>& args, StreamView stream);
-template <typename T>
-void sampler_step(const SamplerStepShape& shape, const SamplerStepArgs<T, float>& args, StreamView stream);
-
-// guidance.cu. Any size of image.
-template <typename T>
-void guidance(const GuidanceShape& shape, const GuidanceArgs<T>& args, StreamView stream);
-
-// dynamic_threshold.cu. Any size of image.
-template <typename T>
-void dynamic_threshold(const DynamicThresholdShape& shape, const DynamicThresholdArgs<T, float>& args,
-                       StreamView stream);
-
-// adam_ema.cu. compute_weights (count), the bf16 copy that the network computes with, may be null.
-size_t adam_ema_scratch_bytes(const AdamEmaShape& shape);
-void adam_ema(const AdamEmaShape& shape, const AdamEmaArgs<float>& args, BFloat16* compute_weights,
-              void* scratch, StreamView stream);
-
-// softmax.cu. Rows of any length up to 4096 elements in float and 8192 in bf16.
-template <typename T>
-void softmax(const SoftmaxShape& shape, const SoftmaxArgs<T>& args, StreamView stream);
-template <typename T>
-void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<T>& args, StreamView stream);
+void group_norm_backward(const GroupNormParams& params, const GroupNormBackwardArgs<T, float>& args,
+                         void* scratch, StreamView stream, const GroupNormTuning& tuning);
 
 // elementwise.cu. Any count, any channels.
-// y[i] = a[i] + b[i]; y may be a or b.
-template <typename T>
-void add(int64_t count, const T* a, const T* b, T* y, StreamView stream);
 // to[i] += from[i]: a parameter's gradient that was computed in T joins the arena of gradients.
 template <typename T>
 void accumulate(int64_t count, const T* from, float* to, StreamView stream);
@@ -117,18 +68,7 @@ template <typename T>
 void silu_backward(int64_t count, const T* x, const T* dy, T* dx, StreamView stream);
 template <typename From, typename To>
 void convert(int64_t count, const From* from, To* to, StreamView stream);
-// *counter += 1
-void advance_counter(int64_t* counter, StreamView stream);
-
 // resample.cu. Any channels.
-template <typename T>
-void upsample_nearest(const ResampleShape& shape, const ResampleArgs<T>& args, StreamView stream);
-template <typename T>
-void sum_pool(const ResampleShape& shape, const ResampleArgs<T>& args, StreamView stream);
-template <typename T>
-void rescale(const RescaleShape& shape, const RescaleArgs<T, float>& args, StreamView stream);
-template <typename T>
-void one_hot(const OneHotShape& shape, const OneHotArgs<T, float>& args, StreamView stream);
 // (N,H,W,C) -> (N,H+1,W+1,C) with zeros below and to the right, where a convolution library knows no (0,1)
 // padding; and back.
 template <typename T>
@@ -149,14 +89,14 @@ void unfold_upsample_gradient(int k, int c, const T* dfolded, float* dweight, St
 // next kernel is timed.
 void flush_cache(int64_t count, float* zeros, StreamView stream);
 
-// product_samples.cu: chosen elements of products, plainly computed, and what compares them with a library's.
+// sampled_elements.cu: chosen elements of products, plainly computed, and what compares them with a library's.
 // Any sizes; pointers need no alignment. elements (count) holds the elements' indices.
 template <typename T>
-void conv2d_samples(const Conv2dShape& shape, Conv2dPass pass, const Conv2dSampleArgs<T>& args, int64_t count,
-                    const int64_t* elements, ProductSample* samples, StreamView stream);
+void sample_conv2d(const Conv2dShape& shape, Conv2dPass pass, const Conv2dSampleArgs<T>& args, int64_t count,
+                   const int64_t* elements, SampledElement* samples, StreamView stream);
 template <typename From, typename To>
-void matrix_samples(const MatrixSampleShape& shape, const MatrixSampleArgs<From, To>& args, int64_t count,
-                    const int64_t* elements, ProductSample* samples, StreamView stream);
+void sample_gemm(const GemmSampleParams& shape, const GemmSampleArgs<From, To>& args, int64_t count,
+                 const int64_t* elements, SampledElement* samples, StreamView stream);
 // values[i] = from[offsets[i]]
 template <typename T>
 void gather(int64_t count, const int64_t* offsets, const T* from, double* values, StreamView stream);

@@ -29,9 +29,11 @@ namespace {
 // Calls body(row, first) for each source that pixel i of image n has: its channels, and the first one's
 // number.
 template <typename T, typename Body>
-void for_each_source(const GroupNormShape& shape, const T* x0, const T* x1, int64_t row, const Body& body) {
-  body(x0 + row * shape.c0, 0, shape.c0);
-  if (shape.c1 > 0) body(x1 + row * shape.c1, shape.c0, shape.c1);
+void for_each_source(const GroupNormParams& params, const T* x, const T* skip, int64_t row,
+                     const Body& body) {
+  body(x + row * params.x_channels, 0, params.x_channels);
+  if (params.skip_channels > 0)
+    body(skip + row * params.skip_channels, params.x_channels, params.skip_channels);
 }
 
 template <typename T>
@@ -49,18 +51,18 @@ void add_centred_squares(int count, const T* __restrict x, const double* __restr
 }
 
 // sum over each group's channels of value[c].
-std::vector<double> group_sums(const GroupNormShape& shape, const std::vector<double>& value) {
-  std::vector<double> sum(shape.groups);
-  for (int c = 0; c < shape.channels(); ++c) sum[c / shape.channels_per_group()] += value[c];
+std::vector<double> group_sums(const GroupNormParams& params, const std::vector<double>& value) {
+  std::vector<double> sum(params.groups);
+  for (int c = 0; c < params.channels(); ++c) sum[c / params.channels_per_group()] += value[c];
   return sum;
 }
 
 // shift + bias of each channel of image n, in double.
 template <typename Args>
-std::vector<double> input_offsets(const GroupNormShape& shape, const Args& args, int64_t n) {
-  std::vector<double> offset(shape.channels());
-  for (int c = 0; c < shape.channels(); ++c) {
-    if (args.shift != nullptr) offset[c] += double(args.shift[n * shape.shift_stride + c]);
+std::vector<double> input_offsets(const GroupNormParams& params, const Args& args, int64_t n) {
+  std::vector<double> offset(params.channels());
+  for (int c = 0; c < params.channels(); ++c) {
+    if (args.shift != nullptr) offset[c] += double(args.shift[n * params.shift_stride + c]);
     if (args.bias != nullptr) offset[c] += double(args.bias[c]);
   }
   return offset;
@@ -68,28 +70,28 @@ std::vector<double> input_offsets(const GroupNormShape& shape, const Args& args,
 
 // Writes mean and rstd of image n: the mean first, then the squares about it, so that nothing cancels.
 template <typename T>
-void statistics(const GroupNormShape& shape, const GroupNormArgs<T>& args, int64_t n) {
-  const double m = double(shape.pixels) * shape.channels_per_group();
-  const std::vector<double> offset = input_offsets(shape, args, n);
-  std::vector<double> sum(shape.channels());
-  for (int64_t row = n * shape.pixels; row < (n + 1) * shape.pixels; ++row)
-    for_each_source(shape, args.x0, args.x1, row,
+void statistics(const GroupNormParams& params, const GroupNormArgs<T>& args, int64_t n) {
+  const double m = double(params.pixels) * params.channels_per_group();
+  const std::vector<double> offset = input_offsets(params, args, n);
+  std::vector<double> sum(params.channels());
+  for (int64_t row = n * params.pixels; row < (n + 1) * params.pixels; ++row)
+    for_each_source(params, args.x, args.skip, row,
                     [&](const T* x, int first, int count) { add_to(count, x, &sum[first]); });
-  for (int c = 0; c < shape.channels(); ++c) sum[c] += shape.pixels * offset[c];
-  const std::vector<double> total = group_sums(shape, sum);
+  for (int c = 0; c < params.channels(); ++c) sum[c] += params.pixels * offset[c];
+  const std::vector<double> total = group_sums(params, sum);
 
-  std::vector<double> centre(shape.channels()), squares(shape.channels());
-  for (int c = 0; c < shape.channels(); ++c)
-    centre[c] = offset[c] - total[c / shape.channels_per_group()] / m;
-  for (int64_t row = n * shape.pixels; row < (n + 1) * shape.pixels; ++row)
-    for_each_source(shape, args.x0, args.x1, row, [&](const T* x, int first, int count) {
+  std::vector<double> centre(params.channels()), squares(params.channels());
+  for (int c = 0; c < params.channels(); ++c)
+    centre[c] = offset[c] - total[c / params.channels_per_group()] / m;
+  for (int64_t row = n * params.pixels; row < (n + 1) * params.pixels; ++row)
+    for_each_source(params, args.x, args.skip, row, [&](const T* x, int first, int count) {
       add_centred_squares(count, x, &centre[first], &squares[first]);
     });
-  const std::vector<double> variance = group_sums(shape, squares);
+  const std::vector<double> variance = group_sums(params, squares);
 
-  for (int g = 0; g < shape.groups; ++g) {
-    args.mean[n * shape.groups + g] = T(total[g] / m);
-    args.rstd[n * shape.groups + g] = T(1 / std::sqrt(variance[g] / m + shape.eps));
+  for (int g = 0; g < params.groups; ++g) {
+    args.mean[n * params.groups + g] = T(total[g] / m);
+    args.rstd[n * params.groups + g] = T(1 / std::sqrt(variance[g] / m + params.eps));
   }
 }
 
@@ -100,20 +102,20 @@ struct ChannelTerms {
 };
 
 template <typename T, typename Args>
-double film_scale(const GroupNormShape& shape, const Args& args, int64_t n, int c) {
-  return args.film != nullptr ? 1 + double(args.film[n * shape.film_stride + c]) : 1.0;
+double film_scale(const GroupNormParams& params, const Args& args, int64_t n, int c) {
+  return args.film != nullptr ? 1 + double(args.film[n * params.film_stride + c]) : 1.0;
 }
 
 template <typename T, typename Args>
-ChannelTerms<T> channel_terms(const GroupNormShape& shape, const Args& args, int64_t n) {
-  const int channels = shape.channels();
+ChannelTerms<T> channel_terms(const GroupNormParams& params, const Args& args, int64_t n) {
+  const int channels = params.channels();
   ChannelTerms<T> terms{std::vector<T>(channels), std::vector<T>(channels), std::vector<T>(channels)};
-  const std::vector<double> offset = input_offsets(shape, args, n);
+  const std::vector<double> offset = input_offsets(params, args, n);
   for (int c = 0; c < channels; ++c) {
-    const int64_t group = n * shape.groups + c / shape.channels_per_group();
-    const double f = film_scale<T>(shape, args, n, c);
+    const int64_t group = n * params.groups + c / params.channels_per_group();
+    const double f = film_scale<T>(params, args, n, c);
     const double film_shift =
-        args.film != nullptr ? double(args.film[n * shape.film_stride + channels + c]) : 0.0;
+        args.film != nullptr ? double(args.film[n * params.film_stride + channels + c]) : 0.0;
     terms.centre[c] = T(offset[c] - double(args.mean[group]));
     terms.scale[c] = T(double(args.rstd[group]) * double(args.gamma[c]) * f);
     terms.offset[c] = T(double(args.beta[c]) * f + film_shift);
@@ -129,9 +131,9 @@ void normalise(int count, const T* __restrict x, const T* __restrict centre, con
 
 // w (C) of one pixel, from both sources.
 template <typename T, typename Args>
-void normalise_row(const GroupNormShape& shape, const Args& args, const ChannelTerms<T>& terms, int64_t row,
+void normalise_row(const GroupNormParams& params, const Args& args, const ChannelTerms<T>& terms, int64_t row,
                    T* w) {
-  for_each_source(shape, args.x0, args.x1, row, [&](const T* x, int first, int count) {
+  for_each_source(params, args.x, args.skip, row, [&](const T* x, int first, int count) {
     normalise(count, x, &terms.centre[first], &terms.scale[first], &terms.offset[first], w + first);
   });
 }
@@ -153,25 +155,25 @@ void multiply(int count, const T* __restrict factor, T* __restrict values) {
 
 // The image's dropout factors (pixels, C), or nothing where there is no dropout.
 template <typename T>
-std::unique_ptr<T[]> dropout_mask(const GroupNormShape& shape, const DropoutKey& key, int64_t n) {
-  if (shape.dropout == 0) return nullptr;
-  const int64_t elements = int64_t{shape.pixels} * shape.channels();
+std::unique_ptr<T[]> dropout_mask(const GroupNormParams& params, const DropoutKey& key, int64_t n) {
+  if (params.dropout == 0) return nullptr;
+  const int64_t elements = int64_t{params.pixels} * params.channels();
   auto mask = std::make_unique_for_overwrite<T[]>(elements);
-  fill_dropout_mask({key.seed, shape.dropout_stream}, uint64_t(*key.step) * uint64_t(shape.n) + uint64_t(n),
-                    shape.dropout, elements, mask.get());
+  fill_dropout_mask({key.seed, params.dropout_stream}, uint64_t(*key.step) * uint64_t(params.n) + uint64_t(n),
+                    params.dropout, elements, mask.get());
   return mask;
 }
 
 template <typename T>
-void normalise_image(const GroupNormShape& shape, const GroupNormArgs<T>& args, int64_t n) {
-  const int channels = shape.channels();
-  const ChannelTerms<T> terms = channel_terms<T>(shape, args, n);
-  const auto mask = dropout_mask<T>(shape, args.dropout, n);
-  for (int64_t i = 0; i < shape.pixels; ++i) {
-    const int64_t row = n * shape.pixels + i;
+void normalise_image(const GroupNormParams& params, const GroupNormArgs<T>& args, int64_t n) {
+  const int channels = params.channels();
+  const ChannelTerms<T> terms = channel_terms<T>(params, args, n);
+  const auto mask = dropout_mask<T>(params, args.dropout, n);
+  for (int64_t i = 0; i < params.pixels; ++i) {
+    const int64_t row = n * params.pixels + i;
     T* y = args.y + row * channels;
-    normalise_row(shape, args, terms, row, y);
-    if (shape.activation == Activation::kSilu) apply_silu(channels, y);
+    normalise_row(params, args, terms, row, y);
+    if (params.activation == Activation::kSilu) apply_silu(channels, y);
     if (mask) multiply(channels, mask.get() + i * channels, y);
   }
 }
@@ -196,22 +198,22 @@ void add_to_sums(int count, const T* __restrict x, const T* __restrict centre, c
 
 // dw (pixels, C) of image n, and the sums over it.
 template <typename T>
-ChannelSums activation_gradient(const GroupNormShape& shape, const GroupNormBackwardArgs<T>& args,
+ChannelSums activation_gradient(const GroupNormParams& params, const GroupNormBackwardArgs<T>& args,
                                 const ChannelTerms<T>& terms, int64_t n, T* image_dw) {
-  const int channels = shape.channels();
-  const auto mask = dropout_mask<T>(shape, args.dropout, n);
+  const int channels = params.channels();
+  const auto mask = dropout_mask<T>(params, args.dropout, n);
   std::vector<T> w(channels);
   ChannelSums sums(channels);
-  for (int64_t i = 0; i < shape.pixels; ++i) {
-    const int64_t row = n * shape.pixels + i;
+  for (int64_t i = 0; i < params.pixels; ++i) {
+    const int64_t row = n * params.pixels + i;
     T* dw = image_dw + i * channels;
     std::copy_n(args.dy + row * channels, channels, dw);
     if (mask) multiply(channels, mask.get() + i * channels, dw);
-    if (shape.activation == Activation::kSilu) {
-      normalise_row(shape, args, terms, row, w.data());
+    if (params.activation == Activation::kSilu) {
+      normalise_row(params, args, terms, row, w.data());
       multiply_by_silu_derivative(channels, w.data(), dw);
     }
-    for_each_source(shape, args.x0, args.x1, row, [&](const T* x, int first, int count) {
+    for_each_source(params, args.x, args.skip, row, [&](const T* x, int first, int count) {
       add_to_sums(count, x, &terms.centre[first], dw + first, &sums.dw[first], &sums.dw_centred[first],
                   &sums.centred[first]);
     });
@@ -226,21 +228,22 @@ struct InputGradientTerms {
 };
 
 template <typename T>
-InputGradientTerms<T> input_gradient_terms(const GroupNormShape& shape, const GroupNormBackwardArgs<T>& args,
-                                           const ChannelSums& sums, int64_t n) {
-  const int channels = shape.channels();
-  const double m = double(shape.pixels) * shape.channels_per_group();
+InputGradientTerms<T> input_gradient_terms(const GroupNormParams& params,
+                                           const GroupNormBackwardArgs<T>& args, const ChannelSums& sums,
+                                           int64_t n) {
+  const int channels = params.channels();
+  const double m = double(params.pixels) * params.channels_per_group();
   std::vector<double> a(channels), b(channels);
   for (int c = 0; c < channels; ++c) {
-    const double s = double(args.gamma[c]) * film_scale<T>(shape, args, n, c);
+    const double s = double(args.gamma[c]) * film_scale<T>(params, args, n, c);
     a[c] = s * sums.dw[c];
     b[c] = s * sums.dw_centred[c];
   }
-  const std::vector<double> s1 = group_sums(shape, a), s2 = group_sums(shape, b);
+  const std::vector<double> s1 = group_sums(params, a), s2 = group_sums(params, b);
   InputGradientTerms<T> terms{std::vector<T>(channels), std::vector<T>(channels)};
   for (int c = 0; c < channels; ++c) {
-    const int g = c / shape.channels_per_group();
-    const double rstd = double(args.rstd[n * shape.groups + g]);
+    const int g = c / params.channels_per_group();
+    const double rstd = double(args.rstd[n * params.groups + g]);
     terms.factor[c] = T(rstd * rstd * rstd * s2[g] / m);
     terms.constant[c] = T(rstd * s1[g] / m);
   }
@@ -254,23 +257,23 @@ struct ImageGradients {
 
 // Writes dshift and dfilm of image n, and returns what it adds to the other parameters' gradients.
 template <typename T>
-ImageGradients parameter_gradients(const GroupNormShape& shape, const GroupNormBackwardArgs<T>& args,
+ImageGradients parameter_gradients(const GroupNormParams& params, const GroupNormBackwardArgs<T>& args,
                                    const ChannelTerms<T>& terms, const InputGradientTerms<T>& input,
                                    const ChannelSums& sums, int64_t n) {
-  const int channels = shape.channels();
+  const int channels = params.channels();
   ImageGradients image{std::vector<double>(channels), std::vector<double>(channels),
                        std::vector<double>(channels)};
   for (int c = 0; c < channels; ++c) {
-    const double rstd = double(args.rstd[n * shape.groups + c / shape.channels_per_group()]);
-    const double f = film_scale<T>(shape, args, n, c);
+    const double rstd = double(args.rstd[n * params.groups + c / params.channels_per_group()]);
+    const double f = film_scale<T>(params, args, n, c);
     const double dw_xhat = rstd * sums.dw_centred[c];
     image.gamma[c] = f * dw_xhat;
     image.beta[c] = f * sums.dw[c];
     image.bias[c] = double(terms.scale[c]) * sums.dw[c] - double(input.factor[c]) * sums.centred[c] -
-                    double(input.constant[c]) * shape.pixels;
-    if (args.dshift != nullptr) args.dshift[n * shape.shift_stride + c] = T(image.bias[c]);
+                    double(input.constant[c]) * params.pixels;
+    if (args.dshift != nullptr) args.dshift[n * params.shift_stride + c] = T(image.bias[c]);
     if (args.dfilm == nullptr) continue;
-    T* dfilm = args.dfilm + n * shape.film_stride;
+    T* dfilm = args.dfilm + n * params.film_stride;
     dfilm[c] = T(double(args.gamma[c]) * dw_xhat + double(args.beta[c]) * sums.dw[c]);
     dfilm[channels + c] = T(sums.dw[c]);
   }
@@ -300,41 +303,44 @@ void store_with_addends(int count, const T* du, const T* const addends[2], int64
 }
 
 template <typename T>
-ImageGradients image_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<T>& args, int64_t n) {
-  const int channels = shape.channels();
-  const ChannelTerms<T> terms = channel_terms<T>(shape, args, n);
-  const auto image_dw = std::make_unique_for_overwrite<T[]>(int64_t{shape.pixels} * channels);
-  const ChannelSums sums = activation_gradient(shape, args, terms, n, image_dw.get());
-  const InputGradientTerms<T> input = input_gradient_terms(shape, args, sums, n);
+ImageGradients image_backward(const GroupNormParams& params, const GroupNormBackwardArgs<T>& args,
+                              int64_t n) {
+  const int channels = params.channels();
+  const ChannelTerms<T> terms = channel_terms<T>(params, args, n);
+  const auto image_dw = std::make_unique_for_overwrite<T[]>(int64_t{params.pixels} * channels);
+  const ChannelSums sums = activation_gradient(params, args, terms, n, image_dw.get());
+  const InputGradientTerms<T> input = input_gradient_terms(params, args, sums, n);
 
-  for (int64_t i = 0; i < shape.pixels; ++i) {
-    const int64_t row = n * shape.pixels + i;
+  for (int64_t i = 0; i < params.pixels; ++i) {
+    const int64_t row = n * params.pixels + i;
     T* du = image_dw.get() + i * channels;
-    for_each_source(shape, args.x0, args.x1, row, [&](const T* x, int first, int count) {
+    for_each_source(params, args.x, args.skip, row, [&](const T* x, int first, int count) {
       input_gradient(count, x, &terms.centre[first], &terms.scale[first], &input.factor[first],
                      &input.constant[first], du + first);
     });
-    store_with_addends(shape.c0, du, args.dx0_addends, row * shape.c0, args.dx0);
-    if (shape.c1 > 0) store_with_addends(shape.c1, du + shape.c0, args.dx1_addends, row * shape.c1, args.dx1);
+    store_with_addends(params.x_channels, du, args.dx_addends, row * params.x_channels, args.dx);
+    if (params.skip_channels > 0)
+      store_with_addends(params.skip_channels, du + params.x_channels, args.dskip_addends,
+                         row * params.skip_channels, args.dskip);
   }
-  return parameter_gradients(shape, args, terms, input, sums, n);
+  return parameter_gradients(params, args, terms, input, sums, n);
 }
 
 }  // namespace
 
 template <typename T>
-void group_norm(const GroupNormShape& shape, const GroupNormArgs<T>& args) {
-  parallel_for(shape.n, [&](int64_t n) {
-    statistics(shape, args, n);
-    normalise_image(shape, args, n);
+void group_norm(const GroupNormParams& params, const GroupNormArgs<T>& args) {
+  parallel_for(params.n, [&](int64_t n) {
+    statistics(params, args, n);
+    normalise_image(params, args, n);
   });
 }
 
 template <typename T>
-void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<T>& args) {
-  std::vector<ImageGradients> images(shape.n);
-  parallel_for(shape.n, [&](int64_t n) { images[n] = image_backward(shape, args, n); });
-  for (int c = 0; c < shape.channels(); ++c) {
+void group_norm_backward(const GroupNormParams& params, const GroupNormBackwardArgs<T>& args) {
+  std::vector<ImageGradients> images(params.n);
+  parallel_for(params.n, [&](int64_t n) { images[n] = image_backward(params, args, n); });
+  for (int c = 0; c < params.channels(); ++c) {
     double dgamma = 0, dbeta = 0, dbias = 0;
     for (const ImageGradients& image : images) {
       dgamma += image.gamma[c];
@@ -347,9 +353,9 @@ void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArg
   }
 }
 
-template void group_norm(const GroupNormShape&, const GroupNormArgs<float>&);
-template void group_norm(const GroupNormShape&, const GroupNormArgs<double>&);
-template void group_norm_backward(const GroupNormShape&, const GroupNormBackwardArgs<float>&);
-template void group_norm_backward(const GroupNormShape&, const GroupNormBackwardArgs<double>&);
+template void group_norm(const GroupNormParams&, const GroupNormArgs<float>&);
+template void group_norm(const GroupNormParams&, const GroupNormArgs<double>&);
+template void group_norm_backward(const GroupNormParams&, const GroupNormBackwardArgs<float>&);
+template void group_norm_backward(const GroupNormParams&, const GroupNormBackwardArgs<double>&);
 
 }  // namespace ddpm::reference

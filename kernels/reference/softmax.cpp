@@ -6,24 +6,24 @@
 namespace ddpm::reference {
 
 template <typename T>
-void softmax(const SoftmaxShape& shape, const SoftmaxArgs<T>& args) {
-  parallel_for(shape.rows, [&](int64_t row) {
-    const int64_t at = row * shape.length;
-    softmax_row(shape.length, T(shape.scale), args.x + at, args.p + at);
+void softmax(const SoftmaxParams& params, const SoftmaxArgs<T>& args) {
+  parallel_for(params.rows, [&](int64_t row) {
+    const int64_t at = row * params.length;
+    softmax_row(params.length, T(params.scale), args.x + at, args.p + at);
   });
 }
 
 template <typename T>
-void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<T>& args) {
-  parallel_for(shape.rows, [&](int64_t row) {
-    const int64_t at = row * shape.length;
-    softmax_row_backward(shape.length, T(shape.scale), args.p + at, args.dp + at, args.dx + at);
+void softmax_backward(const SoftmaxParams& params, const SoftmaxBackwardArgs<T>& args) {
+  parallel_for(params.rows, [&](int64_t row) {
+    const int64_t at = row * params.length;
+    softmax_row_backward(params.length, T(params.scale), args.p + at, args.dp + at, args.dx + at);
   });
 }
 
-template void softmax(const SoftmaxShape&, const SoftmaxArgs<float>&);
-template void softmax(const SoftmaxShape&, const SoftmaxArgs<double>&);
-template void softmax_backward(const SoftmaxShape&, const SoftmaxBackwardArgs<float>&);
-template void softmax_backward(const SoftmaxShape&, const SoftmaxBackwardArgs<double>&);
+template void softmax(const SoftmaxParams&, const SoftmaxArgs<float>&);
+template void softmax(const SoftmaxParams&, const SoftmaxArgs<double>&);
+template void softmax_backward(const SoftmaxParams&, const SoftmaxBackwardArgs<float>&);
+template void softmax_backward(const SoftmaxParams&, const SoftmaxBackwardArgs<double>&);
 
 }  // namespace ddpm::reference

@@ -12,8 +12,8 @@ constexpr int kPasses = 2;
 
 GroupNormPlan plan_of(int side, int channels, int n = 128, int groups = 32, int element_bytes = 2,
                       GroupNormPass pass = GroupNormPass::kForward) {
-  return plan_group_norm({.n = n, .pixels = side * side, .c0 = channels, .groups = groups}, element_bytes,
-                         pass);
+  return plan_group_norm({.n = n, .pixels = side * side, .x_channels = channels, .groups = groups},
+                         element_bytes, pass);
 }
 
 // What every kernel relies on.

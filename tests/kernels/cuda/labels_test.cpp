@@ -8,7 +8,7 @@ namespace {
 
 // A class of few and of many; attributes of fewer columns than a warp and of more; more rows than a block
 // has.
-std::vector<LabelsShape> shapes() {
+std::vector<LabelParams> shapes() {
   return {{.n = 3, .dataset_count = 5, .fields = 1, .values = 4},
           {.n = 7,
            .dataset_count = 50,
@@ -34,7 +34,7 @@ TYPED_TEST_SUITE(GatherLabels, StorageTypes);
 TYPED_TEST(GatherLabels, AreTheReferencesRows) {
   using T = TypeParam;
   const int64_t step = (int64_t{1} << 33) + 5;  // positions do not fit into 32 bits
-  for (const LabelsShape& s : shapes()) {
+  for (const LabelParams& s : shapes()) {
     std::vector<float> labels;
     for (int64_t i = 0; i < s.dataset_count * s.fields; ++i)  // one beyond the last value too: unknown
       labels.push_back(static_cast<float>(i * i * 31 % (s.values + 1)));

@@ -17,33 +17,33 @@ inline constexpr int64_t kDropoutStep = 3;
 
 struct GroupNormCase {
   std::string name;
-  GroupNormShape shape;
+  GroupNormParams params;
   bool shift = false, bias = false, film = false;
 };
 
-inline GroupNormCase group_norm_case(std::string name, GroupNormShape shape, bool shift = false,
+inline GroupNormCase group_norm_case(std::string name, GroupNormParams params, bool shift = false,
                                      bool bias = false, bool film = false) {
   // Wider than the slices, so that a wrong stride reads or writes a neighbour's columns.
-  shape.shift_stride = shape.channels() + 8;
-  shape.film_stride = 2 * shape.channels() + 16;
-  shape.dropout_stream = random_key(kDropoutSeed, RandomStream::kDropout, 2).stream;
-  return {std::move(name), shape, shift, bias, film};
+  params.shift_stride = params.channels() + 8;
+  params.film_stride = 2 * params.channels() + 16;
+  params.dropout_stream = random_key(kDropoutSeed, RandomStream::kDropout, 2).stream;
+  return {std::move(name), params, shift, bias, film};
 }
 
 // T is the type of activations, M that of parameters. What the case has not is empty.
 template <typename T, typename M = T>
 struct GroupNormInputs {
-  std::vector<T> x0, x1, shift, film, dy;
+  std::vector<T> x, skip, shift, film, dy;
   std::vector<M> bias, gamma, beta;
 };
 
 template <typename T>
 GroupNormInputs<T> group_norm_inputs(const GroupNormCase& test, double offset = 0) {
-  const GroupNormShape& s = test.shape;
+  const GroupNormParams& s = test.params;
   const int64_t rows = int64_t{s.n} * s.pixels;
   GroupNormInputs<T> in;
-  in.x0 = random_values<T>(rows * s.c0, 1, offset);
-  in.x1 = random_values<T>(rows * s.c1, 2, offset);
+  in.x = random_values<T>(rows * s.x_channels, 1, offset);
+  in.skip = random_values<T>(rows * s.skip_channels, 2, offset);
   if (test.shift) in.shift = random_values<T>(int64_t{s.n} * s.shift_stride, 3);
   if (test.bias) in.bias = random_values<T>(s.channels(), 4);
   in.gamma = random_values<T>(s.channels(), 5, 1.5);
@@ -60,10 +60,10 @@ struct GroupNormOutputs {
 };
 
 template <typename T>
-GroupNormOutputs<T> group_norm_forward(const GroupNormShape& s, const GroupNormInputs<T>& in) {
+GroupNormOutputs<T> group_norm_forward(const GroupNormParams& s, const GroupNormInputs<T>& in) {
   Output<T> y(s.elements()), mean(int64_t{s.n} * s.groups), rstd(int64_t{s.n} * s.groups);
-  group_norm<T>(s, {.x0 = in.x0.data(),
-                    .x1 = data_or_null(in.x1),
+  group_norm<T>(s, {.x = in.x.data(),
+                    .skip = data_or_null(in.skip),
                     .shift = data_or_null(in.shift),
                     .bias = data_or_null(in.bias),
                     .gamma = in.gamma.data(),

@@ -17,27 +17,32 @@ namespace {
 const std::vector<GroupNormCase>& cases() {
   constexpr Activation kSilu = Activation::kSilu;
   static const std::vector<GroupNormCase> all = {
-      group_norm_case("Plain", {.n = 2, .pixels = 6, .c0 = 4, .groups = 2}),
-      group_norm_case("Silu", {.n = 2, .pixels = 5, .c0 = 6, .groups = 3, .activation = kSilu}),
-      group_norm_case("OneChannelPerGroup", {.n = 2, .pixels = 7, .c0 = 5, .groups = 5, .activation = kSilu}),
-      group_norm_case("OneGroupOneImage", {.n = 1, .pixels = 4, .c0 = 3, .groups = 1, .activation = kSilu}),
-      group_norm_case("OnePixel", {.n = 2, .pixels = 1, .c0 = 8, .groups = 2}),
-      group_norm_case("TwoSources",
-                      {.n = 2, .pixels = 4, .c0 = 4, .c1 = 2, .groups = 3, .activation = kSilu}),
-      group_norm_case("GroupStraddlesSources",
-                      {.n = 2, .pixels = 5, .c0 = 3, .c1 = 5, .groups = 2, .activation = kSilu}),
-      group_norm_case("Shift", {.n = 3, .pixels = 4, .c0 = 4, .groups = 2, .activation = kSilu}, true),
-      group_norm_case("ShiftAndBias", {.n = 2, .pixels = 4, .c0 = 4, .groups = 2, .activation = kSilu}, true,
+      group_norm_case("Plain", {.n = 2, .pixels = 6, .x_channels = 4, .groups = 2}),
+      group_norm_case("Silu", {.n = 2, .pixels = 5, .x_channels = 6, .groups = 3, .activation = kSilu}),
+      group_norm_case("OneChannelPerGroup",
+                      {.n = 2, .pixels = 7, .x_channels = 5, .groups = 5, .activation = kSilu}),
+      group_norm_case("OneGroupOneImage",
+                      {.n = 1, .pixels = 4, .x_channels = 3, .groups = 1, .activation = kSilu}),
+      group_norm_case("OnePixel", {.n = 2, .pixels = 1, .x_channels = 8, .groups = 2}),
+      group_norm_case(
+          "TwoSources",
+          {.n = 2, .pixels = 4, .x_channels = 4, .skip_channels = 2, .groups = 3, .activation = kSilu}),
+      group_norm_case(
+          "GroupStraddlesSources",
+          {.n = 2, .pixels = 5, .x_channels = 3, .skip_channels = 5, .groups = 2, .activation = kSilu}),
+      group_norm_case("Shift", {.n = 3, .pixels = 4, .x_channels = 4, .groups = 2, .activation = kSilu},
                       true),
-      group_norm_case("Bias", {.n = 2, .pixels = 3, .c0 = 4, .groups = 4}, false, true),
-      group_norm_case("Film", {.n = 2, .pixels = 4, .c0 = 4, .groups = 2, .activation = kSilu}, false, false,
-                      true),
-      group_norm_case("Dropout", {.n = 2, .pixels = 5, .c0 = 3, .groups = 3, .dropout = 0.4}),
+      group_norm_case("ShiftAndBias",
+                      {.n = 2, .pixels = 4, .x_channels = 4, .groups = 2, .activation = kSilu}, true, true),
+      group_norm_case("Bias", {.n = 2, .pixels = 3, .x_channels = 4, .groups = 4}, false, true),
+      group_norm_case("Film", {.n = 2, .pixels = 4, .x_channels = 4, .groups = 2, .activation = kSilu}, false,
+                      false, true),
+      group_norm_case("Dropout", {.n = 2, .pixels = 5, .x_channels = 3, .groups = 3, .dropout = 0.4}),
       group_norm_case("Everything",
                       {.n = 3,
                        .pixels = 5,
-                       .c0 = 3,
-                       .c1 = 3,
+                       .x_channels = 3,
+                       .skip_channels = 3,
                        .groups = 2,
                        .eps = 1e-5,
                        .activation = kSilu,
@@ -47,18 +52,19 @@ const std::vector<GroupNormCase>& cases() {
 }
 
 GroupNormInputs<double> in_double(const GroupNormInputs<float>& in) {
-  return {to_double(in.x0), to_double(in.x1),   to_double(in.shift), to_double(in.film),
+  return {to_double(in.x),  to_double(in.skip), to_double(in.shift), to_double(in.film),
           to_double(in.dy), to_double(in.bias), to_double(in.gamma), to_double(in.beta)};
 }
 
 // The definition, a value at a time, in long double.
 struct Definition {
-  const GroupNormShape& s;
+  const GroupNormParams& s;
   const GroupNormInputs<double>& in;
 
   long double u(int n, int i, int c) const {
     const int64_t row = int64_t{n} * s.pixels + i;
-    long double value = c < s.c0 ? in.x0[row * s.c0 + c] : in.x1[row * s.c1 + c - s.c0];
+    long double value =
+        c < s.x_channels ? in.x[row * s.x_channels + c] : in.skip[row * s.skip_channels + c - s.x_channels];
     if (!in.shift.empty()) value += in.shift[int64_t{n} * s.shift_stride + c];
     if (!in.bias.empty()) value += in.bias[c];
     return value;
@@ -96,19 +102,19 @@ struct Definition {
 };
 
 struct Gradients {
-  std::vector<double> x0, x1, shift, bias, gamma, beta, film;
+  std::vector<double> x, skip, shift, bias, gamma, beta, film;
 };
 
-Gradients backward(const GroupNormShape& s, const GroupNormInputs<double>& in) {
+Gradients backward(const GroupNormParams& s, const GroupNormInputs<double>& in) {
   const GroupNormOutputs<double> kept = group_norm_forward(s, in);
   const auto zeros = [](int64_t count) { return std::vector<double>(count, 0.0); };
-  Output<double> dx0(int64_t(in.x0.size())), dx1(int64_t(in.x1.size()));
+  Output<double> dx(int64_t(in.x.size())), dskip(int64_t(in.skip.size()));
   // Slices are overwritten; the columns beside them must stay 0, which is also their gradient.
   Output<double> dshift(zeros(int64_t(in.shift.size()))), dfilm(zeros(int64_t(in.film.size())));
   Output<double> dbias(zeros(s.channels())), dgamma(zeros(s.channels())), dbeta(zeros(s.channels()));
   group_norm_backward<double>(s, {.dy = in.dy.data(),
-                                  .x0 = in.x0.data(),
-                                  .x1 = data_or_null(in.x1),
+                                  .x = in.x.data(),
+                                  .skip = data_or_null(in.skip),
                                   .shift = data_or_null(in.shift),
                                   .bias = data_or_null(in.bias),
                                   .gamma = in.gamma.data(),
@@ -116,17 +122,17 @@ Gradients backward(const GroupNormShape& s, const GroupNormInputs<double>& in) {
                                   .film = data_or_null(in.film),
                                   .mean = kept.mean.data(),
                                   .rstd = kept.rstd.data(),
-                                  .dx0_addends = {},
-                                  .dx1_addends = {},
-                                  .dx0 = dx0.data(),
-                                  .dx1 = in.x1.empty() ? nullptr : dx1.data(),
+                                  .dx_addends = {},
+                                  .dskip_addends = {},
+                                  .dx = dx.data(),
+                                  .dskip = in.skip.empty() ? nullptr : dskip.data(),
                                   .dshift = in.shift.empty() ? nullptr : dshift.data(),
                                   .dbias = in.bias.empty() ? nullptr : dbias.data(),
                                   .dgamma = dgamma.data(),
                                   .dbeta = dbeta.data(),
                                   .dfilm = in.film.empty() ? nullptr : dfilm.data(),
                                   .dropout = {kDropoutSeed, &kDropoutStep}});
-  return {dx0.values(),    in.x1.empty() ? zeros(0) : dx1.values(),
+  return {dx.values(),     in.skip.empty() ? zeros(0) : dskip.values(),
           dshift.values(), dbias.values(),
           dgamma.values(), dbeta.values(),
           dfilm.values()};
@@ -137,7 +143,7 @@ INSTANTIATE_TEST_SUITE_P(Options, GroupNorm, ::testing::ValuesIn(cases()),
                          [](const auto& i) { return i.param.name; });
 
 TEST_P(GroupNorm, IsTheDefinition) {
-  const GroupNormShape s = GetParam().shape;
+  const GroupNormParams s = GetParam().params;
   const GroupNormInputs<double> in = group_norm_inputs<double>(GetParam());
   const GroupNormOutputs<double> out = group_norm_forward(s, in);
   const Definition definition{s, in};
@@ -149,12 +155,12 @@ TEST_P(GroupNorm, IsTheDefinition) {
 }
 
 TEST_P(GroupNorm, GradientsAreTheDerivatives) {
-  const GroupNormShape s = GetParam().shape;
+  const GroupNormParams s = GetParam().params;
   GroupNormInputs<double> in = group_norm_inputs<double>(GetParam());
   const Gradients gradients = backward(s, in);
   const auto loss = [&] { return inner_product(group_norm_forward(s, in).y, in.dy); };
-  expect_gradient("x0", in.x0, gradients.x0, loss);
-  expect_gradient("x1", in.x1, gradients.x1, loss);
+  expect_gradient("x", in.x, gradients.x, loss);
+  expect_gradient("skip", in.skip, gradients.skip, loss);
   expect_gradient("gamma", in.gamma, gradients.gamma, loss);
   expect_gradient("beta", in.beta, gradients.beta, loss);
   if (!in.shift.empty()) expect_gradient("shift", in.shift, gradients.shift, loss);
@@ -165,31 +171,32 @@ TEST_P(GroupNorm, GradientsAreTheDerivatives) {
 // The header's promise to convolutions that leave their bias to this operation.
 TEST(GroupNormBackward, BiasGradientIsTheSumOfTheShiftGradients) {
   const GroupNormCase test = group_norm_case(
-      "", {.n = 3, .pixels = 4, .c0 = 4, .groups = 2, .activation = Activation::kSilu}, true, true);
+      "", {.n = 3, .pixels = 4, .x_channels = 4, .groups = 2, .activation = Activation::kSilu}, true, true);
   const GroupNormInputs<double> in = group_norm_inputs<double>(test);
-  const Gradients gradients = backward(test.shape, in);
+  const Gradients gradients = backward(test.params, in);
   for (int c = 0; c < 4; ++c) {
     double sum = 0;
-    for (int n = 0; n < 3; ++n) sum += gradients.shift[n * test.shape.shift_stride + c];
+    for (int n = 0; n < 3; ++n) sum += gradients.shift[n * test.params.shift_stride + c];
     EXPECT_NEAR(sum, gradients.bias[c], 1e-14) << c;
   }
 }
 
 TEST(GroupNormBackward, AddsAddendsAlsoInPlaceAndAccumulatesParameters) {
-  const GroupNormCase test = group_norm_case("", {.n = 2, .pixels = 3, .c0 = 3, .c1 = 5, .groups = 4});
-  const GroupNormShape& s = test.shape;
+  const GroupNormCase test =
+      group_norm_case("", {.n = 2, .pixels = 3, .x_channels = 3, .skip_channels = 5, .groups = 4});
+  const GroupNormParams& s = test.params;
   const GroupNormInputs<double> in = group_norm_inputs<double>(test);
   const Gradients plain = backward(s, in);
   const GroupNormOutputs<double> kept = group_norm_forward(s, in);
-  const auto a = random_values(int64_t(in.x0.size()), 9), b = random_values(int64_t(in.x0.size()), 10);
-  const auto c = random_values(int64_t(in.x1.size()), 11);
+  const auto a = random_values(int64_t(in.x.size()), 9), b = random_values(int64_t(in.x.size()), 10);
+  const auto c = random_values(int64_t(in.skip.size()), 11);
   const std::vector<double> ones(s.channels(), 1.0);
 
-  // dx0 is its own first addend; dx1 has only a second one.
-  Output<double> dx0(a), dx1(int64_t(in.x1.size())), dgamma(ones), dbeta(ones);
+  // dx is its own first addend; dskip has only a second one.
+  Output<double> dx(a), dskip(int64_t(in.skip.size())), dgamma(ones), dbeta(ones);
   group_norm_backward<double>(s, {.dy = in.dy.data(),
-                                  .x0 = in.x0.data(),
-                                  .x1 = in.x1.data(),
+                                  .x = in.x.data(),
+                                  .skip = in.skip.data(),
                                   .shift = nullptr,
                                   .bias = nullptr,
                                   .gamma = in.gamma.data(),
@@ -197,26 +204,26 @@ TEST(GroupNormBackward, AddsAddendsAlsoInPlaceAndAccumulatesParameters) {
                                   .film = nullptr,
                                   .mean = kept.mean.data(),
                                   .rstd = kept.rstd.data(),
-                                  .dx0_addends = {dx0.data(), b.data()},
-                                  .dx1_addends = {nullptr, c.data()},
-                                  .dx0 = dx0.data(),
-                                  .dx1 = dx1.data(),
+                                  .dx_addends = {dx.data(), b.data()},
+                                  .dskip_addends = {nullptr, c.data()},
+                                  .dx = dx.data(),
+                                  .dskip = dskip.data(),
                                   .dshift = nullptr,
                                   .dbias = nullptr,
                                   .dgamma = dgamma.data(),
                                   .dbeta = dbeta.data(),
                                   .dfilm = nullptr,
                                   .dropout = {}});
-  auto expected_dx0 = plain.x0, expected_dx1 = plain.x1, expected_dgamma = plain.gamma,
+  auto expected_dx = plain.x, expected_dskip = plain.skip, expected_dgamma = plain.gamma,
        expected_dbeta = plain.beta;
-  for (size_t e = 0; e < a.size(); ++e) expected_dx0[e] = expected_dx0[e] + a[e] + b[e];
-  for (size_t e = 0; e < c.size(); ++e) expected_dx1[e] += c[e];
+  for (size_t e = 0; e < a.size(); ++e) expected_dx[e] = expected_dx[e] + a[e] + b[e];
+  for (size_t e = 0; e < c.size(); ++e) expected_dskip[e] += c[e];
   for (size_t e = 0; e < ones.size(); ++e) {
     expected_dgamma[e] += 1;
     expected_dbeta[e] += 1;
   }
-  EXPECT_EQ(dx0.values(), expected_dx0);
-  EXPECT_EQ(dx1.values(), expected_dx1);
+  EXPECT_EQ(dx.values(), expected_dx);
+  EXPECT_EQ(dskip.values(), expected_dskip);
   EXPECT_EQ(dgamma.values(), expected_dgamma);
   EXPECT_EQ(dbeta.values(), expected_dbeta);
 }
@@ -224,11 +231,12 @@ TEST(GroupNormBackward, AddsAddendsAlsoInPlaceAndAccumulatesParameters) {
 // E[x^2] - E[x]^2 would lose all of the variance here (1e8 against 1/3, with 24 bits).
 TEST(GroupNormNumerics, LargeOffsetDoesNotCancel) {
   constexpr double kOffset = 1e4;
-  const GroupNormCase test = group_norm_case("", {.n = 2, .pixels = 64, .c0 = 4, .c1 = 4, .groups = 2});
+  const GroupNormCase test =
+      group_norm_case("", {.n = 2, .pixels = 64, .x_channels = 4, .skip_channels = 4, .groups = 2});
   const GroupNormInputs<float> in = group_norm_inputs<float>(test, kOffset);
   const GroupNormInputs<double> same = in_double(in);
-  const GroupNormOutputs<float> single = group_norm_forward(test.shape, in);
-  const GroupNormOutputs<double> exact = group_norm_forward(test.shape, same);
+  const GroupNormOutputs<float> single = group_norm_forward(test.params, in);
+  const GroupNormOutputs<double> exact = group_norm_forward(test.params, same);
   constexpr double kUnit = std::numeric_limits<float>::epsilon() / 2;
   for (size_t g = 0; g < exact.rstd.size(); ++g) {
     EXPECT_NEAR(exact.rstd[g], std::sqrt(3.0), 0.2);  // uniform in (-1, 1): variance 1/3, over 256 values
@@ -242,24 +250,24 @@ TEST(GroupNormNumerics, LargeOffsetDoesNotCancel) {
 }
 
 TEST(GroupNormNumerics, ConstantInputGivesBetaAndFiniteGradients) {
-  const GroupNormCase test =
-      group_norm_case("", {.n = 1, .pixels = 4, .c0 = 4, .groups = 2, .activation = Activation::kSilu});
+  const GroupNormCase test = group_norm_case(
+      "", {.n = 1, .pixels = 4, .x_channels = 4, .groups = 2, .activation = Activation::kSilu});
   GroupNormInputs<double> in = group_norm_inputs<double>(test);
-  in.x0.assign(in.x0.size(), 1e4);
-  const GroupNormOutputs<double> out = group_norm_forward(test.shape, in);
+  in.x.assign(in.x.size(), 1e4);
+  const GroupNormOutputs<double> out = group_norm_forward(test.params, in);
   for (size_t e = 0; e < out.y.size(); ++e) {
     const double beta = in.beta[e % 4];
     EXPECT_NEAR(out.y[e], beta / (1 + std::exp(-beta)), 1e-14);
   }
-  for (const double g : backward(test.shape, in).x0) EXPECT_TRUE(std::isfinite(g));
+  for (const double g : backward(test.params, in).x) EXPECT_TRUE(std::isfinite(g));
 }
 
 TEST(GroupNormNumerics, FloatAgreesWithDouble) {
   for (const GroupNormCase& test : cases()) {
     const GroupNormInputs<float> in = group_norm_inputs<float>(test);
     const GroupNormInputs<double> same = in_double(in);
-    const auto single = group_norm_forward(test.shape, in).y;
-    const auto exact = group_norm_forward(test.shape, same).y;
+    const auto single = group_norm_forward(test.params, in).y;
+    const auto exact = group_norm_forward(test.params, same).y;
     // About ten roundings (mean, centre, scale, offset, product, sum, SiLU's four, mask) of values up to
     // some 50.
     const double bound = 10 * 50 * double(std::numeric_limits<float>::epsilon()) / 2;
@@ -271,17 +279,17 @@ TEST(GroupNormNumerics, FloatAgreesWithDouble) {
 TEST(GroupNormDropout, MaskFollowsTheImageNotTheBatch) {
   // Step 3 of batches of 2 holds images 6 and 7; images 6 and 7 are also steps 6 and 7 of batches of 1.
   const GroupNormCase test =
-      group_norm_case("", {.n = 2, .pixels = 50, .c0 = 6, .groups = 2, .dropout = 0.25});
+      group_norm_case("", {.n = 2, .pixels = 50, .x_channels = 6, .groups = 2, .dropout = 0.25});
   const GroupNormInputs<double> in = group_norm_inputs<double>(test);
-  const auto both = group_norm_forward(test.shape, in).y;
-  GroupNormShape one = test.shape;
+  const auto both = group_norm_forward(test.params, in).y;
+  GroupNormParams one = test.params;
   one.n = 1;
   std::vector<double> apart;
   for (int64_t image = 0; image < 2; ++image) {
     const int64_t step = 6 + image;
     Output<double> y(one.elements()), mean(2), rstd(2);
-    group_norm<double>(one, {.x0 = in.x0.data() + image * one.elements(),
-                             .x1 = nullptr,
+    group_norm<double>(one, {.x = in.x.data() + image * one.elements(),
+                             .skip = nullptr,
                              .shift = nullptr,
                              .bias = nullptr,
                              .gamma = in.gamma.data(),
