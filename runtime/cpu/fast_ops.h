@@ -16,7 +16,9 @@ class FastOps {
   void run(const Conv2dBackwardWeight& op, const Conv2dBackwardWeightArgs<float>& args) {
     onednn_.conv2d_backward_weight(op.shape, args);
   }
-  void run(const UpsampleConv2d& op, const Conv2dArgs<float>& args) { onednn_.upsample_conv2d(op.shape, args); }
+  void run(const UpsampleConv2d& op, const Conv2dArgs<float>& args) {
+    onednn_.upsample_conv2d(op.shape, args);
+  }
   void run(const UpsampleConv2dBackwardData& op, const Conv2dBackwardDataArgs<float>& args) {
     onednn_.upsample_conv2d_backward_data(op.shape, args);
   }

@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "runtime/safetensors.h"
+#include "model/weights/safetensors.h"
 #include "support/atomic_file.h"
 
 namespace ddpm::parity {

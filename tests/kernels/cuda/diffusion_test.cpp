@@ -10,7 +10,7 @@ using reference::random_values;
 
 // A data set without pattern, and a cosine-like schedule whose numbers are floats.
 struct Fixture {
-  explicit Fixture(const DiffusionParams& s) : shape(s) {
+  explicit Fixture(const DiffusionParams& s) : params(s) {
     for (int64_t e = 0; e < s.dataset_count * s.image_elements(); ++e)
       dataset.push_back(static_cast<uint8_t>(e * e * 37 + 11 * e));
     for (int t = 0; t < s.timesteps; ++t) {

@@ -25,7 +25,7 @@ void expect_valid(const GroupNormPlan& plan, int arrays) {
   EXPECT_LE(plan.rows, plan.chunk);
   EXPECT_LE(plan.shared_bytes(arrays), size_t{227} * 1024);
   if (plan.path == GroupNormPath::kResident) {
-    EXPECT_EQ(plan.chunk, plan.shape.pixels);
+    EXPECT_EQ(plan.chunk, plan.params.pixels);
   } else {
     EXPECT_EQ(plan.images, 1);
     EXPECT_GE(plan.threads(), 32) << "whole warps combine the chunks";

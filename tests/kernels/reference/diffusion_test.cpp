@@ -15,7 +15,7 @@ namespace {
 
 // A data set whose bytes are all different within an image's neighbourhood, and a cosine-like schedule.
 struct Fixture {
-  explicit Fixture(const DiffusionParams& s) : shape(s) {
+  explicit Fixture(const DiffusionParams& s) : params(s) {
     for (int64_t e = 0; e < s.dataset_count * s.image_elements(); ++e)
       dataset.push_back(uint8_t((e * 37 + 11) % 256));
     for (int t = 0; t < s.timesteps; ++t) {
