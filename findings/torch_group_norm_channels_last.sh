@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# torch.nn.GroupNorm on a CPU loses a factor of 1,000 or more in accuracy in channels_last memory format.
+# torch.nn.GroupNorm on a CPU can be 1,000 times less accurate, or worse, in channels_last memory format.
 #
 # Version:  PyTorch 2.15.0 and 2.11.0.
 # Expected: the same result in channels_last as in NCHW, except for the last bits.
