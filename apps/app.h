@@ -1,4 +1,4 @@
-// How every program of this project begins and ends, and says what a library wants said.
+// What every program of this project shares: its main function, checks and log.
 #pragma once
 
 #include <cstdio>
@@ -11,9 +11,9 @@
 
 namespace ddpm {
 
-// Runs `body`, an int(), and turns what it throws into one sentence on standard error and an exit code: 2
-// where the user's input is at fault, 1 for everything else. Standard output is written line by line, also
-// into a file or a pipe, so that what a killed program did can be read there.
+// Runs `body`, an int(), and turns exceptions into one sentence on standard error and an exit code: 2 for an
+// InputError, else 1. Standard output is flushed after each line, to files and pipes too, so that it is
+// complete if the program is killed.
 template <typename Body>
 int run_app(const char* name, const Body& body) {
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
@@ -28,8 +28,8 @@ int run_app(const char* name, const Body& body) {
   }
 }
 
-// InputError where a file of that name could not be written: for what is written after hours of work. An
-// empty path is no file.
+// InputError if the file could not be written, checked before hours of work. An empty path stands for
+// no file.
 inline void check_can_write(const std::filesystem::path& path) {
   if (!path.empty()) AtomicFile(path).write("");  // not committed, so nothing is left
 }

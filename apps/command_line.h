@@ -1,5 +1,5 @@
-// CLI11 as the programs of this project use it. Include in one translation unit of a program: it compiles
-// slowly.
+// CLI11 as the programs of this project use it. Include in one translation unit of a program: it
+// compiles slowly.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -9,12 +9,12 @@
 
 namespace ddpm {
 
-// Parses the command line. Returns an exit code where the program is to end at once: 0 after --help, 2 after
-// a mistake, which is reported in one line.
+// Parses the command line. Returns an exit code if the program must end at once: 0 after --help, 2 after a
+// mistake, which is reported in one line.
 inline std::optional<int> parse_command_line(CLI::App& app, int argc, char** argv) {
   app.failure_message([](const CLI::App* failed, const CLI::Error& error) {
     return failed->get_name() + ": " + error.what() + " (" + failed->get_name() +
-           " --help tells the options)\n";
+           " --help lists the options)\n";
   });
   try {
     app.parse(argc, argv);

@@ -20,17 +20,17 @@ inline std::string flag_of(std::string key) {
 
 class ConfigFlags {
  public:
-  // Adds a flag for each option that is `wanted`. This object must outlive the parsing.
-  void add_to(CLI::App& app, const std::function<bool(const ConfigOption&)>& wanted) {
+  // Adds a flag for each option that the predicate selects. This object must outlive the parsing.
+  void add_to(CLI::App& app, const std::function<bool(const ConfigOption&)>& selects) {
     const TrainConfig defaults = make_train_config({});
     for (const ConfigOption& option : train_options())
-      if (wanted(option))
+      if (selects(option))
         flags_[option.key] = app.add_option(flag_of(option.key), texts_[option.key], option.help)
                                  ->group(option.group)
                                  ->type_name(option.key == "data" ? "" : "[" + option.get(defaults) + "]");
   }
 
-  // What the command line said, once it is parsed.
+  // The flags that were given, after parsing.
   std::vector<Setting> given() const {
     std::vector<Setting> settings;
     for (const auto& [key, flag] : flags_)
@@ -43,7 +43,7 @@ class ConfigFlags {
   std::map<std::string, const CLI::Option*> flags_;
 };
 
-// For the programs that train nothing.
+// For the programs that do not train.
 inline bool is_gpu_option(const ConfigOption& option) { return option.group == "gpu"; }
 
 }  // namespace ddpm

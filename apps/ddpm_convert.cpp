@@ -1,4 +1,4 @@
-// ddpm_convert: carries trained networks between this project's runs and folders of Hugging Face diffusers.
+// ddpm_convert: converts trained networks between runs of ddpm_train and folders of Hugging Face diffusers.
 #include <fmt/ranges.h>
 
 #include <filesystem>
@@ -23,13 +23,13 @@ struct CommandLine {
 
 void add_options(CLI::App& app, CommandLine& c) {
   const char* const to = "From a run to diffusers";
-  auto* to_diffusers = app.add_option("--to-diffusers", c.to_diffusers,
-                                      "Folder to write, which DDPMPipeline.from_pretrained loads")
-                           ->group(to);
-  auto* checkpoint = app.add_option("--checkpoint", c.checkpoint,
-                                    "Folder of a run (its newest checkpoint) or of one checkpoint")
-                         ->group(to);
-  app.add_flag("--raw", c.raw, "Export the weights themselves instead of their moving average")->group(to);
+  auto* to_diffusers =
+      app.add_option("--to-diffusers", c.to_diffusers, "Folder to write, for DDPMPipeline.from_pretrained")
+          ->group(to);
+  auto* checkpoint =
+      app.add_option("--checkpoint", c.checkpoint, "Folder of a run (newest checkpoint) or a checkpoint")
+          ->group(to);
+  app.add_flag("--raw", c.raw, "Export the raw weights instead of their moving average")->group(to);
   app.add_option("--dtype", c.dtype, "DType dtype of the exported weights: fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str()
@@ -47,7 +47,7 @@ void print_summary(const TrainConfig& config, const Program& program, const std:
   const UnetConfig& network = config.network;
   size_t tensors = 0;
   for (const Buffer& buffer : program.buffers()) tensors += buffer.tensors.size();
-  fmt::print("network    {}x{}, channels {}, {} residual blocks a level\n", network.image_size,
+  fmt::print("network    {}x{}, channels {}, {} residual blocks per level\n", network.image_size,
              network.image_size, fmt::join(network.block_out_channels, "-"), network.layers_per_block);
   fmt::print("weights    {} parameters in {} tensors\n", program.parameter_count(), tensors);
   fmt::print("schedule   {} timesteps, {} betas {} to {}\n", config.schedule.timesteps,
@@ -80,7 +80,7 @@ void from_diffusers(const CommandLine& command) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Carries trained networks to and from Hugging Face diffusers", "ddpm_convert");
+  CLI::App app("Converts trained networks to and from Hugging Face diffusers", "ddpm_convert");
   CommandLine command;
   add_options(app, command);
   if (const auto code = parse_command_line(app, argc, argv)) return *code;

@@ -25,7 +25,7 @@
 namespace ddpm {
 namespace {
 
-// A source with the crop and the size that it is prepared with where the user names none.
+// A source with its default crop and size.
 struct SourceChoice {
   std::unique_ptr<ImageSource> source;
   Crop crop = Crop::kNone;
@@ -119,7 +119,7 @@ int run_prepare(const PrepareCommand& command) {
   options.limit = command.limit;
   options.threads = command.threads;
   if (command.source == "celeba" && choice.source->labels().kind == LabelKind::kNone)
-    fmt::print(stderr, "list_attr_celeba.txt was not found: the data set gets no labels\n");
+    fmt::print(stderr, "list_attr_celeba.txt not found: the data set has no labels\n");
   prepare_and_report(*choice.source, options, command.out);
   return 0;
 }
@@ -157,9 +157,10 @@ int run_info(const std::filesystem::path& npy) {
   const std::string hash = dataset.compute_hash();
   const bool intact = hash == dataset.hash();
   fmt::print("hash       {} ({})\n", hash,
-             card.hash.empty() ? "there is no card to compare with"
-             : intact          ? "as the card says"
-                      : "the card says " + card.hash + ": the pixels were changed, prepare the set again");
+             card.hash.empty() ? "no card to compare with"
+             : intact
+                 ? "matches the card"
+                 : "the card has " + card.hash + ": the pixels were changed; prepare the data set again");
   print_pixel_statistics(dataset);
   print_label_statistics(dataset.labels());
   return intact ? 0 : 1;
@@ -168,8 +169,8 @@ int run_info(const std::filesystem::path& npy) {
 int run_preview(const PreviewCommand& command) {
   const Dataset dataset = Dataset::open(command.npy);
   if (command.first < 0 || command.first >= dataset.count())
-    throw_input("--first {} is out of range: {} holds images 0 to {}", command.first, command.npy.string(),
-                dataset.count() - 1);
+    throw_input("--first: expected 0 to {}, the images of {}, got {}", dataset.count() - 1,
+                command.npy.string(), command.first);
   if (command.count < 1 || command.columns < 0)
     throw_input("--count must be at least 1 and --columns at least 0");
   std::vector<ImageView> images;

@@ -1,4 +1,4 @@
-// What the subcommands of ddpm_data do, apart from how their options are spelled.
+// The subcommands of ddpm_data, apart from their command lines.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,8 @@ struct SyntheticFacesCommand {
 };
 int run_synthetic_faces(const SyntheticFacesCommand& command);
 
-// Shape, card, hash check, mean and standard deviation of the channels, shares of the labels, to standard
-// output. Exit code 1 where the pixels are not those that the card describes.
+// Prints shape, card, hash check, mean and standard deviation of the channels, and shares of the labels. Exit
+// code 1 if the pixels do not match the card.
 int run_info(const std::filesystem::path& npy);
 
 struct PreviewCommand {
@@ -51,10 +51,10 @@ struct ReferenceCommand {
   std::filesystem::path npy;
   std::filesystem::path png_directory;
   std::filesystem::path npz;
-  int64_t count = 0;  // the first so many; 0: all
+  int64_t count = 0;  // of the first images; 0: all
 };
-// The images as PNGs and as `arr_0` of an .npz, the forms that evaluation tools compare samples with, each
-// with a record of the crop beside it (apps/image_folder_record.h).
+// The images as PNGs and as `arr_0` of an .npz, for evaluation tools, each with a record of the crop beside
+// it (apps/image_folder_record.h).
 int run_reference(const ReferenceCommand& command);
 
 struct ExportCommand {

@@ -1,4 +1,4 @@
-// ddpm_data reference: the images of a data set in the forms that the evaluation tools read.
+// ddpm_data reference: the images of a data set in the formats of evaluation tools.
 #include <nlohmann/json.hpp>
 
 #include "apps/ddpm_data_commands.h"
@@ -14,7 +14,7 @@
 namespace ddpm {
 namespace {
 
-// The data set's card, crop and filter among it, and how many of its images were taken.
+// The data set's card, which has crop and filter, and the number of images taken.
 std::string record_of(const Dataset& dataset, const std::filesystem::path& npy, int64_t count) {
   const nlohmann::ordered_json record = {{"program", "ddpm_data reference"},
                                          {"dataset", npy.filename().string()},
@@ -23,7 +23,7 @@ std::string record_of(const Dataset& dataset, const std::filesystem::path& npy, 
   return record.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-// Counts images, and stops the writing where the user wants it.
+// Counts images and throws if the user interrupts.
 class Progress {
  public:
   explicit Progress(const char* label, int64_t total) : bar_({.label = label, .total = total}) {}
@@ -62,15 +62,16 @@ void write_array(const Dataset& dataset, int64_t count, const std::filesystem::p
 
 int run_reference(const ReferenceCommand& command) {
   if (command.png_directory.empty() && command.npz.empty())
-    throw_input("nothing would be written: give --png-dir or --npz");
-  if (command.count < 0) throw_input("--count {}: it must not be negative", command.count);
+    throw_input("no output was requested: give --png-dir or --npz");
+  if (command.count < 0) throw_input("--count: expected at least 0, got {}", command.count);
   const Dataset dataset = Dataset::open(command.npy);
   if (command.count > dataset.count())
-    throw_input("--count {}: {} holds {} images", command.count, command.npy.string(), dataset.count());
+    throw_input("--count: expected at most {}, the images of {}, got {}", dataset.count(),
+                command.npy.string(), command.count);
   const int64_t count = command.count > 0 ? command.count : dataset.count();
   const std::string record = record_of(dataset, command.npy, count);
   if (dataset.card().source == "unknown")
-    fmt::print(stderr, "{} has no card: nothing tells how its images were cropped\n", command.npy.string());
+    fmt::print(stderr, "{} has no card: the crop of its images is unknown\n", command.npy.string());
 
   if (!command.png_directory.empty()) {
     claim_image_folder(command.png_directory, record);

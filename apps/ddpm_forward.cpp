@@ -1,5 +1,5 @@
-// ddpm_forward: runs a network once on stored arrays, and back where a target is given, to compare its
-// answers and its gradients with those of other programs.
+// ddpm_forward: runs a network once on stored arrays, and backward for a given target, to compare its output
+// and gradients with those of other programs.
 #include <fmt/ranges.h>
 
 #include <filesystem>
@@ -28,7 +28,8 @@ struct CommandLine {
 };
 
 void add_options(CLI::App& app, CommandLine& c) {
-  app.add_option("--checkpoint", c.checkpoint, "Folder of a run, of one checkpoint, or of diffusers")
+  app.add_option("--checkpoint", c.checkpoint,
+                 "Folder of a run (newest checkpoint), a checkpoint or a diffusers pipeline")
       ->required()
       ->group("Model");
   app.add_option("--weights", c.weights, "ema (averaged) or raw")
@@ -42,7 +43,7 @@ void add_options(CLI::App& app, CommandLine& c) {
   app.add_option("--input", c.input, "NAME.npy, float32 (N, C, H, W)")->required()->group("Arrays");
   app.add_option("--timesteps", c.timesteps, "NAME.npy, int64 (N,)")->required()->group("Arrays");
   app.add_option("--labels", c.labels,
-                 "NAME.npy, float32 (N, classes): a conditional network's one-hot or multi-hot rows")
+                 "NAME.npy, float32 (N, classes): one-hot or multi-hot rows for a conditional network")
       ->group("Arrays");
   app.add_option("--output", c.output, "NAME.npy to write, float32 (N, C, H, W)")->group("Arrays");
   auto* target = app.add_option("--target", c.target,
@@ -50,23 +51,24 @@ void add_options(CLI::App& app, CommandLine& c) {
                      ->group("Arrays");
   app.add_option(
          "--gradients", c.gradients,
-         "NAME.safetensors to write: that error's gradient by every parameter, float32, named and laid out "
-         "as diffusers does")
+         "NAME.safetensors to write: the error's gradient with respect to every parameter, float32, with "
+         "diffusers' names and layout")
       ->needs(target)
       ->group("Arrays");
   c.gpu.add_to(app, is_gpu_option);
 }
 
-void check_shape(const std::filesystem::path& path, const std::vector<int64_t>& shape, const Shape& wanted) {
-  if (shape != wanted)
-    throw_input("{} has shape ({}), but ({}) is wanted", path.string(), fmt::join(shape, ", "),
-                fmt::join(wanted, ", "));
+void check_shape(const std::filesystem::path& path, const std::vector<int64_t>& shape,
+                 const Shape& expected) {
+  if (shape != expected)
+    throw_input("{}: expected shape ({}), got ({})", path.string(), fmt::join(expected, ", "),
+                fmt::join(shape, ", "));
 }
 
-// The network and, where gradients are wanted, its backward pass from a given "conv_out.gradient".
-Program make_program(const UnetConfig& network, int batch, bool wants_gradients) {
+// The network and, if requested, its backward pass from a given "conv_out.gradient".
+Program make_program(const UnetConfig& network, int batch, bool with_gradients) {
   Program program = unet_program(network, batch);
-  if (!wants_gradients) return program;
+  if (!with_gradients) return program;
   const BufferId output = program.find("conv_out");
   program.keep(output);
   const BufferId given = program.add_buffer("conv_out.gradient", program.shape(output), Role::kState);
@@ -93,7 +95,7 @@ std::vector<float> gradient_of_error(std::span<const float> output, std::span<co
   return gradient;
 }
 
-// Laid out like the parameters; zero where a parameter has no gradient.
+// Laid out like the parameters; zero for parameters without a gradient.
 std::vector<float> read_gradients(const Executor& executor) {
   const Program& program = executor.program();
   std::vector<float> arena(static_cast<size_t>(program.parameter_elements()), 0.0f);
@@ -119,7 +121,7 @@ int run(int argc, char** argv) {
   const UnetConfig& network = model.config.network;
   const auto input = read_npy<float>(command.input);
   const int64_t batch = input.shape.empty() ? 0 : input.shape[0], size = network.image_size;
-  if (batch < 1) throw_input("{} holds no image", command.input.string());
+  if (batch < 1) throw_input("{} holds no images", command.input.string());
   check_shape(command.input, input.shape, {batch, network.in_channels, size, size});
   const auto timesteps = read_npy<int64_t>(command.timesteps);
   check_shape(command.timesteps, timesteps.shape, {batch});
@@ -142,7 +144,7 @@ int run(int argc, char** argv) {
   executor->write(program.find("t"), std::vector<float>(timesteps.values.begin(), timesteps.values.end()));
   if (!command.labels.empty()) {
     if (network.class_embedding == ClassEmbedding::kNone)
-      throw_input("--labels {}: this network takes none", command.labels.string());
+      throw_input("--labels {}: this network is not conditional", command.labels.string());
     const auto labels = read_npy<float>(command.labels);
     check_shape(command.labels, labels.shape, program.shape(program.find("labels")));
     executor->write(program.find("labels"), labels.values);

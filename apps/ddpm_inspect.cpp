@@ -1,4 +1,4 @@
-// ddpm_inspect: what a network consists of, costs and takes in memory, as tables, JSON and pictures.
+// ddpm_inspect: a network's layers, cost and memory, as tables, JSON and images.
 #include <algorithm>
 #include <filesystem>
 #include <string>
@@ -50,31 +50,33 @@ std::string preset_names() {
 
 void add_options(CLI::App& app, CommandLine& c) {
   app.add_option("--preset", c.preset, preset_names())->capture_default_str()->group("Network");
-  app.add_option("--config", c.config, "Configuration of ddpm_train, TOML; flags win over it")
+  app.add_option("--config", c.config, "TOML configuration of ddpm_train; flags override it")
       ->group("Network");
 
   app.add_option("--program", c.program, "forward, training or sampling")
       ->capture_default_str()
       ->group("Program");
-  app.add_option("--batch", c.batch, "Images at a time (default: the preset's recipe)")->group("Program");
-  app.add_option("--precision", c.precision, "fp32, or bf16 for activations: 2 bytes, weights and states 4")
+  app.add_option("--batch", c.batch, "Images per batch (default: the recipe of the preset)")
+      ->group("Program");
+  app.add_option("--precision", c.precision,
+                 "fp32, or bf16 (activations of 2 bytes; weights and states keep 4)")
       ->capture_default_str()
       ->group("Program");
 
-  app.add_flag("--operations", c.operations, "List every operation: shapes, parameters, cost")
+  app.add_flag("--operations", c.operations, "List every operation with its shapes, parameters and cost")
       ->group("Output");
   app.add_flag("--tensors", c.tensors, "List every tensor of a checkpoint")->group("Output");
   app.add_option("--memory-svg", c.memory_svg, "Draw the memory plan")->type_name("FILE")->group("Output");
   app.add_option("--graph-svg", c.graph_svg, "Draw the network")->type_name("FILE")->group("Output");
-  app.add_option("--json", c.json, "Write all figures")->type_name("FILE")->group("Output");
+  app.add_option("--json", c.json, "Write all results")->type_name("FILE")->group("Output");
 
   auto* data =
       app.add_option("--data", c.data, "NAME.npy, for --noising")->type_name("FILE")->group("Output");
-  app.add_option("--noising", c.noising, "Draw images of --data on their way into noise, PNG")
+  app.add_option("--noising", c.noising, "PNG of the forward process: images of --data turning into noise")
       ->type_name("FILE")
       ->needs(data)
       ->group("Output");
-  app.add_option("--noising-images", c.noising_images, "Rows of that picture")
+  app.add_option("--noising-images", c.noising_images, "Rows of --noising")
       ->check(CLI::Range(1, 64))
       ->capture_default_str()
       ->group("Output");
@@ -91,7 +93,7 @@ TrainConfig configure(const CLI::App& app, const CommandLine& command) {
   TrainConfig config = make_train_config(settings);
   if (config.condition.kind != ConditionKind::kNone && config.condition.label_names.empty())
     throw_input(
-        "{} does not name the labels, on which the size of a conditional network depends: give the "
+        "{} does not name the labels, which determine the size of a conditional network: give the "
         "config.toml of a run, or set label_names",
         command.config.string());
   return config;
@@ -102,21 +104,24 @@ Program build_program(ProgramKind kind, const TrainConfig& config) {
     case ProgramKind::kForward:
       return unet_program(config.network, config.batch);
     case ProgramKind::kTraining:
-      return training_program(training_options(config, 1)).program;  // of one image: docs/inspect.md
+      return training_program(config).program;  // on one image: docs/inspect.md
     case ProgramKind::kSampling:
-      return sampling_program(
-                 {.network = config.network, .batch = config.batch, .steps = config.sampler.steps})
+      return sampling_program({.network = config.network,
+                               .schedule = config.schedule,
+                               .sampler = config.sampler,
+                               .conditioning = {.guidance_scale = config.sample_guidance},
+                               .batch = config.batch})
           .program;
   }
   throw_logic("a known kind of program", __FILE__, __LINE__);
 }
 
-void write_picture(const std::filesystem::path& path, const std::string& svg) {
+void write_output(const std::filesystem::path& path, const std::string& svg) {
   write_file_atomically(path, svg);
   fmt::print(stderr, "{}\n", path.string());
 }
 
-// The first images of the data, as the configuration's noise schedule destroys them.
+// The first images of the data, turned into noise by the configuration's noise schedule.
 void draw_noising(const CommandLine& command, const TrainConfig& config) {
   const Dataset dataset = Dataset::open(command.data);
   std::vector<ImageView> images;
@@ -128,7 +133,7 @@ void draw_noising(const CommandLine& command, const TrainConfig& config) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Shows what a network consists of, costs and takes in memory", "ddpm_inspect");
+  CLI::App app("Shows a network's layers, cost and memory", "ddpm_inspect");
   CommandLine command;
   add_options(app, command);
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
@@ -147,12 +152,12 @@ int run(int argc, char** argv) {
   if (command.operations) fmt::print("\n{}", operations_text(report));
   if (command.tensors) fmt::print("\n{}", tensors_text(report));
   const std::string caption = fmt::format("{}, batch {}, {}", title, config.batch, command.precision);
-  if (!command.memory_svg.empty()) write_picture(command.memory_svg, memory_plan_svg(program, plan, caption));
+  if (!command.memory_svg.empty()) write_output(command.memory_svg, memory_plan_svg(program, plan, caption));
   if (!command.graph_svg.empty())
-    write_picture(command.graph_svg,
-                  graph_svg(program, fmt::format("{}: {:.1f} M parameters", config.preset,
-                                                 static_cast<double>(report.parameters) * 1e-6)));
-  if (!command.json.empty()) write_picture(command.json, report_json(report));
+    write_output(command.graph_svg,
+                 graph_svg(program, fmt::format("{}: {:.1f} M parameters", config.preset,
+                                                static_cast<double>(report.parameters) * 1e-6)));
+  if (!command.json.empty()) write_output(command.json, report_json(report));
   if (!command.noising.empty()) draw_noising(command, config);
   return 0;
 }

@@ -30,9 +30,8 @@ namespace {
 constexpr EnumName<MeasuredForm> kMeasuredForms[] = {{MeasuredForm::kGraph, "graph"},
                                                      {MeasuredForm::kEager, "eager"}};
 
-// What --profile asks for.
 struct ProfileOptions {
-  std::optional<MeasuredForm> form;  // none: nothing is measured
+  std::optional<MeasuredForm> form;  // none: no profile
   std::filesystem::path json;        // empty: none
 };
 
@@ -46,22 +45,22 @@ struct CommandLine {
 };
 
 void add_options(CLI::App& app, CommandLine& command) {
-  app.add_option("--config", command.config, "TOML file; flags win over it")->group("run");
+  app.add_option("--config", command.config, "TOML file; flags override it")->group("run");
   auto* resume =
-      app.add_flag("--resume", command.resume, "Go on from the newest checkpoint of --out, bit for bit")
+      app.add_flag("--resume", command.resume, "Continue from the newest checkpoint of --out, bit for bit")
           ->group("run");
   app.add_option("--init-from", command.init_from,
-                 "Start from the weights of a run or of a diffusers folder, and take over its network")
+                 "Start from the weights and the network of a run or a diffusers folder")
       ->excludes(resume)
       ->group("run");
-  app.add_flag("--print-config", command.print_config, "Print the whole configuration as TOML and end")
+  app.add_flag("--print-config", command.print_config, "Print the whole configuration as TOML and exit")
       ->group("run");
   app.add_flag(
          "--profile{graph}", command.profile,
-         "Print where the time went, measured on a GPU inside the step's graph; --profile=eager: with each "
-         "operation on its own, as profilers that name single kernels need it")
+         "Print the time of each operation, on a GPU measured inside the step's graph; --profile=eager: "
+         "measured one by one, for profilers that name single kernels")
       ->group("run");
-  app.add_option("--profile-json", command.profile_json, "Write what --profile measures, of every operation")
+  app.add_option("--profile-json", command.profile_json, "Write the profile of every operation")
       ->type_name("FILE")
       ->group("run");
   command.flags.add_to(app, [](const ConfigOption&) { return true; });
@@ -76,7 +75,7 @@ ProfileOptions profile_options(const CommandLine& command) {
   return options;
 }
 
-// What the user gave now: the file's settings, then the flags'.
+// The user's settings: the file's, then the flags'.
 std::vector<Setting> given_settings(const CommandLine& command) {
   std::vector<Setting> settings;
   if (!command.config.empty()) settings = read_settings(command.config);
@@ -84,8 +83,8 @@ std::vector<Setting> given_settings(const CommandLine& command) {
   return settings;
 }
 
-// What a run takes over from the model whose weights it starts from: the network, the diffusion process and
-// the condition.
+// The settings that a run inherits from the model whose weights it starts from: network, diffusion process
+// and condition.
 std::vector<Setting> inherited_settings(const TrainConfig& source) {
   std::vector<Setting> settings{{"preset", source.preset}};
   for (const ConfigOption& option : train_options())
@@ -94,20 +93,20 @@ std::vector<Setting> inherited_settings(const TrainConfig& source) {
   return settings;
 }
 
-// The newest checkpoint of the run that is to be resumed; empty where the run has none yet.
-std::filesystem::path checkpoint_to_resume(const std::vector<Setting>& given) {
+// The newest checkpoint of the run to resume, if it has one.
+std::optional<Checkpoint> checkpoint_to_resume(const std::vector<Setting>& given) {
   std::filesystem::path out = TrainConfig().out;
   for (const Setting& setting : given)
     if (setting.key == "out") out = setting.text;
-  if (std::filesystem::exists(out / "checkpoints" / "latest")) return find_checkpoint(out);
-  fmt::print(stderr, "ddpm_train: {} holds no checkpoint yet: the run begins at step 0\n", out.string());
-  return {};
+  if (std::filesystem::exists(out / "checkpoints" / "latest")) return open_checkpoint(out);
+  fmt::print(stderr, "ddpm_train: {} holds no checkpoint yet: starting at step 0\n", out.string());
+  return std::nullopt;
 }
 
-// What training starts from; neither: the seed.
+// Where training starts; without either, from initial weights.
 struct Start {
-  std::filesystem::path checkpoint;       // to resume
-  std::optional<TrainedModel> init_from;  // whose weights are taken
+  std::optional<Checkpoint> checkpoint;   // to resume
+  std::optional<TrainedModel> init_from;  // to take the weights from
 };
 
 Start find_start(const CommandLine& command, const std::vector<Setting>& given) {
@@ -117,16 +116,16 @@ Start find_start(const CommandLine& command, const std::vector<Setting>& given) 
   return start;
 }
 
-// The configuration of what is resumed or taken over, and over it what the user gave now.
+// The configuration of the checkpoint or model to start from, overridden by the user's settings.
 TrainConfig configure(const Start& start, const std::vector<Setting>& given) {
   std::vector<Setting> settings;
-  if (!start.checkpoint.empty()) settings = read_checkpoint_state(start.checkpoint).settings;
+  if (start.checkpoint) settings = start.checkpoint->state.settings;
   if (start.init_from) settings = inherited_settings(start.init_from->config);
   settings.insert(settings.end(), given.begin(), given.end());
   return make_train_config(settings);
 }
 
-// The mean loss over the last hundred steps or a few more: one batch's loss says little, since t is random.
+// The mean loss over the last hundred steps or a few more: a single batch is noisy, since t is random.
 class RecentLoss {
  public:
   void add(const TrainingMetrics& stretch) {
@@ -144,7 +143,7 @@ class RecentLoss {
   }
 
  private:
-  // On a GPU the losses of several steps come at once.
+  // On a GPU the losses of several steps arrive at once.
   struct Stretch {
     RunningMean loss;
     int64_t steps = 0;
@@ -163,16 +162,16 @@ class TrainingRun {
             place_data(config.data_placement, static_cast<int64_t>(dataset_.bytes()), executors_.free_bytes)),
         trainer_(config, dataset_, make_executors(executors_, log_to_stderr), placement_),
         folder_(config.out, config.tensorboard ? EventFiles::kTensorBoard : EventFiles::kNone) {
-    if (!start.checkpoint.empty()) {
-      trainer_.restore(start.checkpoint);
+    if (start.checkpoint) {
+      trainer_.restore(*start.checkpoint);
       folder_.resume(trainer_.step());
       saved_step_ = trainer_.step();
       return;
     }
     if (start.init_from)
-      trainer_.initialise(read_weights(*start.init_from, WeightSource::kEma, trainer_.executor().program()));
+      trainer_.initialize(read_weights(*start.init_from, WeightSource::kEma, trainer_.executor().program()));
     else
-      trainer_.initialise();
+      trainer_.initialize();
     folder_.begin(trainer_.config());
   }
 
@@ -222,7 +221,7 @@ class TrainingRun {
     if (step % config_.log_every == 0 || step == config_.steps) log(step);
   }
 
-  // Where the run was stopped between two lines of metrics: nothing is saved before its losses were seen.
+  // If the run stops between two lines of metrics: all losses are checked before anything is saved.
   void catch_up(ProgressBar& bar) {
     if (metrics_steps_ == 0) return;
     TrainingMetrics now;
@@ -235,8 +234,8 @@ class TrainingRun {
     if (!now.finite()) {
       bar.clear();
       throw Error(fmt::format(
-          "the loss is no finite number any more at step {} (loss {}, gradient norm {}); {}; try a "
-          "smaller learning_rate, more warmup_steps or a smaller clip_norm",
+          "loss became non-finite at step {} (loss {}, gradient norm {}); {}; try a smaller learning_rate, "
+          "more warmup_steps or a smaller clip_norm",
           trainer_.step(), now.loss.mean(), now.gradient_norm.mean(), last_good_checkpoint()));
     }
     if (now.loss.count > 0) recent_.add(now);
@@ -266,7 +265,7 @@ class TrainingRun {
     watch_memory();
   }
 
-  // What a GPU's memory is used for beyond what was in use when the program chose it.
+  // The GPU memory used beyond what was in use when the program chose the device.
   void watch_memory() {
     if (executors_.free_bytes > 0)
       peak_device_bytes_ =
@@ -282,17 +281,17 @@ class TrainingRun {
 
   void write_samples(ProgressBar& bar) {
     const auto begin = Clock::now();
-    bar.clear();  // the first time, products may have to be measured, which is logged
+    bar.clear();  // the first call may autotune, which is logged
     const std::vector<Image> images = trainer_.sample([] { return !interrupted(); });
     if (images.empty()) return;
     const std::filesystem::path file = folder_.add_samples(trainer_.step(), images);
     fmt::print(stderr, "step {}: samples in {}\n", trainer_.step(), file.string());
     watch_memory();
-    logged_ += Clock::now() - begin;  // sampling is no part of the training's speed
+    logged_ += Clock::now() - begin;  // sampling does not count as training time
     paused_ += Clock::now() - begin;
   }
 
-  // Of the steps behind the first, which loads what the others find there; of the only one where it is that.
+  // Without the first step, which loads and compiles, unless it is the only one.
   double images_per_second(Clock::time_point now) const {
     const int64_t steps = trainer_.step() - first_;
     const auto time = steps > 1 ? now - first_step_end_ - paused_ : now - begin_ - paused_;
@@ -314,8 +313,8 @@ class TrainingRun {
             .speed = {.images_per_second = images_per_second(now), .peak_device_bytes = peak_device_bytes_}};
   }
 
-  void write_profile(const std::filesystem::path& file, MeasuredForm asked) const {
-    const MeasuredForm form = executors_.device == Device::kCpu ? MeasuredForm::kEager : asked;
+  void write_profile(const std::filesystem::path& file, MeasuredForm requested) const {
+    const MeasuredForm form = executors_.device == Device::kCpu ? MeasuredForm::kEager : requested;
     nlohmann::ordered_json json{{"preset", config_.preset},
                                 {"device", executors_.description},
                                 {"batch", config_.batch},
@@ -342,7 +341,7 @@ class TrainingRun {
           summary.startup_seconds, recent_.steps(), recent_.mean());
     fmt::print(stderr, "; checkpoint of step {} in {}\n", saved_step_, config_.out);
     if (!curve.empty()) fmt::print(stderr, "loss curve: {}\n", curve.string());
-    if (interrupted()) fmt::print(stderr, "go on with: ddpm_train --out {} --resume\n", config_.out);
+    if (interrupted()) fmt::print(stderr, "continue with: ddpm_train --out {} --resume\n", config_.out);
   }
 
   TrainConfig config_;
@@ -355,7 +354,7 @@ class TrainingRun {
   TrainingMetrics metrics_;  // since the last line of metrics.jsonl
   int64_t metrics_steps_ = 0;
   Clock::time_point logged_ = Clock::now();
-  int64_t first_ = 0;  // the step that this run of the program began at
+  int64_t first_ = 0;  // the step at which this start of the program began
   Clock::time_point begin_, first_step_end_;
   Clock::duration paused_{};  // for samples and checkpoints
   double startup_seconds_ = 0;
@@ -365,7 +364,7 @@ class TrainingRun {
 
 int run(int argc, char** argv) {
   CLI::App app("Trains a diffusion model", "ddpm_train");
-  app.option_defaults()->take_last();  // scripts append their own flags to others'
+  app.option_defaults()->take_last();  // so that scripts can append flags
   CommandLine command;
   add_options(app, command);
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
@@ -376,7 +375,7 @@ int run(int argc, char** argv) {
     fmt::print("{}", to_toml(config));
     return 0;
   }
-  if (config.data.empty()) throw_input("--data is missing: give NAME.npy; ddpm_data makes one");
+  if (config.data.empty()) throw_input("--data is missing: give NAME.npy, as made by ddpm_data");
   const ProfileOptions profile = profile_options(command);
   install_interrupt_handler();
   return TrainingRun(config, start).run(profile);

@@ -32,38 +32,37 @@ struct CommandLine {
   ConfigFlags flags;
 };
 
-// What changes neither the network nor the numbers of a step is no option here; how a GPU computes is.
-bool is_option_here(const ConfigOption& option) {
+// The options that change the network, the numbers of a step or how a GPU computes it.
+bool is_offered(const ConfigOption& option) {
   if (option.group == "run") return option.key == "preset" || option.key == "batch" || option.key == "seed";
   return option.group == "network" || option.group == "diffusion" || option.group == "optimiser" ||
          is_gpu_option(option);
 }
 
 void add_options(CLI::App& app, CommandLine& c) {
-  app.add_option("--precision", c.precision, "fp32 or bf16, of the GPU")
+  app.add_option("--precision", c.precision, "Precision of the GPU: fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str()
       ->group("Comparison");
   app.add_option("--reference", c.reference,
-                 "float, or double by plain loops, which is exact beside the bounds and slow")
+                 "CPU reference: float, or double in plain loops, which is far more exact and slow")
       ->capture_default_str()
       ->group("Comparison");
-  app.add_option("--steps", c.steps, "Training steps whose losses are compared; 0: operations alone")
+  app.add_option("--steps", c.steps, "Training steps to compare the losses of; 0: operations only")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str()
       ->group("Comparison");
-  app.add_option("--rows", c.rows, "Outputs to print, worst first")
+  app.add_option("--rows", c.rows, "Outputs to print, largest errors first")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str()
       ->group("Comparison");
-  app.add_option("--seconds", c.seconds,
-                 "Stop after so long, and report what was compared until then; 0: no limit")
+  app.add_option("--seconds", c.seconds, "Stop after this time and report what was compared; 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str()
       ->group("Comparison");
-  app.add_option("--json", c.json, "Write all figures")->type_name("FILE")->group("Comparison");
-  app.add_option("--config", c.config, "Configuration of ddpm_train, TOML; flags win over it")->group("run");
-  c.flags.add_to(app, is_option_here);
+  app.add_option("--json", c.json, "Write all results")->type_name("FILE")->group("Comparison");
+  app.add_option("--config", c.config, "TOML configuration of ddpm_train; flags override it")->group("run");
+  c.flags.add_to(app, is_offered);
 }
 
 TrainConfig configure(const CommandLine& command) {
@@ -105,10 +104,10 @@ nlohmann::ordered_json to_json(const ValidationReport& report) {
   return json;
 }
 
-// How a validation that stopped early ends; nothing where it did not.
+// The message for a validation that stopped early; else empty.
 std::string describe_stop(const ValidationReport& report, double seconds) {
   if (report.is_complete()) return {};
-  return fmt::format("{}: {} of {} operations and steps were compared\n",
+  return fmt::format("{}: {} of {} operations and steps compared\n",
                      interrupted() ? "interrupted" : fmt::format("stopped after {} s", seconds), report.done,
                      report.total);
 }
@@ -130,7 +129,7 @@ int run(int argc, char** argv, const char* name) {
              gpu_name(), command.precision, command.reference);
   install_interrupt_handler();
   const auto begin = std::chrono::steady_clock::now();
-  std::optional<ProgressBar> bar;  // begins when the executors are there
+  std::optional<ProgressBar> bar;  // starts once the executors exist
   options.watch = [&](const ValidationProgress& now) {
     if (!bar)
       bar.emplace(ProgressOptions{
@@ -147,10 +146,10 @@ int run(int argc, char** argv, const char* name) {
   const auto beyond = std::count_if(report.operations.begin(), report.operations.end(),
                                     [](const OutputError& error) { return !error.is_within_bound(); });
   fmt::print("{}", describe_stop(report, command.seconds));
-  fmt::print("{} of {} outputs are beyond their bounds; {}\n", beyond, report.operations.size(),
-             !report.is_within_bounds() ? "the GPU does not compute what the CPU does"
-             : report.is_complete()     ? "all is well"
-                                        : "what was compared is well");
+  fmt::print("{} of {} outputs exceed their bounds; {}\n", beyond, report.operations.size(),
+             !report.is_within_bounds() ? "the GPU disagrees with the CPU"
+             : report.is_complete()     ? "all results agree"
+                                        : "all compared results agree");
   return report.is_within_bounds() && report.done > 0 ? 0 : 1;
 }
 

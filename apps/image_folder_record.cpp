@@ -27,10 +27,10 @@ void claim_image_folder(const fs::path& folder, const std::string& record) {
   if (fs::exists(path)) {
     if (read_file(path) == record) return;
     if (!fs::is_empty(folder))
-      throw_input("{} holds images that were made otherwise (see {}): choose another folder", folder.string(),
+      throw_input("{} holds images made with other options (see {}): choose another folder", folder.string(),
                   path.string());
   } else if (!fs::is_empty(folder)) {
-    throw_input("{} is not empty, and no {} says what it holds: choose another folder", folder.string(),
+    throw_input("{} is not empty and has no record {}: choose another folder", folder.string(),
                 path.string());
   }
   write_file_atomically(path, record);

@@ -1,5 +1,5 @@
 // The record beside a folder or a file of images, DIR.json or FILE.json: what they are and how they were
-// made, so that nobody measures against the wrong crop, and no folder mixes images of two kinds.
+// made, so that nobody evaluates against the wrong crop, and no folder mixes images of two kinds.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ std::string image_file_name(int64_t i);
 // How many PNGs the folder holds.
 int64_t count_images(const std::filesystem::path& folder);
 
-// Creates the folder and writes its record, or finds the same record there from a run that was stopped.
-// InputError where the folder holds images that have another record or none.
+// Creates the folder and writes its record, or accepts the same record of a run that was stopped. InputError
+// if the folder holds images with another record or none.
 void claim_image_folder(const std::filesystem::path& folder, const std::string& record);
 
 }  // namespace ddpm

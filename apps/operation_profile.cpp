@@ -91,7 +91,7 @@ bool nothing_was_measured(const std::vector<OperationTime>& times) {
 std::string operation_profile_text(const Executor& executor, const DevicePeak& peak) {
   const std::vector<OperationTime> times = executor.operation_times();
   if (nothing_was_measured(times))
-    return "nothing was measured: a GPU's first step is not, for it loads the kernels\n";
+    return "nothing was measured: a GPU's first step is left out, since it loads the kernels\n";
   std::map<std::string, Row> by_kind;
   std::vector<Row> single;
   double all_seconds = 0;

@@ -1,4 +1,4 @@
-// Where an executor's time went, as tables and as JSON.
+// An executor's profile, as tables and as JSON.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -9,13 +9,13 @@
 
 namespace ddpm {
 
-// As text the time of each kind of operation and of the slowest single ones, slowest first: runs,
-// milliseconds, share of the whole, GFLOP/s, GB/s, and where the device's peak is known, how much of the time
-// is the floor that peak and ideal traffic set. Where the operations ran in a graph, its times and nodes come
-// before. Executor::measure_operations must have been called.
+// The time of each kind of operation and of the slowest single operations, slowest first: runs,
+// milliseconds, share of the total, GFLOP/s, GB/s, and, if the device's peak is known, the share of the time
+// that peak and ideal traffic require. For operations in a graph, the graph's times and nodes come first.
+// Requires Executor::measure_operations.
 std::string operation_profile_text(const Executor& executor, const DevicePeak& peak);
 
-// The same numbers of every operation and graph: docs/profiling.md tells the keys.
+// The same numbers for every operation and graph; docs/profiling.md lists the keys.
 nlohmann::ordered_json operation_profile_json(const Executor& executor, const DevicePeak& peak);
 
 }  // namespace ddpm

@@ -15,11 +15,11 @@
 namespace ddpm {
 namespace {
 
-// Takes every image once, whoever wants it: the array as it goes, the grid at the end. Returns the grid's.
-std::vector<Image> draw_all(const SamplingCommand& command, const UnetConfig& network, ImageStream& stream) {
+// Draws every image once; --npz is written as they come. Returns the images of the grid.
+std::vector<Image> draw_all(const SamplingCommand& command, const UnetConfig& network, ImageDrawer& drawer) {
   std::vector<Image> grid;
   const auto next_image = [&] {
-    Image image = stream.next();
+    Image image = drawer.next();
     if (!command.grid.empty()) grid.push_back(image);
     return image;
   };
@@ -32,16 +32,16 @@ std::vector<Image> draw_all(const SamplingCommand& command, const UnetConfig& ne
   else if (!command.grid.empty())
     for (int64_t i = 0; i < command.count; ++i) next_image();
   else
-    stream.draw_all();
+    drawer.draw_missing();
   return grid;
 }
 
-// An evaluation tool takes all images of a folder, wanted or not.
-void note_other_images(const std::filesystem::path& folder, int64_t wanted) {
+// An evaluation tool takes all images of a folder.
+void note_other_images(const std::filesystem::path& folder, int64_t count) {
   const int64_t found = count_images(folder);
-  if (found != wanted)
-    fmt::print(stderr, "{} holds {} images: others than the {} of this command are among them\n",
-               folder.string(), found, wanted);
+  if (found != count)
+    fmt::print(stderr, "{} holds {} images, but this command makes {}: the others stay there\n",
+               folder.string(), found, count);
 }
 
 void write_values(const SamplingCommand& command, const UnetConfig& network,
@@ -62,9 +62,9 @@ void output(const std::filesystem::path& path, const Write& write) {
 }  // namespace
 
 double write_outputs(const SamplingCommand& command, const UnetConfig& network, const std::string& record,
-                     ImageStream& stream, ImageDrawer& drawer) {
-  drawer.expect(stream.to_draw());
-  const std::vector<Image> grid = draw_all(command, network, stream);
+                     ImageDrawer& drawer) {
+  drawer.begin();
+  const std::vector<Image> grid = draw_all(command, network, drawer);
   const double seconds = drawer.finish();
 
   output(command.npz, [&](const auto& path) { write_file_atomically(record_path(path), record); });
@@ -72,8 +72,8 @@ double write_outputs(const SamplingCommand& command, const UnetConfig& network, 
   output(command.float_npy, [&](const auto&) { write_values(command, network, drawer.values()); });
   output(command.grid,
          [&](const auto& path) { write_png(path, make_grid(grid, {.columns = command.columns})); });
-  output(command.process, [&](const auto& path) { write_png(path, drawer.pictures().strip()); });
-  output(command.animation, [&](const auto& path) { write_apng(path, drawer.pictures().animation()); });
+  output(command.process, [&](const auto& path) { write_png(path, drawer.process().strip()); });
+  output(command.animation, [&](const auto& path) { write_apng(path, drawer.process().animation()); });
   return seconds;
 }
 

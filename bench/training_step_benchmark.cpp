@@ -26,7 +26,7 @@ void training_step(benchmark::State& state) {
       make_train_config({{"preset", "tiny-32"}, {"batch", std::to_string(kBatch)}, {"device", "cpu"}});
   const Dataset dataset = grey_images(kBatch, config.network.image_size);
   Trainer trainer(config, dataset);
-  trainer.initialise();
+  trainer.initialize();
   TrainingMetrics metrics;
   trainer.train_step(metrics);  // the first step compiles oneDNN's primitives
   for (auto _ : state) trainer.train_step(metrics);

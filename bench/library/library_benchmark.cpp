@@ -49,7 +49,7 @@ Network make_network(const std::string& text) {
     throw_input("--network {}: give PRESET:BATCH, such as ddim-celeba-64:128", text);
   const std::string preset = text.substr(0, colon);
   return {fmt::format("{}/{}", preset, digits),
-          training_program({.network = find_preset(preset).network, .batch = std::stoi(digits)}).program};
+          training_program(find_preset(preset).network, std::stoi(digits)).program};
 }
 
 std::string text_of(const LibraryProblem& problem) {

@@ -16,12 +16,11 @@ const char* kind_name(const ConditionOptions& options) {
   return has_attributes(options) ? "attributes" : "classes";
 }
 
-// Names are written as lists and in conditions.
+// These characters separate names in lists and conditions.
 void check_name(const std::string& name, const std::string& data) {
   if (name.empty() || name.find_first_of(",;=") != std::string::npos)
     throw_input(
-        "{}: '{}' cannot be the name of a label, since it is empty or holds one of , ; =: rename it in the "
-        "card",
+        "{}: '{}' cannot name a label: names must not be empty or contain , ; or =; rename it in the card",
         data, name);
 }
 
@@ -83,13 +82,13 @@ ConditionRow zeros(const ConditionOptions& options) {
 ConditionOptions with_names_of(const ConditionOptions& options, const Labels& labels,
                                const std::string& data) {
   if (options.kind == ConditionKind::kNone) return options;
-  const LabelKind wanted = has_attributes(options) ? LabelKind::kAttributes : LabelKind::kClasses;
+  const LabelKind expected = has_attributes(options) ? LabelKind::kAttributes : LabelKind::kClasses;
   if (labels.kind == LabelKind::kNone)
     throw_input(
-        "{} has no labels, but condition = {} needs them: prepare a data set that has, or train without a "
+        "{} has no labels, but condition = {} needs them: prepare a data set with labels, or train without a "
         "condition",
         data, kind_name(options));
-  if (labels.kind != wanted)
+  if (labels.kind != expected)
     throw_input("{} has labels of the kind {}, but condition = {}: set it to {}", data,
                 label_kind_name(labels.kind), kind_name(options), label_kind_name(labels.kind));
   ConditionOptions named = options;
@@ -142,7 +141,7 @@ ConditionRow parse_condition(const ConditionOptions& options, const std::string&
   for (std::string part; std::getline(stream, part, ',');) {
     const Attribute attribute = parse_attribute(options, part);
     if (row[column_of({attribute.index, !attribute.is_set})] != 0)
-      throw_input("'{}': {} is said to be both 0 and 1", text, options.label_names[attribute.index]);
+      throw_input("'{}': {} is set to both 0 and 1", text, options.label_names[attribute.index]);
     row[column_of(attribute)] = 1;
   }
   return row;
@@ -157,9 +156,9 @@ std::vector<ConditionRow> every_class(const ConditionOptions& options) {
 
 void validate(const ConditionOptions& options) {
   if (!(options.dropout >= 0 && options.dropout < 1))
-    throw_input("condition_dropout = {}: it must be in [0, 1)", options.dropout);
+    throw_input("condition_dropout: expected a number in [0, 1), got {}", options.dropout);
   if (!(options.attribute_dropout >= 0 && options.attribute_dropout <= 1))
-    throw_input("attribute_dropout = {}: it must be in [0, 1]", options.attribute_dropout);
+    throw_input("attribute_dropout: expected a number in [0, 1], got {}", options.attribute_dropout);
 }
 
 }  // namespace ddpm

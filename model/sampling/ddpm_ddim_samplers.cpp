@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "model/sampling/sampler_methods.h"
+#include "model/sampling/sampler_rows.h"
 #include "support/error.h"
 
 namespace ddpm {
@@ -15,8 +15,9 @@ struct Transition {
   double alpha_bar_previous;
 };
 
-// Where row k goes. diffusers' DDIM subtracts T / steps from t, which for linspace and trailing spacing is
-// not always the next timestep; DDPM goes to the next timestep, and its last step to the clean image.
+// The transition of row k. diffusers' DDIM subtracts T / steps from t, which for linspace and trailing
+// spacing is not always the next timestep; DDPM goes to the next timestep, and its last step to the
+// clean image.
 Transition transition(const NoiseSchedule& schedule, const SamplerOptions& options,
                       const std::vector<double>& timesteps, size_t k) {
   const auto timestep = static_cast<int>(timesteps[k]);
@@ -29,16 +30,16 @@ Transition transition(const NoiseSchedule& schedule, const SamplerOptions& optio
           schedule.alpha_bar_or_one(ends_noisy ? std::max(previous, 0) : previous)};
 }
 
-// What the variance type makes of the noise of a step. row.noise is set to a deviation.
+// Sets the standard deviation of the step's noise, or the range of a learned one.
 void set_noise(SamplerRow<double>& row, VarianceType variance, double posterior, double beta) {
-  constexpr double kSmallestVariance = 1e-20;  // diffusers': the variance's logarithm is to be finite
+  constexpr double kSmallestVariance = 1e-20;  // as in diffusers: the variance's logarithm must be finite
   const double smallest = std::max(posterior, kSmallestVariance);
   row.noise = std::sqrt(variance == VarianceType::kFixedLarge ? beta : smallest);
   if (variance == VarianceType::kLearnedRange) row.noise_range = 0.5 * std::log(beta / smallest);
 }
 
-// Ho et al. 2020, equation 7, with the respaced chain's beta. The last step adds no noise (algorithm 2, line
-// 3).
+// Ho et al. 2020, equation 7, with the respaced chain's beta; no noise in the last step (algorithm 2,
+// line 3).
 void set_ddpm(SamplerRow<double>& row, const Transition& step, const SamplerOptions& options, bool is_last) {
   const double beta = chain_beta(step.alpha_bar, step.alpha_bar_previous);
   const double of_x0 = std::sqrt(step.alpha_bar_previous) * beta / (1 - step.alpha_bar);
@@ -65,8 +66,7 @@ LinearForm epsilon(const Transition& step, const SamplerOptions& options) {
   return LinearForm::output();
 }
 
-// Song et al. 2021, equations 12 and 16. Unless told otherwise eps stays the network's also where x_0 is
-// clipped.
+// Song et al. 2021, equations 12 and 16. Even if x_0 is clipped, eps stays the network's by default.
 void set_ddim(SamplerRow<double>& row, const Transition& step, const SamplerOptions& options) {
   const double variance =
       options.eta * options.eta * posterior_variance(step.alpha_bar, step.alpha_bar_previous);
@@ -75,9 +75,10 @@ void set_ddim(SamplerRow<double>& row, const Transition& step, const SamplerOpti
                  std::sqrt(variance) * LinearForm::noise());
 }
 
-}  // namespace
-
-SamplerTable ancestral_table(const NoiseSchedule& schedule, const SamplerOptions& options) {
+// A row for each timestep, whose weights `set_row` writes.
+template <typename SetRow>
+SamplerTable chain_table(const NoiseSchedule& schedule, const SamplerOptions& options,
+                         const SetRow& set_row) {
   const std::vector<double> timesteps = sampling_timesteps(schedule, options);
   SamplerTable table;
   for (size_t k = 0; k < timesteps.size(); ++k) {
@@ -86,13 +87,24 @@ SamplerTable ancestral_table(const NoiseSchedule& schedule, const SamplerOptions
                                      .signal = std::sqrt(step.alpha_bar),
                                      .noise_level = std::sqrt(1 - step.alpha_bar)},
                                     options);
-    if (options.method == SamplerMethod::kDdpm)
-      set_ddpm(row, step, options, k + 1 == timesteps.size());
-    else
-      set_ddim(row, step, options);
+    set_row(row, step, k + 1 == timesteps.size());
     table.rows.push_back(row);
   }
   return table;
+}
+
+}  // namespace
+
+SamplerTable ddpm_table(const NoiseSchedule& schedule, const SamplerOptions& options) {
+  return chain_table(schedule, options, [&](SamplerRow<double>& row, const Transition& step, bool is_last) {
+    set_ddpm(row, step, options, is_last);
+  });
+}
+
+SamplerTable ddim_table(const NoiseSchedule& schedule, const SamplerOptions& options) {
+  return chain_table(schedule, options, [&](SamplerRow<double>& row, const Transition& step, bool) {
+    set_ddim(row, step, options);
+  });
 }
 
 }  // namespace ddpm

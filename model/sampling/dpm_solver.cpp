@@ -1,29 +1,32 @@
 // DPM-Solver++ (Lu et al. 2022) as a multistep method: x moves from level s to level t by an exponential
 // integrator, h = lambda_t - lambda_s, in which x0 as a function of lambda is a polynomial through its last
-// estimates. The SDE form (the same paper, section 5) forgets x twice as fast and adds what it forgets as
-// noise: all of it is the ODE form with 2 h for h, but for the weight of x.
+// estimates. The SDE form (the same paper, section 5) damps x twice as fast and makes up for it with noise:
+// it is the ODE form with 2 h for h, except for the weight of x.
 #include <algorithm>
 #include <cmath>
 
-#include "model/sampling/sampler_methods.h"
+#include "model/sampling/sampler_rows.h"
 
 namespace ddpm {
 namespace {
 
-// Below as many steps diffusers lowers the order in the last two.
+// With fewer steps diffusers lowers the order in the last two.
 constexpr size_t kFewSteps = 15;
+
+enum class Equation : uint8_t { kOde, kSde };
 
 struct Step {
   size_t k;  // from levels[k] to levels[k + 1]
   int order;
+  Equation equation;
 };
 
 int order_of(size_t k, size_t steps, const SamplerOptions& options) {
   const size_t left = steps - k;  // with this one
-  int order = std::min(options.solver_order, static_cast<int>(k) + 1);
+  int order = std::min(solver_order(options), static_cast<int>(k) + 1);
   const bool falls = options.lower_order_final && steps < kFewSteps;
   if (falls) order = std::min(order, static_cast<int>(left));
-  // The last lambda is infinite where the image is to be clean, so there is no slope.
+  // The lambda of a clean image is infinite, so there is no slope.
   const bool ends_first_order = options.euler_at_final || options.final_sigma == FinalSigma::kZero;
   return left == 1 && ends_first_order ? 1 : order;
 }
@@ -51,7 +54,7 @@ LinearForm next_x(const std::vector<NoiseLevel>& levels, Step step, const Linear
                   const SamplerOptions& options) {
   const NoiseLevel& from = levels[step.k];
   const NoiseLevel& to = levels[step.k + 1];
-  const bool is_sde = options.method == SamplerMethod::kDpmppSde;
+  const bool is_sde = step.equation == Equation::kSde;
   const double h = to.lambda() - from.lambda();
   const double rate = is_sde ? 2 * h : h;
   const double gained = -std::expm1(-rate);
@@ -67,26 +70,36 @@ LinearForm next_x(const std::vector<NoiseLevel>& levels, Step step, const Linear
   return next;
 }
 
-}  // namespace
-
-SamplerTable dpm_solver_table(const std::vector<NoiseLevel>& levels, const SamplerOptions& options) {
+SamplerTable multistep_table(const NoiseSchedule& schedule, const SamplerOptions& options,
+                             Equation equation) {
+  const std::vector<NoiseLevel> levels = sampling_levels(schedule, options);
   const size_t steps = levels.size() - 1;
   SamplerTable table;
-  table.history_size = options.solver_order - 1;
-  // Estimates lie in the history_size in turn.
-  const auto slot_of = [&](size_t k) {
-    return static_cast<int>(k % static_cast<size_t>(table.history_size));
-  };
+  table.history_size = solver_order(options) - 1;
+  const auto kept = static_cast<size_t>(table.history_size);
+  // The history is a ring of estimates.
+  const auto place_of = [kept](size_t k) { return static_cast<int>(k % kept); };
   for (size_t k = 0; k < steps; ++k) {
     SamplerRow<double> row = row_at(levels[k], options);
     LinearForm estimates[3] = {LinearForm::x0(), {}, {}};
-    for (size_t age = 1; age <= std::min<size_t>(k, static_cast<size_t>(table.history_size)); ++age)
-      estimates[age] = LinearForm::history(slot_of(k - age));
-    set_x(row, next_x(levels, {.k = k, .order = order_of(k, steps, options)}, estimates, options));
-    if (table.history_size > 0 && k + 1 < steps) set_history(row, slot_of(k), LinearForm::x0());
+    for (size_t age = 1; age <= std::min(k, kept); ++age)
+      estimates[age] = LinearForm::history(place_of(k - age));
+    const Step step{.k = k, .order = order_of(k, steps, options), .equation = equation};
+    set_x(row, next_x(levels, step, estimates, options));
+    if (kept > 0 && k + 1 < steps) set_history(row, place_of(k), LinearForm::x0());
     table.rows.push_back(row);
   }
   return table;
+}
+
+}  // namespace
+
+SamplerTable dpm_solver_table(const NoiseSchedule& schedule, const SamplerOptions& options) {
+  return multistep_table(schedule, options, Equation::kOde);
+}
+
+SamplerTable dpm_solver_sde_table(const NoiseSchedule& schedule, const SamplerOptions& options) {
+  return multistep_table(schedule, options, Equation::kSde);
 }
 
 }  // namespace ddpm

@@ -1,11 +1,10 @@
-// Euler's and Heun's methods over sigma (Karras et al. 2022, algorithms 1 and 2). They are published for
-// X = x0 + sigma eps; x is signal X here, at the last level too unless that is where the images are handed
-// over: then x is X.
+// Euler's and Heun's methods over sigma (Karras et al. 2022, algorithms 1 and 2), published for
+// X = x0 + sigma eps. Here x is signal X, except after the last step, where x is X, the image itself.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 
-#include "model/sampling/sampler_methods.h"
+#include "model/sampling/sampler_rows.h"
 
 namespace ddpm {
 namespace {
@@ -27,7 +26,7 @@ double start_deviation(const NoiseLevel& first, const SamplerOptions& options) {
   return from_noise_alone ? first.noise_level : first.signal * std::hypot(first.sigma(), 1.0);
 }
 
-// By how much sigma grows in a step that takes part in the churn.
+// The factor by which churn raises a step's sigma; 1 outside of [s_tmin, s_tmax].
 double churn_factor(double sigma, size_t steps, const Churn& churn) {
   if (sigma < churn.s_tmin || sigma > churn.s_tmax) return 1;
   return 1 + std::min(churn.s_churn / static_cast<double>(steps), std::numbers::sqrt2 - 1);
@@ -39,7 +38,7 @@ LinearForm churned_euler_step(const NoiseLevel& level, double next_sigma, double
   const NoiseLevel hat = {.timestep = level.timestep, .signal = 1, .noise_level = sigma * factor};
   const double added = sigma * std::sqrt(factor * factor - 1) * options.churn.s_noise;
   const LinearForm x = scaled_x(level) + added * LinearForm::noise();
-  // x0 as the output at sigma tells it of the noisier x. EDM's x0 depends on sigma alone, not on its c_in.
+  // x0 of the noisier x by the output at sigma. EDM's x0 depends on sigma alone, not on its c_in.
   const SamplerRow<double> row = row_at(hat, options);
   LinearForm x0 = row.x0_from_output * LinearForm::output();
   x0 += row.x0_from_x * x;
@@ -54,26 +53,42 @@ LinearForm ancestral_euler_step(const NoiseLevel& level, double next_sigma) {
   return scaled_x(level) + (down - sigma) * slope(level) + up * LinearForm::noise();
 }
 
-}  // namespace
-
-SamplerTable euler_table(const std::vector<NoiseLevel>& levels, const SamplerOptions& options) {
-  const size_t steps = levels.size() - 1;
+// A row for each step; next(levels, k) is X at level k + 1.
+template <typename Next>
+SamplerTable one_evaluation_table(const NoiseSchedule& schedule, const SamplerOptions& options,
+                                  const Next& next) {
+  const std::vector<NoiseLevel> levels = sampling_levels(schedule, options);
   SamplerTable table;
   table.start_deviation = start_deviation(levels[0], options);
-  for (size_t k = 0; k < steps; ++k) {
+  for (size_t k = 0; k + 1 < levels.size(); ++k) {
     SamplerRow<double> row = row_at(levels[k], options);
-    const double sigma = levels[k].sigma(), next_sigma = levels[k + 1].sigma();
-    const double factor = churn_factor(sigma, steps, options.churn);
-    LinearForm next = scaled_x(levels[k]) + (next_sigma - sigma) * slope(levels[k]);
-    if (options.method == SamplerMethod::kEulerAncestral) next = ancestral_euler_step(levels[k], next_sigma);
-    if (factor > 1) next = churned_euler_step(levels[k], next_sigma, factor, options);
-    set_x(row, scale_at(levels, k + 1) * next);
+    set_x(row, scale_at(levels, k + 1) * next(levels, k));
     table.rows.push_back(row);
   }
   return table;
 }
 
-SamplerTable heun_table(const std::vector<NoiseLevel>& levels, const SamplerOptions& options) {
+}  // namespace
+
+SamplerTable euler_table(const NoiseSchedule& schedule, const SamplerOptions& options) {
+  return one_evaluation_table(schedule, options,
+                              [&](const std::vector<NoiseLevel>& levels, size_t k) -> LinearForm {
+                                const double sigma = levels[k].sigma(), next_sigma = levels[k + 1].sigma();
+                                const double factor = churn_factor(sigma, levels.size() - 1, options.churn);
+                                if (factor > 1)
+                                  return churned_euler_step(levels[k], next_sigma, factor, options);
+                                return scaled_x(levels[k]) + (next_sigma - sigma) * slope(levels[k]);
+                              });
+}
+
+SamplerTable euler_ancestral_table(const NoiseSchedule& schedule, const SamplerOptions& options) {
+  return one_evaluation_table(schedule, options, [](const std::vector<NoiseLevel>& levels, size_t k) {
+    return ancestral_euler_step(levels[k], levels[k + 1].sigma());
+  });
+}
+
+SamplerTable heun_table(const NoiseSchedule& schedule, const SamplerOptions& options) {
+  const std::vector<NoiseLevel> levels = sampling_levels(schedule, options);
   const size_t steps = levels.size() - 1;
   SamplerTable table;
   table.start_deviation = start_deviation(levels[0], options);
@@ -84,7 +99,7 @@ SamplerTable heun_table(const std::vector<NoiseLevel>& levels, const SamplerOpti
     const double change = to.sigma() - from.sigma();
     SamplerRow<double> first = row_at(from, options);
     set_x(first, scale_at(levels, k + 1) * (scaled_x(from) + change * slope(from)));
-    const bool has_second = k + 1 < steps;  // the paper: where the next sigma is 0 there is no slope
+    const bool has_second = k + 1 < steps;  // in the paper too: at sigma 0 there is no slope
     if (has_second) set_history(first, 0, scaled_x(from) + change / 2 * slope(from));
     table.rows.push_back(first);
     if (!has_second) break;

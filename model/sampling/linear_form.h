@@ -1,8 +1,9 @@
-// Linear combinations of what a sampler's step has at hand, so that the formulas of the papers can be
-// written as they stand and end as a row of coefficients.
+// Linear combinations of a sampler step's inputs, so that the papers' formulas can be written as printed and
+// become a row of coefficients.
 #pragma once
 
 #include <array>
+#include <cstddef>
 
 #include "kernels/sampler_step.h"
 

@@ -10,19 +10,6 @@ namespace {
 constexpr double kSmallestAlphaBar = 0x1p-24;
 constexpr double kRho = 7;  // Karras et al. 2022, section 3
 
-bool is_dpm_solver(SamplerMethod method) {
-  return method == SamplerMethod::kDpmpp || method == SamplerMethod::kDpmppSde;
-}
-
-// diffusers' multistep solvers space one timestep more and leave t = 0 out: their last step goes to the clean
-// image anyway.
-bool is_multistep(SamplerMethod method) { return is_dpm_solver(method) || method == SamplerMethod::kUnipc; }
-
-bool takes_fractional_timesteps(SamplerMethod method) {
-  return method == SamplerMethod::kEuler || method == SamplerMethod::kEulerAncestral ||
-         method == SamplerMethod::kHeun;
-}
-
 double sigma_of(double alpha_bar) {
   const double floored = std::max(alpha_bar, kSmallestAlphaBar);
   return std::sqrt((1 - floored) / floored);
@@ -68,13 +55,14 @@ std::vector<double> falling_trailing_timesteps(int timesteps, int last, int step
 }
 
 std::vector<double> spaced_timesteps(const NoiseSchedule& schedule, const SamplerOptions& options) {
-  const int last = is_dpm_solver(options.method) ? timesteps_above(options.lambda_min_clipped, schedule)
-                                                 : schedule.timesteps();
+  const SamplerTraits& traits = sampler_traits(options.method);
+  const int last =
+      traits.takes_lambda_min ? timesteps_above(options.lambda_min_clipped, schedule) : schedule.timesteps();
   if (options.timestep_spacing == TimestepSpacing::kTrailing)
     return falling_trailing_timesteps(schedule.timesteps(), last, options.steps);
 
   const bool is_quadratic = options.timestep_spacing == TimestepSpacing::kQuadratic;
-  const int first = is_multistep(options.method) && !is_quadratic ? 1 : 0;
+  const int first = traits.levels == SamplerLevels::kMultistep && !is_quadratic ? 1 : 0;
   const int count = options.steps + first;
   std::vector<double> falling;
   for (int k = count - 1; k >= first; --k) {
@@ -84,7 +72,7 @@ std::vector<double> spaced_timesteps(const NoiseSchedule& schedule, const Sample
       falling.push_back(quadratic_timestep(last, count, k));
     } else {
       const double timestep = linspace_timestep(last, count, k);
-      falling.push_back(takes_fractional_timesteps(options.method) ? timestep : std::nearbyint(timestep));
+      falling.push_back(traits.levels == SamplerLevels::kContinuous ? timestep : std::nearbyint(timestep));
     }
   }
   if (is_quadratic) falling.erase(std::unique(falling.begin(), falling.end()), falling.end());
@@ -96,7 +84,7 @@ void check_timesteps(const std::vector<double>& timesteps, int count) {
   for (size_t k = 0; k < timesteps.size(); ++k) {
     if (timesteps[k] < 0 || timesteps[k] > count - 1)
       throw_input(
-          "sampling asks for timestep {}, but the schedule has 0 to {}: use fewer steps or a smaller offset",
+          "sampling needs timestep {}, but the schedule has 0 to {}: use fewer steps or a smaller offset",
           timesteps[k], count - 1);
     if (k > 0 && timesteps[k] >= timesteps[k - 1])
       throw_input("sampling timestep {} follows {}: they must fall; use fewer steps", timesteps[k],
@@ -134,11 +122,10 @@ double spaced_sigma(SigmaSpacing spacing, double smallest, double largest, int k
   return std::pow(from + ramp * (std::pow(smallest, 1 / kRho) - from), kRho);
 }
 
-// diffusers' multistep solvers round the timestep that the network is told, DPM-Solver++ not where betas are
-// those of the squared cosine: their last sigmas lie far apart.
-bool rounds_timestep(const NoiseSchedule& schedule, SamplerMethod method) {
-  if (method == SamplerMethod::kUnipc) return true;
-  return is_dpm_solver(method) && schedule.beta_schedule() != BetaSchedule::kSquaredCosine;
+bool rounds_timestep(const NoiseSchedule& schedule, TimestepRounding rounding) {
+  if (rounding == TimestepRounding::kUnlessSquaredCosine)
+    return schedule.beta_schedule() != BetaSchedule::kSquaredCosine;
+  return rounding == TimestepRounding::kAlways;
 }
 
 std::vector<NoiseLevel> levels_at(const std::vector<double>& timesteps, const std::vector<double>& sigmas) {
@@ -151,8 +138,8 @@ std::vector<NoiseLevel> levels_at(const std::vector<double>& timesteps, const st
 std::vector<NoiseLevel> spaced_levels(const NoiseSchedule& schedule, const SamplerOptions& options,
                                       const std::vector<double>& timesteps,
                                       const std::vector<double>& sigmas) {
-  // The multistep solvers span the whole schedule, the others the spaced timesteps.
-  const bool spans_all = is_multistep(options.method);
+  const SamplerTraits& traits = sampler_traits(options.method);
+  const bool spans_all = traits.levels == SamplerLevels::kMultistep;
   const double smallest =
       options.sigma_min.value_or(spans_all ? sigmas.front() : interpolate(sigmas, timesteps.back()));
   const double largest =
@@ -163,12 +150,12 @@ std::vector<NoiseLevel> spaced_levels(const NoiseSchedule& schedule, const Sampl
     const double sigma = spaced_sigma(options.sigma_spacing, smallest, largest, k, count);
     const double timestep = timestep_of(sigma, sigmas);
     levels.push_back(
-        level_of(rounds_timestep(schedule, options.method) ? std::nearbyint(timestep) : timestep, sigma));
+        level_of(rounds_timestep(schedule, traits.rounding) ? std::nearbyint(timestep) : timestep, sigma));
   }
   return levels;
 }
 
-// Karras et al. 2022, table 1: the network sees c_in x and is told ln(sigma) / 4.
+// Karras et al. 2022, table 1: the network's input is c_in x, its time ln(sigma) / 4.
 std::vector<NoiseLevel> edm_levels(const SamplerOptions& options) {
   std::vector<NoiseLevel> levels;
   for (int k = 0; k < options.steps; ++k) {

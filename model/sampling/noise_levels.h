@@ -1,5 +1,5 @@
-// The noise levels at which a sampler asks the network: those of spaced timesteps, Karras's or exponential
-// ones, and EDM's preconditioning there.
+// The noise levels at which a sampler evaluates the network: those of spaced timesteps, Karras's or
+// exponential ones, and EDM's preconditioning.
 #pragma once
 
 #include <cmath>
@@ -13,7 +13,7 @@ namespace ddpm {
 // Where x = signal x_0 + noise_level eps; with a network that is not preconditioned (EDM), signal^2 +
 // noise_level^2 = 1.
 struct NoiseLevel {
-  double timestep;  // what the network is told; between two steps of the schedule where sigma is
+  double timestep;  // given to the network; a fraction between two of the schedule's sigmas
   double signal;
   double noise_level;
 
@@ -22,13 +22,13 @@ struct NoiseLevel {
   double lambda() const { return std::log(signal) - std::log(noise_level); }
 };
 
-// The falling timesteps that the spacing names. InputError where the schedule has no such timesteps.
-// Quadratic spacing asked for many steps gives fewer, since the DDIM paper's code repeats small timesteps, to
-// no effect. Euler and Heun take linspace as it falls, all others round it.
+// The falling timesteps of the spacing. InputError if the schedule does not have them. Quadratic spacing over
+// many steps gives fewer: small timesteps repeat in the DDIM paper's code, to no effect. Methods with
+// SamplerLevels::kContinuous take fractions of linspace, all others round them.
 std::vector<double> sampling_timesteps(const NoiseSchedule& schedule, const SamplerOptions& options);
 
-// The falling noise levels of a method that works with sigmas, one for each step, and the one that the last
-// step leads to. Where the schedule ends without signal, its alpha_bar is taken as 2^-24, as in diffusers, so
+// The falling noise levels of a method that works with sigmas, one for each step, and the level that the last
+// step leads to. If the schedule ends without signal, its alpha_bar is taken as 2^-24, as in diffusers, so
 // that sigma is finite.
 std::vector<NoiseLevel> sampling_levels(const NoiseSchedule& schedule, const SamplerOptions& options);
 

@@ -50,12 +50,12 @@ double scheduled_beta(const NoiseScheduleOptions& options, int t) {
   return 0;
 }
 
-constexpr int kMaxTimesteps = 1'000'000;  // published ones have up to 4000; tables of all of them are kept
+constexpr int kMaxTimesteps = 1'000'000;  // published ones have up to 4000; tables hold all of them
 
 std::vector<double> choose_betas(const NoiseScheduleOptions& options) {
   if (!options.trained_betas.empty()) {
     if (options.trained_betas.size() != static_cast<size_t>(std::max(options.timesteps, 0)))
-      throw_input("there are {} trained betas for {} timesteps: give one for each",
+      throw_input("trained_betas: expected one for each of the timesteps, got {} for {}",
                   options.trained_betas.size(), options.timesteps);
     return options.trained_betas;
   }
@@ -89,7 +89,7 @@ NoiseSchedule::NoiseSchedule(const NoiseScheduleOptions& options)
   double product = 1;
   for (size_t t = 0; t < beta_.size(); ++t) {
     if (!(beta_[t] > 0 && beta_[t] < 1))
-      throw_input("beta is {} at timestep {}: every beta must lie between 0 and 1; see {}", beta_[t], t,
+      throw_input("beta is {} at timestep {}: it must lie between 0 and 1; see {}", beta_[t], t,
                   options.trained_betas.empty() ? "beta_start, beta_end and beta_schedule" : "trained_betas");
     product *= 1 - beta_[t];
     alpha_bar_.push_back(product);

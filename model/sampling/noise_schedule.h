@@ -1,5 +1,4 @@
-// The forward process: how much signal and how much noise x_t holds at each of T timesteps, in double
-// precision.
+// The forward process: how much signal and noise x_t holds at each of T timesteps, in double precision.
 #pragma once
 
 #include <cstdint>
@@ -33,11 +32,11 @@ struct NoiseScheduleOptions {
   TerminalSnr terminal_snr = TerminalSnr::kAsScheduled;
 };
 
-// x_t = signal[t] x_0 + noise_level[t] eps, with t = 0 .. T-1 (t = 0 is the paper's t = 1, the first noisy
-// step).
+// x_t = signal[t] x_0 + noise_level[t] eps, with t = 0 .. T-1; t = 0 is the paper's t = 1, the first
+// noisy step.
 class NoiseSchedule {
  public:
-  // InputError where T < 1 or a beta is not in (0, 1).
+  // InputError if T < 1 or a beta is not in (0, 1).
   explicit NoiseSchedule(const NoiseScheduleOptions& options);
 
   BetaSchedule beta_schedule() const { return beta_schedule_; }
@@ -47,7 +46,7 @@ class NoiseSchedule {
   const std::vector<double>& signal() const { return signal_; }        // sqrt(alpha_bar)
   const std::vector<double>& noise_level() const { return noise_level_; }  // sqrt(1 - alpha_bar)
 
-  // alpha_bar where t = -1 stands for the clean image, whose alpha_bar is 1.
+  // alpha_bar[t]; 1 for t = -1, the clean image.
   double alpha_bar_or_one(int t) const { return t < 0 ? 1.0 : alpha_bar_.at(static_cast<size_t>(t)); }
 
  private:

@@ -25,16 +25,15 @@ std::vector<Image> forward_process(const ImageView& image, const NoiseSchedule& 
 Image forward_process_strip(std::span<const ImageView> images, const NoiseSchedule& schedule,
                             const ForwardProcessStrip& options) {
   std::vector<int> timesteps;
-  const int last = options.moments - 1;
-  for (int moment = 1; moment <= last; ++moment)
-    timesteps.push_back((schedule.timesteps() * moment - 1) / last);
+  const int last = options.frames - 1;
+  for (int frame = 1; frame <= last; ++frame) timesteps.push_back((schedule.timesteps() * frame - 1) / last);
   std::vector<Image> cells;
   for (size_t row = 0; row < images.size(); ++row) {
     cells.push_back(copy(images[row]));
     for (Image& noisy : forward_process(images[row], schedule, timesteps, options.seed, row))
       cells.push_back(std::move(noisy));
   }
-  return make_grid(cells, {.columns = options.moments});
+  return make_grid(cells, {.columns = options.frames});
 }
 
 }  // namespace ddpm

@@ -29,74 +29,63 @@ std::vector<Image> to_images(std::span<const float> values, int height, int widt
   return images;
 }
 
-SamplingProgram Sampler::make_program(const GenerationOptions& options) const {
-  if (options.sampler.variance_type == VarianceType::kLearnedRange &&
-      options.network.out_channels != 2 * options.network.in_channels)
-    throw_input("variance type learned_range wants a network of {} output channels, but this one has {}",
-                2 * options.network.in_channels, options.network.out_channels);
-  const bool takes_rows = options.network.class_embedding == ClassEmbedding::kTable;
-  DDPM_CHECK(takes_rows || (options.conditioning.rows.empty() && options.conditioning.guidance_scale == 1));
-  SamplingOptions sampling{.network = options.network,
-                           .batch = options.batch,
-                           .steps = steps(),
-                           .history_size = table_.history_size,
-                           .start_deviation = table_.start_deviation,
-                           .guidance_scale = conditioning_.guidance_scale,
-                           .seed = options.seed};
-  if (options.sampler.thresholding)
-    sampling.thresholding = {.ratio = options.sampler.dynamic_thresholding_ratio,
-                             .max_value = options.sampler.sample_max_value};
-  return sampling_program(sampling);
-}
-
 Sampler::Sampler(const GenerationOptions& options, std::span<const float> parameters,
                  const ExecutorFactory& make_executor)
-    : table_(sampler_table(NoiseSchedule(options.schedule), options.sampler)),
+    : Sampler(options, sampler_table(NoiseSchedule(options.schedule), options.sampler), parameters,
+              make_executor) {}
+
+Sampler::Sampler(const GenerationOptions& options, SamplerTable table, std::span<const float> parameters,
+                 const ExecutorFactory& make_executor)
+    : Sampler(options, table, sampling_program(options, table), parameters, make_executor) {}
+
+Sampler::Sampler(const GenerationOptions& options, SamplerTable table, SamplingProgram made,
+                 std::span<const float> parameters, const ExecutorFactory& make_executor)
+    : table_(std::move(table)),
       conditioning_(options.conditioning),
-      program_(make_program(options)),
-      executor_(make_executor(std::move(program_.program))),
+      buffers_(made.buffers),
+      executor_(make_executor(std::move(made.program))),
       image_elements_(static_cast<size_t>(options.network.image_size) * options.network.image_size *
                       options.network.in_channels) {
   executor_->write_parameters(parameters);
-  executor_->write(program_.table, flat_rows<float>(table_));
+  executor_->write(buffers_.table, flat_rows<float>(table_));
   executor_->keep_records({});  // no values, but a bound on the steps that are under way
 }
 
 void Sampler::write_conditions(int64_t first) {
   const std::vector<ConditionRow>& rows = conditioning_.rows;
   if (rows.empty()) return;
-  const Shape& shape = executor_->program().shape(program_.labels);
-  const int64_t asked = shape.at(0), batch = conditioning_.guidance_scale == 1 ? asked : asked / 2;
+  const Shape& shape = executor_->program().shape(buffers_.labels);
+  const int64_t count = shape.at(0), batch = count / conditioning_.copies();
   std::vector<float> labels;
-  for (int64_t n = 0; n < asked; ++n) {
+  for (int64_t n = 0; n < count; ++n) {
     const ConditionRow& row =
         n < batch ? rows[static_cast<size_t>(first + n) % rows.size()] : conditioning_.none;
     DDPM_CHECK(static_cast<int64_t>(row.size()) == shape.at(1));
     labels.insert(labels.end(), row.begin(), row.end());
   }
-  executor_->write(program_.labels, labels);
+  executor_->write(buffers_.labels, labels);
 }
 
-// The rest of the batch keeps the noise that was drawn.
+// The rest of the batch keeps the seed's noise.
 void Sampler::start_from(std::span<const float> initial_noise) {
-  std::vector<float> x = executor_->read(program_.x);
+  std::vector<float> x = executor_->read(buffers_.x);
   const auto deviation = static_cast<float>(table_.start_deviation);
   std::transform(initial_noise.begin(), initial_noise.end(), x.begin(),
                  [deviation](float z) { return deviation * z; });
-  executor_->write(program_.x, x);
-  std::vector<float> input = executor_->read(program_.network_input);
+  executor_->write(buffers_.x, x);
+  std::vector<float> input = executor_->read(buffers_.network_input);
   for (size_t copy = 0; copy < input.size(); copy += x.size())
     std::copy(x.begin(), x.end(), input.begin() + static_cast<std::ptrdiff_t>(copy));
-  executor_->write(program_.network_input, input);
+  executor_->write(buffers_.network_input, input);
 }
 
 std::vector<float> Sampler::generate(int64_t first, int count, const Progress& progress,
                                      std::span<const float> initial_noise) {
-  const size_t wanted = static_cast<size_t>(count) * image_elements_;
-  DDPM_CHECK(static_cast<int64_t>(wanted) <= element_count(executor_->program().shape(program_.x)));
+  const size_t elements = static_cast<size_t>(count) * image_elements_;
+  DDPM_CHECK(static_cast<int64_t>(elements) <= element_count(executor_->program().shape(buffers_.x)));
   const auto read = [&] {
-    std::vector<float> x = executor_->read(program_.x);
-    x.resize(wanted);
+    std::vector<float> x = executor_->read(buffers_.x);
+    x.resize(elements);
     return x;
   };
   const auto goes_on = [&](int step) {
@@ -104,12 +93,12 @@ std::vector<float> Sampler::generate(int64_t first, int count, const Progress& p
     return !progress || progress(step, read);
   };
 
-  executor_->write_index(program_.index, 0);
-  executor_->write_index(program_.first_image, first);
+  executor_->write_index(buffers_.index, 0);
+  executor_->write_index(buffers_.first_image, first);
   write_conditions(first);
   executor_->run(Phase::kStart);
   if (!initial_noise.empty()) {
-    DDPM_CHECK(initial_noise.size() == wanted);
+    DDPM_CHECK(initial_noise.size() == elements);
     start_from(initial_noise);
   }
   if (!goes_on(0)) return {};

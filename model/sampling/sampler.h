@@ -8,31 +8,12 @@
 #include <vector>
 
 #include "data/image.h"
-#include "model/sampling/condition.h"
-#include "model/sampling/noise_schedule.h"
-#include "model/sampling/sampler_table.h"
 #include "model/sampling/sampling_program.h"
 #include "runtime/cpu/cpu_executor.h"
 
 namespace ddpm {
 
-// What a network with a table of embeddings is told (model/sampling/condition.h), and how closely it is to follow.
-struct Conditioning {
-  std::vector<ConditionRow> rows{};  // image i is drawn with row i mod size; none: zeros
-  double guidance_scale = 1;         // kernels/guidance.h; 1: not guided
-  ConditionRow none{};               // the row of no condition, where the scale is not 1
-};
-
-struct GenerationOptions {
-  UnetConfig network;
-  NoiseScheduleOptions schedule;
-  SamplerOptions sampler;
-  Conditioning conditioning;
-  int batch = 16;
-  uint64_t seed = 0;
-};
-
-// How values of [-1, 1] become 8 bits. Evaluation tools differ, and published numbers depend on it.
+// How values of [-1, 1] become 8 bits. Evaluation tools differ, and published scores depend on it.
 enum class Rounding : uint8_t {
   kRound,     // (x/2 + 0.5) * 255 to the nearest: diffusers, torchvision's save_image
   kTruncate,  // (x + 1) * 127.5 without its fraction: guided-diffusion
@@ -42,12 +23,12 @@ enum class Rounding : uint8_t {
 std::vector<Image> to_images(std::span<const float> values, int height, int width, int channels,
                              Rounding rounding = Rounding::kRound);
 
-// Keeps the program, its memory and the weights between calls. Image i is a function of the seed, i and the
-// options alone: the same whatever the batch it is drawn in.
+// Keeps the program, its buffers and the weights between calls. Image i is a function of the seed, i and the
+// options alone, independent of its batch.
 class Sampler {
  public:
-  // `parameters` is the arena of a network of this configuration (model/weights/parameters.h). The program runs on
-  // what `make_executor` makes.
+  // `parameters` is the arena of a network of this configuration (model/weights/parameters.h). The program
+  // runs on what `make_executor` makes.
   Sampler(const GenerationOptions& options, std::span<const float> parameters,
           const ExecutorFactory& make_executor = make_cpu_executor);
 
@@ -56,29 +37,32 @@ class Sampler {
 
   // Network evaluations for one batch.
   int steps() const { return static_cast<int>(table_.rows.size()); }
-  // The timestep that the network is asked at in a step.
+  // The timestep at which a step evaluates the network.
   double timestep(int step) const { return table_.rows.at(static_cast<size_t>(step)).timestep; }
 
-  // The batch's images as they are after the step, (count, H, W, C). To call it is to wait for the device.
+  // The batch's images after the step, (count, H, W, C). Calling it waits for the device.
   using ReadImages = std::function<std::vector<float>()>;
-  // Called before the first step (step = 0) and after each (step = 1 .. steps()), which a GPU may be some
-  // steps (kStepsAhead) behind with. Returning false gives up.
+  // Called before the first step (step = 0) and after each (step = 1 .. steps()); a GPU may be up to
+  // kStepsAhead steps behind. Returning false gives up.
   using Progress = std::function<bool(int step, const ReadImages& read)>;
 
-  // Images first .. first + count - 1 in [-1, 1], (count, H, W, C); count is at most the batch. Empty where
-  // `progress` gave up. They begin as `initial_noise`, (count, H, W, C) of unit variance, where it is not
-  // empty.
+  // Images first .. first + count - 1 in [-1, 1], (count, H, W, C); count is at most the batch. Empty if
+  // `progress` gave up. A given `initial_noise`, (count, H, W, C) of unit variance, replaces the seed's.
   std::vector<float> generate(int64_t first, int count, const Progress& progress = {},
                               std::span<const float> initial_noise = {});
 
  private:
+  Sampler(const GenerationOptions& options, SamplerTable table, std::span<const float> parameters,
+          const ExecutorFactory& make_executor);
+  Sampler(const GenerationOptions& options, SamplerTable table, SamplingProgram made,
+          std::span<const float> parameters, const ExecutorFactory& make_executor);
+
   void write_conditions(int64_t first);
   void start_from(std::span<const float> initial_noise);
-  SamplingProgram make_program(const GenerationOptions& options) const;
 
   SamplerTable table_;
   Conditioning conditioning_;
-  SamplingProgram program_;  // its buffers; the program itself is the executor's
+  SamplingBuffers buffers_;
   std::unique_ptr<Executor> executor_;
   size_t image_elements_;
 };

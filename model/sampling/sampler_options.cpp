@@ -9,16 +9,6 @@
 namespace ddpm {
 namespace {
 
-constexpr EnumName<SamplerMethod> kSamplerMethods[] = {
-    {SamplerMethod::kDdpm, "ddpm"},
-    {SamplerMethod::kDdim, "ddim"},
-    {SamplerMethod::kDpmpp, "dpmpp_2m"},
-    {SamplerMethod::kDpmppSde, "dpmpp_2m_sde"},
-    {SamplerMethod::kUnipc, "unipc"},
-    {SamplerMethod::kEuler, "euler"},
-    {SamplerMethod::kEulerAncestral, "euler_ancestral"},
-    {SamplerMethod::kHeun, "heun"},
-};
 constexpr EnumName<TimestepSpacing> kTimestepSpacings[] = {
     {TimestepSpacing::kLeading, "leading"},
     {TimestepSpacing::kTrailing, "trailing"},
@@ -39,11 +29,7 @@ constexpr EnumName<VarianceType> kVarianceTypes[] = {
     {VarianceType::kFixedLarge, "fixed_large_log"},
 };
 
-constexpr int kMaxSteps = 1'000'000;  // as many as there may be timesteps; a table of all is kept
-
-bool is_one_of(SamplerMethod method, std::initializer_list<SamplerMethod> methods) {
-  return std::find(methods.begin(), methods.end(), method) != methods.end();
-}
+constexpr int kMaxSteps = 1'000'000;  // the limit of timesteps; the table holds all of them
 
 void check_clipping(const SamplerOptions& options) {
   if (options.clip_sample && !(options.clip_sample_range > 0))
@@ -57,11 +43,11 @@ void check_clipping(const SamplerOptions& options) {
 }
 
 void check_sigmas(const SamplerOptions& options) {
-  const std::string_view method = sampler_method_name(options.method);
+  const SamplerTraits& traits = sampler_traits(options.method);
   if (options.sigma_spacing != SigmaSpacing::kTimesteps) {
-    if (is_one_of(options.method, {SamplerMethod::kDdpm, SamplerMethod::kDdim}))
-      throw_input("{} takes its noise levels from timesteps: choose another sampler for {} sigmas", method,
-                  sigma_spacing_name(options.sigma_spacing));
+    if (!traits.takes_sigmas())
+      throw_input("{} takes its noise levels from timesteps: choose another sampler for {} sigmas",
+                  traits.name, sigma_spacing_name(options.sigma_spacing));
     if (!options.timesteps.empty())
       throw_input("timesteps were given, so the sigmas cannot be spaced by {} too",
                   sigma_spacing_name(options.sigma_spacing));
@@ -72,16 +58,18 @@ void check_sigmas(const SamplerOptions& options) {
   const double largest = options.sigma_max.value_or(std::numeric_limits<double>::infinity());
   if ((options.sigma_min && !(smallest > 0)) || !(largest > smallest))
     throw_input("sigma runs from {} to {}: sigma_min must be above 0 and below sigma_max", largest, smallest);
-  if (options.edm && (options.method != SamplerMethod::kEuler || !options.sigma_min || !options.sigma_max ||
+  if (options.edm && (!traits.takes_edm || !options.sigma_min || !options.sigma_max ||
                       options.prediction == Prediction::kSample))
-    throw_input("EDM preconditioning wants sampler euler, sigma_min, sigma_max and epsilon or v prediction");
+    throw_input("EDM preconditioning needs sampler {}, sigma_min, sigma_max and epsilon or v prediction",
+                sampler_names(&SamplerTraits::takes_edm));
 }
 
 void check_order(const SamplerOptions& options) {
-  const int most = options.method == SamplerMethod::kDpmppSde ? 2 : 3;
-  if (options.solver_order < 1 || options.solver_order > most)
-    throw_input("solver order {}: {} has orders 1 to {}", options.solver_order,
-                sampler_method_name(options.method), most);
+  const SamplerTraits& traits = sampler_traits(options.method);
+  if (!traits.takes_order()) return;
+  const int order = solver_order(options);
+  if (order < 1 || order > traits.max_order)
+    throw_input("solver order {}: {} has orders 1 to {}", order, traits.name, traits.max_order);
 }
 
 void check_churn(const SamplerOptions& options) {
@@ -90,17 +78,14 @@ void check_churn(const SamplerOptions& options) {
     throw_input("churn {} with noise {}: neither may be negative", options.churn.s_churn,
                 options.churn.s_noise);
   const bool estimates_after_noise = options.prediction == Prediction::kEpsilon || options.edm;
-  if (options.method != SamplerMethod::kEuler || !estimates_after_noise || options.clip_sample ||
+  if (!sampler_traits(options.method).takes_churn || !estimates_after_noise || options.clip_sample ||
       options.thresholding)
-    throw_input("churn wants sampler euler, epsilon prediction and an estimate that is not clipped");
+    throw_input("churn needs sampler {}, epsilon prediction and an estimate that is not clipped",
+                sampler_names(&SamplerTraits::takes_churn));
 }
 
 }  // namespace
 
-std::string_view sampler_method_name(SamplerMethod method) { return enum_name(kSamplerMethods, method); }
-SamplerMethod parse_sampler_method(std::string_view name) {
-  return parse_enum(kSamplerMethods, "sampler", name);
-}
 std::string_view timestep_spacing_name(TimestepSpacing spacing) {
   return enum_name(kTimestepSpacings, spacing);
 }
@@ -111,16 +96,15 @@ std::string_view sigma_spacing_name(SigmaSpacing spacing) { return enum_name(kSi
 SigmaSpacing parse_sigma_spacing(std::string_view name) {
   return parse_enum(kSigmaSpacings, "sigma spacing", name);
 }
+std::string_view final_sigma_name(FinalSigma sigma) { return enum_name(kFinalSigmas, sigma); }
 FinalSigma parse_final_sigma(std::string_view name) { return parse_enum(kFinalSigmas, "final sigma", name); }
 std::string_view variance_type_name(VarianceType variance) { return enum_name(kVarianceTypes, variance); }
 VarianceType parse_variance_type(std::string_view name) {
   return parse_enum(kVarianceTypes, "variance type", name);
 }
 
-std::string sampler_method_names() {
-  std::string names;
-  for (const auto& entry : kSamplerMethods) names += (names.empty() ? "" : ", ") + std::string(entry.name);
-  return names;
+int solver_order(const SamplerOptions& options) {
+  return options.solver_order.value_or(sampler_traits(options.method).default_order);
 }
 
 void validate(const SamplerOptions& options) {
@@ -131,8 +115,7 @@ void validate(const SamplerOptions& options) {
   check_clipping(options);
   check_sigmas(options);
   check_churn(options);
-  if (is_one_of(options.method, {SamplerMethod::kDpmpp, SamplerMethod::kDpmppSde, SamplerMethod::kUnipc}))
-    check_order(options);
+  check_order(options);
 }
 
 }  // namespace ddpm

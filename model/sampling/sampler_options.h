@@ -9,33 +9,21 @@
 #include <vector>
 
 #include "kernels/diffusion.h"
+#include "model/sampling/sampler_methods.h"
 
 namespace ddpm {
 
-enum class SamplerMethod : uint8_t {
-  kDdpm,            // "ddpm": ancestral sampling, Ho et al. 2020
-  kDdim,            // "ddim": Song et al. 2021, deterministic at eta = 0
-  kDpmpp,           // "dpmpp_2m": DPM-Solver++, multistep, Lu et al. 2022; solver_order 1 to 3
-  kDpmppSde,        // "dpmpp_2m_sde": the same for the reverse SDE; solver_order 1 or 2
-  kUnipc,           // "unipc": Zhao et al. 2023; solver_order 1 to 3
-  kEuler,           // "euler": Karras et al. 2022, algorithm 2 without its second evaluation
-  kEulerAncestral,  // "euler_ancestral": part of each step as fresh noise; k-diffusion
-  kHeun,            // "heun": Karras et al. 2022, algorithm 1: two evaluations a step, one in the last
-};
-
-// How `steps` timesteps are chosen from T (Lin et al. 2023, table 2; the last one is the code of the DDIM
-// paper).
+// How `steps` timesteps are chosen from T: Lin et al. 2023, table 2, and the DDIM paper's code (kQuadratic).
 enum class TimestepSpacing : uint8_t {
   kLeading,    // "leading": multiples of T / steps from 0
   kTrailing,   // "trailing": multiples of T / steps down from T - 1
-  kLinspace,   // "linspace": evenly over 0 .. T - 1, both ends taken
+  kLinspace,   // "linspace": evenly over 0 .. T - 1, both ends included
   kQuadratic,  // "quadratic": squares of even steps over [0, 0.8 T], dense at the clean end
 };
 
-// Noise levels sigma = noise / signal between the largest and the smallest, for the methods that can be asked
-// at any: all but DDPM and DDIM.
+// Noise levels sigma = noise / signal, largest first, for methods with SamplerTraits::takes_sigmas().
 enum class SigmaSpacing : uint8_t {
-  kTimesteps,    // "timesteps": those of the spaced timesteps
+  kTimesteps,    // "timesteps": the sigmas of the spaced timesteps
   kKarras,       // "karras": even in sigma^(1/7); Karras et al. 2022, equation 5
   kExponential,  // "exponential": even in ln sigma
 };
@@ -46,10 +34,10 @@ enum class FinalSigma : uint8_t {
   kSmallest,  // "sigma_min": that of t = 0
 };
 
-// The variance of an ancestral step. diffusers also says fixed_small_log and fixed_large_log.
+// The variance of an ancestral step. diffusers' fixed_small_log and fixed_large_log mean the first two.
 enum class VarianceType : uint8_t {
-  kFixedSmall,    // "fixed_small": that of the posterior, right for data that is one point; Ho et al. 2020
-  kFixedLarge,    // "fixed_large": beta, right for data that is standard normal; Ho et al. 2020
+  kFixedSmall,    // "fixed_small": the posterior's, exact for a single data point; Ho et al. 2020
+  kFixedLarge,    // "fixed_large": beta, exact for standard normal data; Ho et al. 2020
   kLearnedRange,  // "learned_range": the network chooses between the two; Nichol & Dhariwal 2021
 };
 
@@ -67,7 +55,7 @@ struct Churn {
   double s_noise = 1;
 };
 
-// A network that is preconditioned as in Karras et al. 2022, table 1, and so knows no noise schedule.
+// A network preconditioned as in Karras et al. 2022, table 1, which has no noise schedule.
 struct EdmPreconditioning {
   double sigma_data = 0.5;
 };
@@ -77,7 +65,7 @@ struct SamplerOptions {
   int steps = 50;
   Prediction prediction = Prediction::kEpsilon;
 
-  // Where the network is asked.
+  // Where the network is evaluated.
   TimestepSpacing timestep_spacing = TimestepSpacing::kLeading;
   int steps_offset = 0;          // added to every timestep; leading spacing alone
   std::vector<int> timesteps{};  // where not empty, falling timesteps instead of `steps` and the spacing
@@ -85,10 +73,9 @@ struct SamplerOptions {
   std::optional<double> sigma_min{}, sigma_max{};  // ends of karras and exponential; else the schedule's
   FinalSigma final_sigma = FinalSigma::kZero;
   double lambda_min_clipped = -std::numeric_limits<double>::infinity();  // DPM-Solver++: no ln(1/sigma) below
-  std::optional<EdmPreconditioning> edm{};  // Euler alone; wants sigma_min and sigma_max
+  std::optional<EdmPreconditioning> edm{};  // Euler alone; needs sigma_min and sigma_max
 
-  // What becomes of the estimate of x_0: clipped to +-clip_sample_range, or thresholded (Saharia et al.
-  // 2022).
+  // The estimate of x_0 is clipped to +-clip_sample_range, or thresholded (Saharia et al. 2022).
   bool clip_sample = true;
   double clip_sample_range = 1;
   bool thresholding = false;
@@ -101,31 +88,30 @@ struct SamplerOptions {
   bool set_alpha_to_one = true;           // DDIM: the last step reaches the clean image, or else alpha_bar[0]
   bool use_clipped_model_output = false;  // DDIM: eps follows from x_0 after clipping, as in GLIDE
 
-  int solver_order = 2;  // DPM-Solver++ and UniPC
+  std::optional<int> solver_order{};  // DPM-Solver++ and UniPC; absent: the method's default_order
   DpmSolverType dpm_solver_type = DpmSolverType::kMidpoint;
   UnipcSolverType unipc_solver_type = UnipcSolverType::kBh2;
   bool lower_order_final = true;         // the order falls towards the end (DPM-Solver++: below 15 steps)
-  bool euler_at_final = false;           // DPM-Solver++: order 1 in the last step
+  bool euler_at_final = false;           // DPM-Solver++: the last step has order 1
   bool predict_x0 = true;                // UniPC: in terms of x_0, or else of eps
   std::vector<int> disable_corrector{};  // UniPC: steps whose result is not corrected
 
   Churn churn{};  // Euler, epsilon prediction, x_0 not clipped
 };
 
-std::string_view sampler_method_name(SamplerMethod method);
-SamplerMethod parse_sampler_method(std::string_view name);
 std::string_view timestep_spacing_name(TimestepSpacing spacing);
 TimestepSpacing parse_timestep_spacing(std::string_view name);
 std::string_view sigma_spacing_name(SigmaSpacing spacing);
 SigmaSpacing parse_sigma_spacing(std::string_view name);
+std::string_view final_sigma_name(FinalSigma sigma);
 FinalSigma parse_final_sigma(std::string_view name);
 std::string_view variance_type_name(VarianceType variance);
 VarianceType parse_variance_type(std::string_view name);
 
-// All names, separated by commas: for help.
-std::string sampler_method_names();
+// solver_order, or the method's default.
+int solver_order(const SamplerOptions& options);
 
-// InputError where the options contradict each other.
+// InputError if the options contradict each other.
 void validate(const SamplerOptions& options);
 
 }  // namespace ddpm

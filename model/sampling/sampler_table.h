@@ -1,5 +1,5 @@
-// The reverse process as a table: at which noise levels the network is asked, and with which coefficients
-// its answers are combined. Everything is computed here, once and in double precision; a step itself is a
+// The reverse process as a table: the noise levels at which the network is evaluated, and the
+// coefficients that combine its outputs. It is computed once, in double precision; a step itself is a
 // small matrix (kernels/sampler_step.h).
 #pragma once
 
@@ -16,11 +16,11 @@ namespace ddpm {
 
 struct SamplerTable {
   std::vector<SamplerRow<double>> rows;  // one for each evaluation of the network
-  int history_size = 0;                  // images that the method remembers beside x
+  int history_size = 0;                  // images that the method keeps beside x
   double start_deviation = 1;            // of the noise that sampling starts from
 };
 
-// InputError where the options contradict each other or the schedule. The noise of row k is stream
+// InputError if the options contradict each other or the schedule. The noise of row k is stream
 // RandomStream::kSampler, member k.
 SamplerTable sampler_table(const NoiseSchedule& schedule, const SamplerOptions& options);
 

@@ -1,15 +1,15 @@
 // UniPC (Zhao et al. 2023, algorithm 1): x moves from one noise level to the next by an exponential
-// integrator over lambda, first as predicted from the last estimates, and again, corrected, once the network
-// has answered at the new level. The answer serves the next prediction too, so a step costs one evaluation.
+// integrator over lambda, first predicted from the last estimates, then corrected once the network was
+// evaluated at the new level. That evaluation serves the next prediction too, so a step costs one.
 //
 // The correction of the step from level k needs x and the estimates of that time. All of it but the term of
-// the new estimate is known then: row k leaves it in history 0, and row k + 1 adds that term.
+// the new estimate is known then: row k keeps it in history 0, and row k + 1 adds that term.
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <utility>
 
-#include "model/sampling/sampler_methods.h"
+#include "model/sampling/sampler_rows.h"
 #include "support/error.h"
 
 namespace ddpm {
@@ -101,7 +101,7 @@ LinearForm epsilon(const NoiseLevel& level) {
 }
 
 int order_of(size_t k, size_t steps, const SamplerOptions& options) {
-  const int order = std::min(options.solver_order, static_cast<int>(k) + 1);
+  const int order = std::min(solver_order(options), static_cast<int>(k) + 1);
   return options.lower_order_final ? std::min(order, static_cast<int>(steps - k)) : order;
 }
 
@@ -124,19 +124,20 @@ bool is_corrected(size_t k, size_t steps, const SamplerOptions& options) {
 
 }  // namespace
 
-SamplerTable unipc_table(const std::vector<NoiseLevel>& levels, const SamplerOptions& options) {
+SamplerTable unipc_table(const NoiseSchedule& schedule, const SamplerOptions& options) {
+  const std::vector<NoiseLevel> levels = sampling_levels(schedule, options);
   check_final_step(levels, options);
   const size_t steps = levels.size() - 1;
-  const auto kept = static_cast<size_t>(options.solver_order - 1);  // estimates, in history 1 on in turn
-  const auto slot_of = [kept](size_t k) { return 1 + static_cast<int>(k % kept); };
   SamplerTable table;
-  table.history_size = options.solver_order;
+  table.history_size = solver_order(options);
+  const auto kept = static_cast<size_t>(table.history_size - 1);  // estimates, a ring in history 1 and up
+  const auto place_of = [kept](size_t k) { return 1 + static_cast<int>(k % kept); };
   double correction = 0;  // the step to this row's level, where it is corrected
   for (size_t k = 0; k < steps; ++k) {
     SamplerRow<double> row = row_at(levels[k], options);
     LinearForm estimates[kMostOrders] = {options.predict_x0 ? LinearForm::x0() : epsilon(levels[k])};
     for (size_t age = 1; age <= std::min(k, kept); ++age)
-      estimates[age] = LinearForm::history(slot_of(k - age));
+      estimates[age] = LinearForm::history(place_of(k - age));
     const bool was_corrected = k > 0 && is_corrected(k - 1, steps, options);
     const LinearForm x = was_corrected ? LinearForm::history(0) + correction * estimates[0] : LinearForm::x();
 
@@ -146,7 +147,7 @@ SamplerTable unipc_table(const std::vector<NoiseLevel>& levels, const SamplerOpt
       set_history(row, 0, step.corrected_before(x, estimates));
       correction = step.correction();
     }
-    if (kept > 0 && k + 1 < steps) set_history(row, slot_of(k), estimates[0]);
+    if (kept > 0 && k + 1 < steps) set_history(row, place_of(k), estimates[0]);
     table.rows.push_back(row);
   }
   return table;

@@ -39,7 +39,7 @@ std::string text_of(const CheckpointState& state) {
 
 std::string checkpoint_name(int64_t step) { return fmt::format("step-{:08}", step); }
 
-// Whole checkpoints of a run, oldest first.
+// Complete checkpoints of a run, oldest first.
 std::vector<fs::path> list_checkpoints(const fs::path& folder) {
   std::vector<fs::path> found;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder))
@@ -52,15 +52,14 @@ std::vector<fs::path> list_checkpoints(const fs::path& folder) {
 
 void remove_old(const fs::path& folder, const fs::path& newest, int keep) {
   std::vector<fs::path> all = list_checkpoints(folder);
-  // A run that was resumed from an earlier step may hold later ones: the newest in time always stays.
+  // A run that was resumed from an earlier step may hold later ones: the one just written always stays.
   std::erase(all, newest);
   const size_t stay = static_cast<size_t>(keep - 1);
-  std::error_code
-      ignored;  // the new checkpoint is whole; what could not be removed is tried again after the next
+  std::error_code ignored;  // the new checkpoint is complete; removal is tried again after the next
   for (size_t i = 0; i + stay < all.size(); ++i) fs::remove_all(all[i], ignored);
 }
 
-// Writes the folder of a checkpoint: `write_tensors` puts its safetensors files into the folder it is given.
+// Writes the folder of a checkpoint; write_tensors(folder) writes its safetensors files.
 template <typename WriteTensors>
 void write_checkpoint(const fs::path& run, const CheckpointState& state, int keep,
                       const WriteTensors& write_tensors) {
@@ -84,7 +83,7 @@ void write_checkpoint(const fs::path& run, const CheckpointState& state, int kee
 
 }  // namespace
 
-void save_checkpoint(const fs::path& run, const CheckpointState& state, const TrainingProgram& buffers,
+void save_checkpoint(const fs::path& run, const CheckpointState& state, const TrainingBuffers& buffers,
                      const Executor& executor, int keep) {
   write_checkpoint(run, state, keep, [&](const fs::path& folder) {
     const Program& program = executor.program();
@@ -120,19 +119,19 @@ fs::path find_checkpoint(const fs::path& path) {
   if (fs::exists(path / "state.json")) return path;
   const fs::path folder = path / kFolder, latest = folder / kLatest;
   if (!fs::exists(latest))
-    throw_input("{} holds no checkpoint: give the folder of a run, or one of its checkpoints/step-*",
+    throw_input("{} holds no checkpoint: give the folder of a run or one of its checkpoints/step-*",
                 path.string());
   std::string name = read_file(latest);
   while (!name.empty() && (name.back() == '\n' || name.back() == '\r')) name.pop_back();
   if (!fs::exists(folder / name / "state.json"))
-    throw_input("{} names '{}', which is no whole checkpoint: give one of {}/step-* instead", latest.string(),
-                name, folder.string());
+    throw_input("{} names '{}', which is not a complete checkpoint: give one of {}/step-* instead",
+                latest.string(), name, folder.string());
   return folder / name;
 }
 
 namespace {
 
-// The library would cut off a fraction in silence, and convert 1e300 to whatever the machine makes of it.
+// The library would silently truncate a fraction, and converting 1e300 is undefined.
 int64_t whole_number(const nlohmann::ordered_json& value) {
   return value.get_ref<const nlohmann::ordered_json::number_integer_t&>();
 }
@@ -154,31 +153,36 @@ CheckpointState read_checkpoint_state(const fs::path& checkpoint) {
     const auto& config = json.at("config").get_ref<const nlohmann::ordered_json::object_t&>();
     for (const auto& [key, value] : config) state.settings.push_back({key, value});
   } catch (const nlohmann::json::exception& error) {
-    throw_input("{} is damaged: {}; take an older checkpoint", path.string(), error.what());
+    throw_input("{} is damaged: {}; use an older checkpoint", path.string(), error.what());
   }
   if (state.step < 0)
-    throw_input("{} is damaged: step {} is negative; take an older checkpoint", path.string(), state.step);
+    throw_input("{} is damaged: step {} is negative; use an older checkpoint", path.string(), state.step);
   return state;
 }
 
-void restore_checkpoint(const fs::path& checkpoint, const TrainingProgram& buffers, Executor& executor) {
+Checkpoint open_checkpoint(const fs::path& run_or_checkpoint) {
+  const fs::path path = find_checkpoint(run_or_checkpoint);
+  return {.path = path, .state = read_checkpoint_state(path)};
+}
+
+void restore_checkpoint(const Checkpoint& checkpoint, const TrainingBuffers& buffers, Executor& executor) {
   const Program& program = executor.program();
-  const CheckpointState state = read_checkpoint_state(checkpoint);
-  const fs::path optimizer = checkpoint / "optimizer.safetensors";
+  const auto open = [&](const char* name) { return SafetensorsFile(checkpoint.path / name); };
   // All files are read before anything is written: a damaged one leaves the executor as it was.
-  const std::vector<float> weights = read_arena(checkpoint / "model.safetensors", program),
-                           ema = read_arena(checkpoint / "ema.safetensors", program),
-                           m = read_arena(optimizer, program, "m."), v = read_arena(optimizer, program, "v.");
+  const std::vector<float> weights = read_arena(open("model.safetensors"), program),
+                           ema = read_arena(open("ema.safetensors"), program);
+  const SafetensorsFile optimizer = open("optimizer.safetensors");
+  const std::vector<float> m = read_arena(optimizer, program, "m."), v = read_arena(optimizer, program, "v.");
   executor.write_parameters(weights);
   executor.write(buffers.ema, ema);
   executor.write(buffers.m, m);
   executor.write(buffers.v, v);
-  executor.write_index(buffers.step, state.step);
+  executor.write_index(buffers.step, checkpoint.state.step);
 }
 
 std::vector<float> read_weights(const fs::path& checkpoint, WeightSource source, const Program& program) {
-  return read_arena(checkpoint / (source == WeightSource::kEma ? "ema.safetensors" : "model.safetensors"),
-                    program);
+  const char* name = source == WeightSource::kEma ? "ema.safetensors" : "model.safetensors";
+  return read_arena(SafetensorsFile(checkpoint / name), program);
 }
 
 }  // namespace ddpm

@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kMetrics = "metrics.jsonl";
 
-// The whole lines of metrics.jsonl as JSON; a line that a killed run left unfinished is passed over.
+// The complete lines of metrics.jsonl as JSON; skips a line that a killed run left unfinished.
 std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& path) {
   std::vector<nlohmann::ordered_json> lines;
   std::istringstream text(read_file(path));
@@ -34,8 +34,8 @@ void add_speed(nlohmann::ordered_json& json, const RunSpeed& speed) {
   if (speed.peak_device_bytes > 0) json["peak_device_bytes"] = speed.peak_device_bytes;
 }
 
-// What metrics.jsonl holds as curves, in groups of which TensorBoard opens the first two by the alphabet. A
-// quarter of t that no image fell into has no point.
+// The metrics as TensorBoard curves. Their groups are named so that it opens loss and optimiser, the first
+// two alphabetically. A quarter of t without images has no point.
 std::vector<Scalar> scalars_of(const TrainingMetrics& metrics, double images_per_second) {
   std::vector<Scalar> scalars = {{"loss/mean", metrics.loss.mean()}};
   for (size_t quarter = 0; quarter < metrics.loss_by_quarter.size(); ++quarter)
@@ -52,7 +52,7 @@ std::vector<Scalar> scalars_of(const TrainingMetrics& metrics, double images_per
 
 void RunFolder::begin(const TrainConfig& config) {
   if (std::filesystem::exists(path_ / "checkpoints" / "latest"))
-    throw_input("{} holds a run already: go on with it by --resume, or give another --out", path_.string());
+    throw_input("{} already holds a run: continue it with --resume, or give another --out", path_.string());
   create_folder(path_);
   write_file_atomically(path_ / "config.toml", to_toml(config));
   write_file_atomically(path_ / kMetrics, "");

@@ -1,13 +1,11 @@
-// What a training run leaves behind besides its checkpoints: the configuration, the metrics, sample grids
-// and the loss curve.
+// What a training run writes besides its checkpoints:
 //
-//   RUN/config.toml        every option as the run began
-//   RUN/metrics.jsonl      a line every log_every steps
-//   RUN/samples/step-*.png grids drawn with the averaged weights
-//   RUN/loss.svg           the loss curve
-//   RUN/summary.json       what the last run of the program did, and how fast
-//   RUN/events.out.tfevents.* metrics and grids as TensorBoard reads them, a file each time the run starts or
-//   goes on
+//   RUN/config.toml            every option at the start of the run
+//   RUN/metrics.jsonl          a line every log_every steps
+//   RUN/samples/step-*.png     grids drawn with the averaged weights
+//   RUN/loss.svg               the loss curve
+//   RUN/summary.json           what the last start of the program did, and how fast
+//   RUN/events.out.tfevents.*  metrics and grids for TensorBoard, a file per start of the program
 #pragma once
 
 #include <cstdint>
@@ -29,20 +27,20 @@ enum class EventFiles : uint8_t { kNone, kTensorBoard };
 
 struct RunSpeed {
   double images_per_second = 0;
-  int64_t peak_device_bytes = 0;  // of the GPU's memory, since the program began; 0: no GPU
+  int64_t peak_device_bytes = 0;  // of the GPU's memory, since the program started; 0: no GPU
 };
 
-// Of one run of the program; a run that is resumed has several.
+// Of one start of the program; a resumed run has several.
 struct RunSummary {
   std::string device, precision;
   int batch = 0;
-  int64_t step = 0;            // that the run is at
-  int64_t steps = 0;           // done now
-  double seconds = 0;          // that they took, with all that is written between them
+  int64_t step = 0;            // that the run has reached
+  int64_t steps = 0;           // done by this start
+  double seconds = 0;          // for these steps, including samples and checkpoints
   double startup_seconds = 0;  // from the process's start to the end of the first step
   bool interrupted = false;
   double recent_loss = 0;  // mean over the last steps
-  // Of the steps behind the first, without the time for samples and checkpoints.
+  // After the first step, without the time for samples and checkpoints.
   RunSpeed speed;
 };
 
@@ -53,17 +51,17 @@ class RunFolder {
 
   const std::filesystem::path& path() const { return path_; }
 
-  // A new run: writes config.toml and an empty metrics.jsonl. A folder that holds checkpoints is an
-  // InputError: it is another run's.
+  // A new run: writes config.toml and an empty metrics.jsonl. InputError if the folder holds checkpoints,
+  // which belong to another run.
   void begin(const TrainConfig& config);
-  // Goes on after `step`: later lines of metrics.jsonl are dropped, since those steps are done again.
+  // Continues after `step`: drops later lines of metrics.jsonl, since those steps are repeated.
   void resume(int64_t step);
 
   void add_metrics(int64_t step, const TrainingMetrics& metrics, const RunSpeed& speed);
-  // Returns where the grid went.
+  // Returns the grid's path.
   std::filesystem::path add_samples(int64_t step, const std::vector<Image>& images);
   void write_summary(const RunSummary& summary) const;
-  // From metrics.jsonl; nothing where it has fewer than two lines. Returns where it went.
+  // From metrics.jsonl. Returns the path; empty if there are fewer than two lines.
   std::filesystem::path write_loss_curve() const;
 
  private:

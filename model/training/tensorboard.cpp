@@ -25,7 +25,7 @@ constexpr std::array<uint32_t, 256> make_crc32c_table() {
 constexpr std::array<uint32_t, 256> kCrc32cTable = make_crc32c_table();
 
 static_assert(std::endian::native == std::endian::little,
-              "fixed-width fields are copied as they lie in memory");
+              "fixed-width fields are copied as they are in memory");
 
 template <typename T>
 std::string fixed(T value) {
@@ -47,7 +47,7 @@ class Message {
 
  private:
   Message& key(int field, int wire_type) { return varint(static_cast<uint64_t>(field << 3 | wire_type)); }
-  // Seven bits a byte, low ones first; the high bit says that more follow.
+  // Seven bits per byte, low ones first; the high bit is set if more follow.
   Message& varint(uint64_t value) {
     for (; value >= 0x80; value >>= 7) text_ += static_cast<char>(value | 0x80);
     text_ += static_cast<char>(value);
@@ -88,8 +88,7 @@ std::string file_name(int64_t step) {
                      ::getpid());
 }
 
-// TFRecord's checksum; stored checksums are rotated and shifted, so that one over data that holds another
-// stays good.
+// TFRecord's checksum, rotated and shifted so that checksums of data that contains checksums stay useful.
 uint32_t masked_crc32c(std::string_view bytes) { return std::rotr(crc32c(bytes), 15) + 0xa282ead8u; }
 
 }  // namespace

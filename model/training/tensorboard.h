@@ -1,9 +1,8 @@
-// TensorBoard's event files: what a run logs as curves and pictures that TensorBoard shows.
+// Writes TensorBoard event files: scalars and images.
 //
 // An event file is a sequence of TFRecords (length, its checksum, bytes, their checksum), each an Event
-// message of tensorflow/core/util/event.proto. Of protobuf only the wire format of five field types is
-// needed, some forty lines here; its library would add a code generator to the build and a shared library to
-// every program.
+// message of tensorflow/core/util/event.proto. That takes five field types of protobuf's wire format, some
+// forty lines here; the library would add a code generator to the build and a dependency to every program.
 #pragma once
 
 #include <cstdint>
@@ -27,15 +26,14 @@ struct Scalar {
 
 class TensorBoardWriter {
  public:
-  // A new file in `folder` for a run that goes on after `step`. TensorBoard then drops what earlier files of
-  // the folder hold of later steps, since they are done again. A file of its own at every start, because
-  // TensorBoard reads a file no further than to a record that a killed run left unfinished. InputError where
-  // it cannot be written.
+  // A new file in `folder` for a run that continues after `step`: TensorBoard then drops later steps of
+  // earlier files, since they are repeated. Every start needs a file of its own, because TensorBoard stops
+  // reading at a record that a killed run left unfinished. InputError if the file cannot be written.
   TensorBoardWriter(const std::filesystem::path& folder, int64_t step);
 
   const std::filesystem::path& path() const { return path_; }
 
-  // Values of one moment. Each call reaches the file system before it returns; InputError where it cannot.
+  // The values of one step. Flushed to the file before it returns; InputError if that fails.
   void add_scalars(int64_t step, const std::vector<Scalar>& scalars);
   void add_image(int64_t step, const std::string& tag, const ImageView& image);
 

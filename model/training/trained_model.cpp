@@ -8,11 +8,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The preset whose network this is, so that a run says by name what it trains.
+// The preset with this network, so that a run names what it trains.
 std::string preset_of(const UnetConfig& network) {
   for (const Preset& preset : presets()) {
     UnetConfig known = preset.network;
-    known.initialisation = network.initialisation;  // of no meaning for weights that are there
+    known.initialization = network.initialization;  // irrelevant for trained weights
     if (known == network) return std::string(preset.name);
   }
   return kCustomPreset;
@@ -26,14 +26,13 @@ TrainConfig to_train_config(const DiffusersPipeline& pipeline) {
   if (config.network.out_channels != config.network.in_channels)
     throw_input(
         "out_channels = {} is not supported with in_channels = {}: a network that also predicts a variance "
-        "can "
-        "be neither trained nor sampled here",
+        "can be neither trained nor sampled here",
         config.network.out_channels, config.network.in_channels);
   config.preset = preset_of(config.network);
   config.dropout = pipeline.unet.dropout;
   config.schedule = pipeline.scheduler.schedule;
-  config.prediction = pipeline.scheduler.sampler.prediction;
-  // The grids of a run are drawn by its own default method: a thousand ancestral steps would take too long.
+  config.diffusion.prediction = pipeline.scheduler.sampler.prediction;
+  // A run draws its grids with the default sampler: a thousand ancestral steps would take too long.
   const SamplerOptions defaults;
   config.sampler = pipeline.scheduler.sampler;
   config.sampler.method = defaults.method;
@@ -46,7 +45,6 @@ DiffusersPipeline to_diffusers_pipeline(const TrainConfig& config) {
   DiffusersPipeline pipeline;
   pipeline.unet = {.network = config.network, .dropout = config.dropout};
   pipeline.scheduler = {.schedule = config.schedule, .sampler = config.sampler};
-  pipeline.scheduler.sampler.prediction = config.prediction;
   return pipeline;
 }
 
@@ -58,10 +56,10 @@ TrainedModel open_trained_model(const fs::path& path) {
     model.config = to_train_config(read_diffusers_pipeline(path));
     return model;
   }
-  model.path = find_checkpoint(path);
-  const CheckpointState state = read_checkpoint_state(model.path);
-  model.config = make_train_config(state.settings);
-  model.step = state.step;
+  const Checkpoint checkpoint = open_checkpoint(path);
+  model.path = checkpoint.path;
+  model.config = make_train_config(checkpoint.state.settings);
+  model.step = checkpoint.state.step;
   return model;
 }
 

@@ -6,32 +6,35 @@
 #include <sstream>
 #include <utility>
 
-#include "model/sampling/noise_schedule.h"
 #include "model/weights/parameters.h"
 #include "support/error.h"
 
 namespace ddpm {
 namespace {
 
-TrainingOptions program_options(const TrainConfig& config, const Dataset& dataset, DataPlacement placement) {
+void check_fit(const TrainConfig& config, const Dataset& dataset) {
   const UnetConfig& network = config.network;
   if (dataset.height() != network.image_size || dataset.width() != network.image_size ||
       dataset.channels() != network.in_channels)
     throw_input(
         "{} holds images of {}x{} with {} channels, but the network takes {}x{} with {}: prepare the data at "
-        "that "
-        "size, or set image_size and in_channels",
+        "that size, or set image_size and in_channels",
         config.data, dataset.height(), dataset.width(), dataset.channels(), network.image_size,
         network.image_size, network.in_channels);
   if (dataset.count() < config.batch)
     throw_input("{} holds {} images, fewer than one batch of {}: use a smaller batch or more images",
                 config.data, dataset.count(), config.batch);
-  TrainingOptions options = training_options(config, dataset.count());
-  if (placement == DataPlacement::kStreamed) options.dataset_rows = DatasetRows::kBatchImages;
-  return options;
 }
 
-// What the images of the grids are drawn with.
+TrainingProgram make_program(const TrainConfig& config, const Dataset& dataset, DataPlacement placement) {
+  check_fit(config, dataset);
+  const bool is_streamed = placement == DataPlacement::kStreamed;
+  return training_program(
+      config,
+      {.count = dataset.count(), .rows = is_streamed ? DatasetRows::kBatchImages : DatasetRows::kEveryImage});
+}
+
+// The conditions of the sample grids.
 Conditioning grid_conditioning(const TrainConfig& config, const Labels& labels) {
   const ConditionOptions& condition = config.condition;
   if (condition.kind == ConditionKind::kNone) return {};
@@ -47,8 +50,6 @@ Conditioning grid_conditioning(const TrainConfig& config, const Labels& labels) 
   return conditioning;
 }
 
-std::vector<float> to_float(const std::vector<double>& values) { return {values.begin(), values.end()}; }
-
 }  // namespace
 
 bool TrainingMetrics::finite() const { return std::isfinite(loss.sum) && std::isfinite(gradient_norm.sum); }
@@ -62,30 +63,30 @@ void TrainingMetrics::join(const TrainingMetrics& later) {
 
 Trainer::Trainer(const TrainConfig& config, const Dataset& dataset, ExecutorFactory make_executor,
                  DataPlacement placement)
-    : config_(with_labels(config, dataset.labels())),
+    : Trainer(with_labels(config, dataset.labels()), dataset, std::move(make_executor), placement,
+              make_program(with_labels(config, dataset.labels()), dataset, placement)) {}
+
+Trainer::Trainer(const TrainConfig& config, const Dataset& dataset, ExecutorFactory make_executor,
+                 DataPlacement placement, TrainingProgram made)
+    : config_(config),
       dataset_(dataset),
       make_executor_(std::move(make_executor)),
       placement_(placement),
       grid_conditioning_(grid_conditioning(config_, dataset.labels())),
-      buffers_(training_program(program_options(config_, dataset, placement))),
-      executor_(make_executor_(std::move(buffers_.program))) {
+      buffers_(made.buffers),
+      executor_(make_executor_(std::move(made.program))) {
   DDPM_CHECK(placement != DataPlacement::kAuto);
-  const NoiseSchedule schedule(config.schedule);
-  executor_->write(buffers_.signal, to_float(schedule.signal()));
-  executor_->write(buffers_.noise, to_float(schedule.noise_level()));
-  if (buffers_.loss_weight != kNoBuffer)
-    executor_->write(buffers_.loss_weight, to_float(loss_weights(config.loss_weighting, config.min_snr_gamma,
-                                                                 schedule, config.prediction)));
-  if (buffers_.labels != kNoBuffer)
+  write_inputs(buffers_, config_, *executor_);
+  if (config_.condition.kind != ConditionKind::kNone)
     executor_->write(buffers_.labels, label_table(config_.condition, dataset.labels()));
   if (placement == DataPlacement::kResident)
     executor_->bind_bytes(buffers_.dataset, {dataset.pixels(), dataset.bytes()});
   executor_->keep_records({buffers_.image_loss, buffers_.t, buffers_.gradient_norm, buffers_.learning_rate});
 }
 
-void Trainer::initialise() { initialise(initial_parameters(executor_->program(), config_.seed)); }
+void Trainer::initialize() { initialize(initial_parameters(executor_->program(), config_.seed)); }
 
-void Trainer::initialise(std::span<const float> weights) {
+void Trainer::initialize(std::span<const float> weights) {
   const std::vector<float> zeros(weights.size(), 0.0f);
   executor_->write_parameters(weights);
   executor_->write(buffers_.ema, weights);
@@ -95,24 +96,23 @@ void Trainer::initialise(std::span<const float> weights) {
   start_at(0);
 }
 
-void Trainer::restore(const std::filesystem::path& checkpoint) {
-  const CheckpointState state = read_checkpoint_state(checkpoint);
+void Trainer::restore(const Checkpoint& checkpoint) {
+  const CheckpointState& state = checkpoint.state;
   const bool saw_data = !state.dataset_hash.empty();  // an imported network's first checkpoint saw none
   if (saw_data && (state.dataset_hash != dataset_.hash() || state.dataset_count != dataset_.count()))
     throw_input(
         "{} was trained on other data ({} images, hash {}) than {} ({} images, hash {}): give the same file, "
-        "or "
-        "start a new run",
-        checkpoint.string(), state.dataset_count, state.dataset_hash, config_.data, dataset_.count(),
+        "or start a new run",
+        checkpoint.path.string(), state.dataset_count, state.dataset_hash, config_.data, dataset_.count(),
         dataset_.hash());
   const std::string labels = labels_hash();
   if (!state.labels_hash.empty() && !labels.empty() && state.labels_hash != labels)
     throw_input(
-        "{} was trained with other labels (hash {}) than those of {} (hash {}): give the same ones, or start "
-        "a new run",
-        checkpoint.string(), state.labels_hash, config_.data, labels);
+        "{} was trained with other labels (hash {}) than those of {} (hash {}): give the same labels, or "
+        "start a new run",
+        checkpoint.path.string(), state.labels_hash, config_.data, labels);
   restore_checkpoint(checkpoint, buffers_, *executor_);
-  start_at(executor_->read_index(buffers_.step));
+  start_at(state.step);
 }
 
 void Trainer::start_at(int64_t step) {
@@ -120,7 +120,7 @@ void Trainer::start_at(int64_t step) {
   if (placement_ == DataPlacement::kStreamed) stream_images(step);
 }
 
-// Those that `diffuse` would gather from the whole data set.
+// Streams the images that `diffuse` would gather from the whole data set.
 void Trainer::stream_images(int64_t first_step) {
   executor_->stream_bytes(
       buffers_.dataset, first_step,

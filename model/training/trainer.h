@@ -1,7 +1,6 @@
-// Training, step by step: owns the program, the executor and the data's place in it. What a run looks like
-// on disk is model/training/checkpoint.h, what it prints is the app's business. Resuming:
-// apps/ddpm_train.cpp finds the checkpoint, restore() loads it, model/training/run_folder.h cuts the
-// metrics back.
+// Trains step by step: owns the program, its executor and where the data is kept. Files are written by
+// model/training/checkpoint.h and run_folder.h, output by the app. To resume, apps/ddpm_train.cpp opens the
+// checkpoint, restore() loads it, and RunFolder::resume() truncates the metrics.
 #pragma once
 
 #include <array>
@@ -21,7 +20,7 @@
 
 namespace ddpm {
 
-// A mean that more values can join.
+// A mean of values added one by one.
 struct RunningMean {
   double sum = 0;
   int64_t count = 0;
@@ -31,7 +30,7 @@ struct RunningMean {
   double mean() const { return count > 0 ? sum / static_cast<double>(count) : 0; }
 };
 
-// What a stretch of steps was like.
+// Metrics of consecutive steps.
 struct TrainingMetrics {
   RunningMean loss;
   std::array<RunningMean, 4> loss_by_quarter;  // of t: [0, T/4), [T/4, T/2), ...
@@ -39,47 +38,48 @@ struct TrainingMetrics {
   double learning_rate = 0;  // of the last step
 
   bool finite() const;
-  // Makes these the metrics of both stretches; `later` comes after this one.
+  // Adds the metrics of the steps that follow.
   void join(const TrainingMetrics& later);
 };
 
 class Trainer {
  public:
-  // A data set that does not fit the network or the batch is an InputError. `dataset` must outlive the
-  // trainer. Programs run on what `make_executor` makes, the images are where `placement` says, which is not
-  // kAuto: the configuration's device and placement are the app's to choose by.
+  // InputError if the data set does not fit the network or the batch. `dataset` must outlive the trainer. The
+  // app chooses the executor and the placement, not kAuto, by the configuration's device and placement.
   Trainer(const TrainConfig& config, const Dataset& dataset,
           ExecutorFactory make_executor = make_cpu_executor,
           DataPlacement placement = DataPlacement::kResident);
 
-  int64_t step() const { return step_; }                 // optimiser steps done
+  int64_t step() const { return step_; }                 // optimizer steps done
   const TrainConfig& config() const { return config_; }  // with the names of the data set's labels
   const Executor& executor() const { return *executor_; }
 
-  // Weights of the seed, step 0.
-  void initialise();
-  // Given weights, an arena of the program, and their average equal to them; step 0, no moments.
-  void initialise(std::span<const float> weights);
-  // InputError where the checkpoint's network, data set or labels are others.
-  void restore(const std::filesystem::path& checkpoint);
+  // Initial weights from the seed; step 0.
+  void initialize();
+  // Given weights, an arena of the program, as weights and average; step 0, moments of zero.
+  void initialize(std::span<const float> weights);
+  // InputError if the checkpoint belongs to another network, data set or labels.
+  void restore(const Checkpoint& checkpoint);
   void save(const std::filesystem::path& run) const;
 
-  // One optimiser step. What it was like joins `metrics`: at once on the CPU, and on a GPU some steps later,
-  // so that nothing waits for it; but none is missing after a step at which something is logged, saved or
-  // sampled.
+  // One optimizer step. Its metrics are added to `metrics`, at once on the CPU. A GPU's are added some steps
+  // later, so that nothing waits for them; after a step that is logged, saved or sampled they are complete.
   void train_step(TrainingMetrics& metrics);
-  // What the steps up to now were like, as far as it is missing, joins `metrics`; waits for them.
+  // Waits for the steps done so far and adds their missing metrics to `metrics`.
   void catch_up(TrainingMetrics& metrics);
 
-  // Images 0 .. sample_count - 1 drawn with the averaged weights as they are now. Empty where `goes_on` said
-  // no.
+  // Images 0 .. sample_count - 1, drawn with the current averaged weights. Empty if `goes_on` returned false.
   std::vector<Image> sample(const std::function<bool()>& goes_on = {});
 
-  // Switches the executor's clock on: see Executor::operation_times.
+  // Times the operations: see Executor::operation_times.
   void measure_operations(MeasuredForm form) { executor_->measure_operations(form); }
 
  private:
-  // Training goes on after `step` optimiser steps.
+  // `config` has the data set's labels.
+  Trainer(const TrainConfig& config, const Dataset& dataset, ExecutorFactory make_executor,
+          DataPlacement placement, TrainingProgram made);
+
+  // Continues after `step` optimizer steps.
   void start_at(int64_t step);
   void stream_images(int64_t first_step);
   bool is_reported(int64_t step) const;
@@ -91,10 +91,10 @@ class Trainer {
   ExecutorFactory make_executor_;
   DataPlacement placement_;
   Conditioning grid_conditioning_;
-  TrainingProgram buffers_;  // the program itself is the executor's
+  TrainingBuffers buffers_;
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Sampler> sampler_;  // made at the first call of sample()
-  int64_t step_ = 0;                  // what the executor's counter holds once its work is done
+  int64_t step_ = 0;                  // the executor's counter after the steps under way
 };
 
 }  // namespace ddpm

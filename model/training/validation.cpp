@@ -8,8 +8,6 @@
 
 #include "device/bfloat16.h"
 #include "kernels/random.h"
-#include "model/sampling/noise_schedule.h"
-#include "model/training/loss_weighting.h"
 #include "model/training/training_program.h"
 #include "model/weights/parameters.h"
 #include "runtime/cpu/cpu_executor.h"
@@ -19,13 +17,11 @@ namespace ddpm {
 namespace {
 
 constexpr std::initializer_list<Phase> kStep = {Phase::kForward, Phase::kBackward, Phase::kUpdate};
-constexpr int64_t kImagesOfEachPlace = 4;  // the data set has so many times the batch
+constexpr int64_t kBatchesOfData = 4;  // size of the data set
 
 TrainingProgram program_of(const TrainConfig& config) {
-  return training_program(training_options(config, kImagesOfEachPlace * config.batch));
+  return training_program(config, {.count = kBatchesOfData * config.batch});
 }
-
-std::vector<float> in_float(const std::vector<double>& values) { return {values.begin(), values.end()}; }
 
 double mean(const std::vector<float>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
@@ -34,22 +30,22 @@ double mean(const std::vector<float>& values) {
 class Validation {
  public:
   Validation(const ValidationOptions& options, const ExecutorFactory& make_device)
-      : options_(options), buffers_(program_of(options.config)), model_(error_model(options.precision)) {
-    for (size_t i = 0; i < static_cast<size_t>(element_count(buffers_.program.shape(buffers_.dataset))); ++i)
+      : options_(options), made_(program_of(options.config)), model_(error_model(options.precision)) {
+    for (size_t i = 0; i < static_cast<size_t>(element_count(made_.program.shape(buffers_.dataset))); ++i)
       pixels_.push_back(static_cast<uint8_t>(random_bits({options.config.seed, 1}, 0, i)));
     make_weights();
     if (options.reference == ValidationOptions::Reference::kDouble)
-      reference_ = std::make_unique<CpuExecutor<double>>(buffers_.program);
+      reference_ = std::make_unique<CpuExecutor<double>>(made_.program);
     else
-      reference_ = std::make_unique<CpuExecutor<float>>(buffers_.program);
-    device_ = make_device(buffers_.program);
+      reference_ = std::make_unique<CpuExecutor<float>>(made_.program);
+    device_ = make_device(made_.program);
     for (Executor* executor : {reference_.get(), device_.get()}) prepare(*executor);
   }
 
   ValidationReport run() {
     ValidationReport report;
     report.total = options_.trajectory_steps;
-    for (const Operation& operation : buffers_.program.operations())
+    for (const Operation& operation : made_.program.operations())
       report.total += static_cast<int>(std::ranges::count(kStep, operation.phase));
     begin();
     report.operations = compare_operations(kStep, *reference_, *device_, model_,
@@ -74,7 +70,7 @@ class Validation {
     return std::isnan(error.error) ? INFINITY : error.part_of_bound();
   }
 
-  // Counts what comes next as done where it is done.
+  // Whether to compare `next`, which then counts as done.
   bool goes_on(ValidationReport& report, const std::string& next) {
     if (options_.watch && !options_.watch({report.done, report.total, next, worst_})) {
       is_stopped_ = true;
@@ -84,33 +80,20 @@ class Validation {
     return true;
   }
 
-  // Weights that bf16 holds exactly, so that both executors compute with the same ones.
+  // Weights that bf16 represents exactly, so that both executors compute with the same ones.
   void make_weights() {
-    weights_ = initial_parameters(buffers_.program, options_.config.seed);
+    weights_ = initial_parameters(made_.program, options_.config.seed);
     for (float& weight : weights_) weight = to_float(to_bfloat16(weight));
   }
 
   void prepare(Executor& executor) const {
-    const NoiseSchedule schedule(options_.config.schedule);
-    executor.write(buffers_.signal, in_float(schedule.signal()));
-    executor.write(buffers_.noise, in_float(schedule.noise_level()));
-    const TrainConfig& config = options_.config;
-    if (buffers_.loss_weight != kNoBuffer)
-      executor.write(buffers_.loss_weight, in_float(loss_weights(config.loss_weighting, config.min_snr_gamma,
-                                                                 schedule, config.prediction)));
+    write_inputs(buffers_, options_.config, executor);
     executor.bind_bytes(buffers_.dataset, pixels_);
-    write_labels(executor);
-  }
-
-  // A conditional network's labels, which training leaves zero: one class in three, or times.
-  void write_labels(Executor& executor) const {
-    const auto& all = buffers_.program.buffers();
-    const auto found =
-        std::find_if(all.begin(), all.end(), [](const Buffer& b) { return b.name == "labels"; });
-    if (found == all.end()) return;
-    std::vector<float> labels(static_cast<size_t>(element_count(found->shape)));
+    if (buffers_.labels == kNoBuffer) return;
+    // Training leaves a network's own labels zero; here one class in three, or times.
+    std::vector<float> labels(static_cast<size_t>(element_count(made_.program.shape(buffers_.labels))));
     for (size_t i = 0; i < labels.size(); ++i) labels[i] = i % 3 == 0 ? 1.0f : 0.0f;
-    executor.write(static_cast<BufferId>(found - all.begin()), labels);
+    executor.write(buffers_.labels, labels);
   }
 
   // Both at step 0.
@@ -125,14 +108,14 @@ class Validation {
     }
   }
 
-  // Of a gradient after `step` steps: a value passes through all operations before it, each of which errs at
-  // random by the roundings of storage and by its own arithmetic (sums of about a thousand terms), and later
-  // steps add what the weights then differ by.
+  // Of a gradient after `step` steps: a value passes through all operations before it, each with random
+  // errors by rounding in storage and in its own arithmetic (sums of about a thousand terms); later steps add
+  // the difference of the weights.
   double gradient_bound(int step) const {
-    const auto operations = static_cast<double>(buffers_.program.operations().size());
+    const auto operations = static_cast<double>(made_.program.operations().size());
     return std::sqrt(operations * step) * (model_.storage_roundoff + 8 * 32 * model_.arithmetic_roundoff);
   }
-  // Of a mean over thousands of values: what is random in their errors is averaged out.
+  // Of a mean over thousands of values: random errors average out.
   double mean_bound(int step) const { return gradient_bound(step) / 8; }
 
   void compare_step(int step, std::vector<StepError>& errors) {
@@ -152,7 +135,7 @@ class Validation {
 
   double gradient_error() const {
     double difference = 0, whole = 0;
-    for (const Buffer& buffer : buffers_.program.buffers()) {
+    for (const Buffer& buffer : made_.program.buffers()) {
       if (buffer.gradient == kNoBuffer) continue;
       const std::vector<float> expected = reference_->read(buffer.gradient),
                                actual = device_->read(buffer.gradient);
@@ -165,7 +148,8 @@ class Validation {
   }
 
   const ValidationOptions& options_;
-  TrainingProgram buffers_;
+  TrainingProgram made_;
+  const TrainingBuffers& buffers_ = made_.buffers;
   ErrorModel model_;
   std::vector<uint8_t> pixels_;
   std::vector<float> weights_;
@@ -185,7 +169,7 @@ bool ValidationReport::is_within_bounds() const {
 
 ValidationReport validate_training(const ValidationOptions& options, const ExecutorFactory& device) {
   ValidationOptions complete = options;
-  complete.config.network.initialisation = Initialisation::kPyTorch;
+  complete.config.network.initialization = Initialization::kPyTorch;
   return Validation(complete, device).run();
 }
 

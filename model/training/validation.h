@@ -1,5 +1,5 @@
-// Whether a device trains as the CPU does: one training program on both, operation by operation, then as a
-// whole step, then over some steps.
+// Compares training on a device with the CPU: one training program on both, operation by operation, then a
+// whole step, then several steps.
 #pragma once
 
 #include <cstddef>
@@ -13,25 +13,25 @@
 
 namespace ddpm {
 
-// How far a validation is.
+// Progress of a validation.
 struct ValidationProgress {
   int done = 0, total = 0;   // operations, then steps
-  std::string next;          // what is compared now
-  double part_of_bound = 0;  // the largest up to now; infinite where a value is NaN
+  std::string next;          // being compared
+  double part_of_bound = 0;  // the largest so far; infinite for NaN
 };
 
 struct ValidationOptions {
-  // Its network, diffusion process, optimiser, batch, dropout and seed are taken; weights begin as PyTorch's
-  // whatever it says, since Ho et al.'s leave half of the network without effect. The images are random.
+  // Of its options those of network, diffusion, optimizer, batch, dropout and seed matter. Weights start as
+  // PyTorch's in any case, since Ho et al.'s leave half of the network without effect. The images are random.
   TrainConfig config;
   ComputePrecision precision = ComputePrecision::kFp32;  // of the device: kFp32 or kBf16
   enum class Reference : uint8_t { kFloat, kDouble } reference = Reference::kFloat;
   int trajectory_steps = 10;
-  // Told before each operation and each step; says whether to go on. Empty: to the end.
+  // Called before each operation and each step; returns whether to go on.
   std::function<bool(const ValidationProgress&)> watch{};
 };
 
-// A number of the whole step on both.
+// A value of the whole step, compared.
 struct StepError {
   std::string what;  // "loss of step 3", "gradient"
   double error = 0;  // relative
@@ -39,14 +39,14 @@ struct StepError {
 };
 
 struct ValidationReport {
-  std::vector<OutputError> operations;  // the largest part of its bound first; NaN before all
-  // Of the first step the loss, the gradient (2-norm of the difference over all parameters) and its norm,
-  // then the loss of each step.
+  std::vector<OutputError> operations;  // the largest part of its bound first; NaN before all others
+  // Loss, gradient (2-norm of the difference over all parameters) and gradient norm of the first step, then
+  // the loss of each step.
   std::vector<StepError> steps;
-  int done = 0, total = 0;  // operations and steps that were compared, and that there are
+  int done = 0, total = 0;  // operations and steps
 
   bool is_complete() const { return done == total; }
-  // All that was compared.
+  // Everything that was compared.
   bool is_within_bounds() const;
 };
 

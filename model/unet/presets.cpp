@@ -25,7 +25,7 @@ Preset ddim_celeba_64() {
           .network = {.image_size = 64,
                       .block_out_channels = {128, 256, 256, 256, 512},
                       .attention = {false, false, true, false, false},
-                      .initialisation = Initialisation::kPyTorch},
+                      .initialization = Initialization::kPyTorch},
           .recipe = {.batch = 128,
                      .learning_rate = 2e-4,
                      .dropout = 0.1,

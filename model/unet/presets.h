@@ -1,4 +1,4 @@
-// The named networks and how each was trained, as published, and two small ones of our own.
+// The named networks and their training recipes: published ones, and two small ones of our own.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace ddpm {
 
-// What the authors trained with; every value is only a default that the user may change.
+// What the authors trained with: defaults that the user may change.
 struct TrainingRecipe {
   int batch = 128;
   double learning_rate = 2e-4;
@@ -33,7 +33,7 @@ struct Preset {
 // ddpm-cifar10-32, ddim-celeba-64, ddpm-celebahq-256, tiny-32, demo.
 std::vector<Preset> presets();
 
-// InputError listing the names where there is none of that name.
+// The InputError for an unknown name lists all.
 Preset find_preset(std::string_view name);
 
 }  // namespace ddpm

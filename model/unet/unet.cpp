@@ -59,7 +59,7 @@ class UnetBuilder {
     return resnet("mid_block.resnets.1", h, {.out = h.channels, .scale_factor = factor});
   }
 
-  // diffusers leaves the normalisation out with kScaleShift.
+  // diffusers leaves the normalization out with kScaleShift.
   int mid_attention_groups() const {
     if (config_.attn_norm_num_groups > 0) return config_.attn_norm_num_groups;
     return config_.time_modulation == TimeModulation::kShift ? config_.norm_num_groups : 0;

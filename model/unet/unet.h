@@ -1,5 +1,5 @@
-// The U-Net of diffusion models as operations of a Program. The configuration's fields mean what the keys
-// of diffusers' UNet2DModel mean.
+// The U-Net of diffusion models as operations of a Program. The configuration's fields are the keys of
+// diffusers' UNet2DModel.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace ddpm {
 // How the time embedding enters a residual block.
 enum class TimeModulation : uint8_t {
   kShift,       // added to the first convolution's output: Ho et al. 2020
-  kScaleShift,  // scales and shifts the second normalisation's output: Dhariwal & Nichol 2021
+  kScaleShift,  // scales and shifts the second normalization's output: Dhariwal & Nichol 2021
 };
 
 enum class Downsampling : uint8_t {
@@ -21,20 +21,20 @@ enum class Downsampling : uint8_t {
   kPadAround,  // 3x3, stride 2, padding 1: OpenAI's models
 };
 
-enum class Initialisation : uint8_t {
+enum class Initialization : uint8_t {
   kHo,       // fan-average uniform; the last layer of each residual branch and of the network almost zero
-  kPyTorch,  // PyTorch's defaults, as DDIM's code and diffusers have it
+  kPyTorch,  // PyTorch's defaults, as in DDIM's code and diffusers
 };
 
-// What stands for the time before the embedding's two linear layers.
+// The features of the time that go into the embedding's two linear layers.
 enum class TimeEmbeddingType : uint8_t {
   kPositional,  // sinusoids of the timestep: Ho et al. 2020
   kFourier,     // sinusoids of the noise level's logarithm at random frequencies: Song et al. 2021. The
-                // network's output is divided by the noise level, which takes the place of the timestep.
+                // noise level replaces the timestep, and the network's output is divided by it.
   kLearned,     // a trained vector for each timestep
 };
 
-// What a network is told beside the time; it joins the time embedding.
+// What a network is conditioned on beside the time; added to the time embedding.
 enum class ClassEmbedding : uint8_t {
   kNone,
   kTable,     // labels (N, num_class_embeds): a linear map of one-hot or multi-hot rows; zeros: no condition
@@ -59,7 +59,7 @@ struct UnetConfig {
   int layers_per_block = 2;
   int attention_head_dim = 0;  // 0: one head as wide as the channels
   int norm_num_groups = 32;
-  // Of the attention in the middle alone. 0: norm_num_groups, or no normalisation at all with kScaleShift.
+  // Of the attention in the middle alone. 0: norm_num_groups, or no normalization with kScaleShift.
   int attn_norm_num_groups = 0;
   double norm_eps = 1e-6;
   TimeEmbeddingType time_embedding_type = TimeEmbeddingType::kPositional;
@@ -71,7 +71,7 @@ struct UnetConfig {
   ClassEmbedding class_embedding = ClassEmbedding::kNone;
   int num_class_embeds = 0;  // classes or attributes, with kTable
   Downsampling downsampling = Downsampling::kPadAfter;
-  Initialisation initialisation = Initialisation::kHo;
+  Initialization initialization = Initialization::kHo;
 
   int levels() const { return static_cast<int>(block_out_channels.size()); }
   int channels(int level) const { return block_out_channels.at(static_cast<size_t>(level)); }
@@ -89,29 +89,29 @@ struct UnetConfig {
   bool operator==(const UnetConfig&) const = default;
 };
 
-// InputError naming the first field that no network can be built from.
+// InputError naming the first field that is out of range or contradicts another.
 void validate(const UnetConfig& config);
 
-// What a network is built into a program for.
+// A network's place in a program.
 struct UnetInstance {
   int batch = 1;
   BufferId x;  // (N, H, W, in_channels)
   BufferId t;  // (N)
-  BufferId labels =
-      kNoBuffer;              // what ClassEmbedding says; absent: a state of the name "labels", zero at first
+  // See ClassEmbedding; absent: a state "labels" is added, zero at first.
+  BufferId labels = kNoBuffer;
   double dropout = 0;         // in training
-  BufferId step = kNoBuffer;  // the counter of training steps, where there is dropout
+  BufferId step = kNoBuffer;  // the counter of training steps; needed for dropout
   uint64_t seed = 0;          // of dropout
 };
 
-// Adds the state "labels" that the network takes; kNoBuffer where it takes none.
+// Adds the state "labels" that the network takes; kNoBuffer if it takes none.
 BufferId add_labels(Program& program, const UnetConfig& config, int batch);
 
 // Appends the network's forward operations and its parameters; returns its output (N, H, W, out_channels).
 BufferId build_unet(Program& program, const UnetConfig& config, const UnetInstance& instance);
 
-// A network of its own: its input is the buffer "x", its time "t", its condition, where it has one, "labels",
-// its output "conv_out".
+// A program of the network alone, with buffers "x", "t", "labels" if it is conditional, and the
+// output "conv_out".
 Program unet_program(const UnetConfig& config, int batch);
 
 }  // namespace ddpm

@@ -7,8 +7,8 @@
 namespace ddpm {
 namespace {
 
-// The end of a block: the shortcut's 1x1 convolution where the block changes the number of channels, then
-// conv2, which adds to it.
+// The end of a block: the shortcut's 1x1 convolution if the block changes the number of channels, then conv2,
+// which adds to it.
 class BlockEnd {
  public:
   // Makes the parameters.
@@ -34,8 +34,8 @@ class BlockEnd {
  private:
   std::string shortcut_name() const { return name_ + ".conv_shortcut"; }
 
-  // Over a concatenation these are two products, one bias to each: the second adds conv2's, which costs a
-  // matrix product nothing, and a convolution a pass over its output where it is not fused.
+  // Over a concatenation these are two GEMMs with one bias each: the second adds conv2's, which is free in a
+  // GEMM but takes a convolution another pass over its output where it is not fused.
   BufferId append_shortcut() {
     const BufferId first = layers_.pointwise(shortcut_name(), x_, out_, shortcut_).buffer;
     if (skip_.buffer == kNoBuffer) return first;
@@ -64,7 +64,7 @@ Feature resnet_block(UnetLayers& layers, const UnetTime& time, const std::string
                      const ResnetBlock& block) {
   const bool scale_shift = layers.config().time_modulation == TimeModulation::kScaleShift;
   Feature h = layers.group_norm(name + ".norm1", x, block.skip, {.activation = Activation::kSilu});
-  // The first convolution's bias is added where its output is next read: by the second normalisation.
+  // The first convolution's bias is added where its output is next read: by the second normalization.
   const BufferId conv1_bias = layers.add_bias(name + ".conv1.bias", block.out, h.channels * 9);
   if (block.resample == Resample::kUp) {
     h = layers.upsample_conv(name + ".conv1", h, LayerBias::kElsewhere);

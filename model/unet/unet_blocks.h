@@ -23,13 +23,13 @@ struct ResnetBlock {
   double scale_factor = 1;  // divides the sum of the branches
 };
 
-// norm -> SiLU -> (resample) -> conv -> (+ time) -> norm -> SiLU -> dropout -> conv -> + shortcut. Neither
-// the concatenation nor its shortcut's input is ever written.
+// norm -> SiLU -> (resample) -> conv -> (+ time) -> norm -> SiLU -> dropout -> conv -> + shortcut
+// The concatenation [x, skip] is never written to memory.
 Feature resnet_block(UnetLayers& layers, const UnetTime& time, const std::string& name, Feature x,
                      const ResnetBlock& block);
 
 struct AttentionBlock {
-  int groups = 0;  // of the normalisation; 0: none
+  int groups = 0;  // of the normalization; 0: none
   double scale_factor = 1;
 };
 

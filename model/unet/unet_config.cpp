@@ -1,4 +1,4 @@
-// Which U-Nets can be built.
+// Checks which U-Nets can be built.
 #include "model/unet/unet.h"
 #include "support/error.h"
 
@@ -7,11 +7,10 @@ namespace {
 
 void check_extents(const UnetConfig& c) {
   const int levels = c.levels();
-  if (levels < 1)
-    throw_input("the network needs at least one level: give block_out_channels one number or more");
+  if (levels < 1) throw_input("block_out_channels: expected one number or more, got none");
   constexpr int kMostLevels = 16;  // an image of 32768 pixels
   if (levels > kMostLevels)
-    throw_input("block_out_channels: {} levels are more than the {} that are possible", levels, kMostLevels);
+    throw_input("block_out_channels: expected at most {} levels, got {}", kMostLevels, levels);
   if (c.in_channels < 1 || c.out_channels < 1) throw_input("in_channels and out_channels must be at least 1");
   if (c.layers_per_block < 1) throw_input("layers_per_block must be at least 1, not {}", c.layers_per_block);
   const int factor = 1 << (levels - 1);

@@ -215,7 +215,7 @@ BufferId UnetLayers::add_bias(const std::string& name, int count, int fan_in) {
 
 NamedTensor UnetLayers::weight(std::string name, Shape shape, bool almost_zero) const {
   const InitialValue initial =
-      config_.initialisation == Initialisation::kHo
+      config_.initialization == Initialization::kHo
           ? InitialValue{InitialValue::Kind::kFanAverageUniform, almost_zero ? kAlmostZero : 1.0}
           : InitialValue{InitialValue::Kind::kFanInUniform, 1.0};
   const TensorLayout layout = shape.size() == 4 ? TensorLayout::kFilter : TensorLayout::kSame;
@@ -223,7 +223,7 @@ NamedTensor UnetLayers::weight(std::string name, Shape shape, bool almost_zero) 
 }
 
 NamedTensor UnetLayers::bias(std::string name, int64_t count, int64_t fan_in) const {
-  const InitialValue initial = config_.initialisation == Initialisation::kHo
+  const InitialValue initial = config_.initialization == Initialization::kHo
                                    ? InitialValue{InitialValue::Kind::kConstant, 0.0}
                                    : InitialValue{InitialValue::Kind::kFanInUniform, 1.0, fan_in};
   return {std::move(name), {count}, initial};
@@ -235,9 +235,9 @@ BufferId UnetLayers::filter(const std::string& name, int in, int out, bool almos
 }
 
 // PyTorch's nn.Embedding starts from N(0, 1). A sum of dozens of such rows, the attributes of an image, would
-// drown the time that it joins; rows that begin small are seen as soon as they are learned.
+// drown the time that it is added to; rows that start small matter as soon as they are learned.
 BufferId UnetLayers::table(const std::string& name, int rows, int columns) {
-  const double deviation = config_.initialisation == Initialisation::kHo ? kSmallEmbedding : 1.0;
+  const double deviation = config_.initialization == Initialization::kHo ? kSmallEmbedding : 1.0;
   return parameter(
       name, {columns, rows},
       {{name, {rows, columns}, {InitialValue::Kind::kNormal, deviation}, TensorLayout::kTransposed}});

@@ -1,5 +1,5 @@
-// The layers of a U-Net: each call appends one operation of a Program with its buffers and parameters,
-// whose names are those of diffusers' tensors.
+// The layers of a U-Net: each call appends one operation of a Program with its buffers and parameters, which
+// are named like diffusers' tensors.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ enum class LayerBias : uint8_t {
 };
 
 struct ConvOptions {
-  bool almost_zero = false;  // Ho et al.'s initialisation of a branch's last layer
+  bool almost_zero = false;  // Ho et al.'s initialization of a branch's last layer
   LayerBias bias = LayerBias::kAdded;
   std::string activation_name = {};  // of the output's buffer; empty: the layer's
 };

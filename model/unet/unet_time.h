@@ -1,5 +1,4 @@
-// How a U-Net learns the time and its condition: the embeddings, and every residual block's projection of
-// them in one matrix product.
+// The embeddings of a U-Net's time and condition, and every residual block's projection of them in one GEMM.
 #pragma once
 
 #include <map>

@@ -16,13 +16,13 @@ namespace {
 
 std::string shape_text(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
-// Everything that is wrong between a file and the tensors that a program wants, at once.
+// All differences between a file's tensors and a program's.
 class Differences {
  public:
   void missing(const std::string& name) { add("missing", name); }
   void unknown(const std::string& name) { add("unknown", name); }
-  void misshapen(const std::string& name, const Shape& found, const Shape& wanted) {
-    add("misshapen", fmt::format("{} is {} instead of {}", name, shape_text(found), shape_text(wanted)));
+  void misshapen(const std::string& name, const Shape& found, const Shape& expected) {
+    add("misshapen", fmt::format("{} is {} instead of {}", name, shape_text(found), shape_text(expected)));
   }
   void throw_if_any(const std::string& where) const {
     if (lists_.empty()) return;
@@ -71,9 +71,9 @@ std::vector<float> gather_arena(const Program& program, const TensorViews& tenso
                                 const std::string& where) {
   std::vector<float> arena(static_cast<size_t>(program.parameter_elements()), 0.0f);
   Differences differences;
-  std::set<std::string> wanted;
+  std::set<std::string> known;
   for_each_tensor(program, [&](const NamedTensor& tensor, int64_t offset) {
-    wanted.insert(tensor.name);
+    known.insert(tensor.name);
     const auto found = tensors.find(tensor.name);
     if (found == tensors.end()) return differences.missing(tensor.name);
     if (without_trailing_ones(found->second.shape) != without_trailing_ones(tensor.shape))
@@ -83,18 +83,17 @@ std::vector<float> gather_arena(const Program& program, const TensorViews& tenso
     from_pytorch_order(tensor, values, std::span(arena).subspan(static_cast<size_t>(offset), values.size()));
   });
   for (const auto& [name, view] : tensors)
-    if (!wanted.contains(name)) differences.unknown(name);
+    if (!known.contains(name)) differences.unknown(name);
   differences.throw_if_any(where);
   return arena;
 }
 
-std::vector<float> read_arena(const std::filesystem::path& path, const Program& program,
+std::vector<float> read_arena(const SafetensorsFile& file, const Program& program,
                               const std::string& prefix) {
-  const SafetensorsFile file(path);
   TensorViews tensors;
   for (const auto& [name, view] : file.tensors())
     if (name.starts_with(prefix)) tensors.emplace(name.substr(prefix.size()), view);
-  return gather_arena(program, tensors, path.string());
+  return gather_arena(program, tensors, file.path().string());
 }
 
 void ArenaFile::add(const Program& program, const std::string& prefix, std::span<const float> arena) {

@@ -1,4 +1,4 @@
-// A network's parameters, or anything laid out like them, as named tensors of safetensors files.
+// A network's parameters, or anything laid out like them, as the named tensors of safetensors files.
 #pragma once
 
 #include <filesystem>
@@ -18,13 +18,13 @@ using TensorViews = std::map<std::string, SafetensorsView>;
 // names their file. InputError that lists all missing, unknown and misshapen tensors.
 std::vector<float> gather_arena(const Program& program, const TensorViews& tensors, const std::string& where);
 
-// The tensors of a file whose names begin with `prefix`, which the program's names lack.
-std::vector<float> read_arena(const std::filesystem::path& file, const Program& program,
+// The arena from the tensors of a file whose names begin with `prefix`, which the program's names lack.
+std::vector<float> read_arena(const SafetensorsFile& file, const Program& program,
                               const std::string& prefix = "");
 
 enum class StoredType : uint8_t { kFloat32, kBfloat16 };
 
-// The tensors of arenas in PyTorch's order, each in memory of its own until the file is written.
+// The tensors of arenas in PyTorch's order, copied until the file is written.
 class ArenaFile {
  public:
   explicit ArenaFile(StoredType type = StoredType::kFloat32) : type_(type) {}

@@ -2,25 +2,16 @@
 
 #include <algorithm>
 
+#include "model/unet/option_names.h"
 #include "model/weights/json_object.h"
 #include "support/error.h"
 
 namespace ddpm {
 namespace {
 
-// The version whose keys these are, as diffusers notes it in its files.
+// The version whose keys these are; diffusers writes it into its files.
 constexpr const char* kDiffusersVersion = "0.35.1";
 
-constexpr EnumName<TimeEmbeddingType> kTimeEmbeddings[] = {{TimeEmbeddingType::kPositional, "positional"},
-                                                           {TimeEmbeddingType::kFourier, "fourier"},
-                                                           {TimeEmbeddingType::kLearned, "learned"}};
-constexpr EnumName<TimeModulation> kModulations[] = {{TimeModulation::kShift, "default"},
-                                                     {TimeModulation::kScaleShift, "scale_shift"}};
-constexpr EnumName<ClassEmbedding> kClassEmbeddings[] = {{ClassEmbedding::kTimestep, "timestep"},
-                                                         {ClassEmbedding::kIdentity, "identity"}};
-constexpr EnumName<Prediction> kPredictions[] = {{Prediction::kEpsilon, "epsilon"},
-                                                 {Prediction::kSample, "sample"},
-                                                 {Prediction::kVelocity, "v_prediction"}};
 constexpr EnumName<SamplerMethod> kSchedulers[] = {{SamplerMethod::kDdpm, "DDPMScheduler"},
                                                    {SamplerMethod::kDdim, "DDIMScheduler"}};
 
@@ -53,8 +44,8 @@ Levels parse_blocks(JsonObject& json, const BlockNames& names, const std::vector
     constexpr std::string_view kOldPrefix = "UNetRes";  // "UNetResAttnDownBlock2D": diffusers drops it too
     if (type.starts_with(kOldPrefix)) type.erase(0, kOldPrefix.size());
     if (type != names.plain && type != names.attention && type != names.resnet)
-      json.refuse(names.key, fmt::format("the types {}, {} and {} can be had here", names.plain,
-                                         names.attention, names.resnet));
+      json.refuse(names.key,
+                  fmt::format("expected {}, {} or {}", names.plain, names.attention, names.resnet));
     levels.attention.push_back(type == names.attention);
     levels.resnet.push_back(type == names.resnet ||
                             (type == names.attention && of_attention_blocks == Resampler::kResnet));
@@ -95,7 +86,7 @@ void parse_all_blocks(JsonObject& json, UnetConfig& network) {
 }
 
 int parse_image_size(JsonObject& json) {
-  if (json.is_null("sample_size")) json.refuse("sample_size", "the images' height and width are wanted");
+  if (json.is_null("sample_size")) json.refuse("sample_size", "expected the height and width of the images");
   return json.integer("sample_size", 0);
 }
 
@@ -106,7 +97,7 @@ Downsampling parse_downsampling(JsonObject& json) {
     case 1:
       return Downsampling::kPadAround;
     default:
-      json.refuse("downsample_padding", "0 (right and bottom) and 1 can be had here");
+      json.refuse("downsample_padding", "expected 0 (right and bottom) or 1");
   }
 }
 
@@ -114,7 +105,7 @@ void parse_middle(JsonObject& json, UnetConfig& network) {
   // A null means none here, not the default.
   network.mid_block = !json.has("mid_block_type") || !json.is_null("mid_block_type");
   if (json.text("mid_block_type", "UNetMidBlock2D") != "UNetMidBlock2D")
-    json.refuse("mid_block_type", "only UNetMidBlock2D and null can be had here");
+    json.refuse("mid_block_type", "expected UNetMidBlock2D or null");
   network.mid_attention = json.boolean("add_attention", true);
   network.mid_block_scale_factor = json.number("mid_block_scale_factor", 1);
   network.attn_norm_num_groups = json.integer("attn_norm_num_groups", 0);
@@ -131,9 +122,13 @@ void parse_time(JsonObject& json, UnetConfig& network) {
 }
 
 void parse_condition(JsonObject& json, UnetConfig& network) {
+  // The kinds that diffusers names; a table follows from num_class_embeds.
+  const EnumName<ClassEmbedding> types[] = {
+      {ClassEmbedding::kTimestep, enum_name(kClassEmbeddings, ClassEmbedding::kTimestep)},
+      {ClassEmbedding::kIdentity, enum_name(kClassEmbeddings, ClassEmbedding::kIdentity)}};
   network.num_class_embeds = json.integer("num_class_embeds", 0);
   if (!json.is_null("class_embed_type"))
-    network.class_embedding = json.choice("class_embed_type", kClassEmbeddings, "");
+    network.class_embedding = json.choice("class_embed_type", types, "");
   else if (!json.is_null("num_class_embeds"))
     network.class_embedding = ClassEmbedding::kTable;
 }
@@ -182,7 +177,7 @@ Levels up_levels(const UnetConfig& network) {
   return levels;
 }
 
-// Puts the file's name before what goes wrong in `body`, which knows nothing of files.
+// Puts the file's name before errors of `body`, which does not know it.
 template <typename Body>
 void in_file(const std::string& where, const Body& body) {
   try {
@@ -192,7 +187,7 @@ void in_file(const std::string& where, const Body& body) {
   }
 }
 
-// Zero is our way to say null.
+// Zero here is null there.
 nlohmann::ordered_json null_if_zero(int value) {
   return value == 0 ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(value);
 }
@@ -203,7 +198,7 @@ DiffusersUnet parse_unet_config(std::string_view text, const std::string& where)
   JsonObject json(text, where);
   DiffusersUnet unet;
   UnetConfig& network = unet.network;
-  network.initialisation = Initialisation::kPyTorch;
+  network.initialization = Initialization::kPyTorch;
   network.image_size = parse_image_size(json);
   network.in_channels = json.integer("in_channels", 3);
   network.out_channels = json.integer("out_channels", 3);
@@ -220,7 +215,7 @@ DiffusersUnet parse_unet_config(std::string_view text, const std::string& where)
   unet.dropout = json.number("dropout", 0);
   if (const std::string activation = json.text("act_fn", "silu");
       activation != "silu" && activation != "swish")
-    json.refuse("act_fn", "only silu can be had here");
+    json.refuse("act_fn", "expected silu");
   json.finish();
   in_file(where, [&] { validate(network); });
   return unet;

@@ -1,6 +1,5 @@
-// The configuration files of a diffusers pipeline, and what they mean here: UNet2DModel's config.json, the
-// scheduler's scheduler_config.json and model_index.json. Keys and the values that hold in their absence
-// are those of diffusers 0.35.
+// The configuration files of a diffusers pipeline and their meaning here: UNet2DModel's config.json, the
+// scheduler's scheduler_config.json and model_index.json. Keys and defaults are those of diffusers 0.35.
 #pragma once
 
 #include <string>
@@ -22,14 +21,14 @@ struct DiffusersScheduler {
   SamplerOptions sampler;  // as the scheduler's own class samples; steps as its pipeline does by default
 };
 
-// `where` names the file in errors. InputError naming key and value for whatever cannot be expressed here,
-// unknown keys among them; the network's configuration is validated.
+// `where` names the file in errors. InputError naming key and value for everything that is not supported
+// here, unknown keys included; the network's configuration is validated.
 DiffusersUnet parse_unet_config(std::string_view json, const std::string& where);
 DiffusersScheduler parse_scheduler_config(std::string_view json, const std::string& where);
 
-// The text of the files. InputError where diffusers has no key for what a network does.
+// The text of the files. InputError if diffusers has no key for something that the network does.
 std::string unet_config_json(const DiffusersUnet& unet);
-// A DDPMScheduler's, whatever the sampler's method: DDIMScheduler.from_config and its like accept it.
+// Always a DDPMScheduler's: DDIMScheduler.from_config and its like accept it.
 std::string scheduler_config_json(const DiffusersScheduler& scheduler);
 // Of a DDPMPipeline.
 std::string model_index_json();

@@ -37,11 +37,11 @@ std::set<std::string> shards(const fs::path& index) {
   const nlohmann::json json = nlohmann::json::parse(read_file(index), nullptr, /*allow_exceptions=*/false);
   const auto map = json.is_object() ? json.find("weight_map") : json.end();
   if (map == json.end() || !map->is_object())
-    throw_input("{}: there is no weight_map that names the files of the weights; the file may be damaged",
+    throw_input("{}: there is no weight_map, which names the files of the weights; the file may be damaged",
                 index.string());
   for (const auto& [tensor, file] : map->items()) {
     if (!file.is_string() || fs::path(file.get<std::string>()).filename() != file.get<std::string>())
-      throw_input("{}: tensor '{}' is not said to lie in a file of this folder", index.string(), tensor);
+      throw_input("{}: tensor '{}' is not in a file of this folder", index.string(), tensor);
     files.insert(file.get<std::string>());
   }
   return files;
@@ -91,7 +91,7 @@ std::vector<float> read_diffusers_weights(const fs::path& folder, const UnetConf
     files.push_back(std::make_unique<SafetensorsFile>(path));
     for (const auto& [name, view] : files.back()->tensors())
       if (!tensors.emplace(present_tensor_name(name, config.levels()), view).second)
-        throw_input("{}: tensor '{}' is there twice, in another file or under another name", path.string(),
+        throw_input("{}: tensor '{}' occurs twice, in another file or under another name", path.string(),
                     name);
   }
   return gather_arena(program, tensors, unet_folder(folder).string());
@@ -100,7 +100,7 @@ std::vector<float> read_diffusers_weights(const fs::path& folder, const UnetConf
 void write_diffusers_pipeline(const fs::path& folder, const DiffusersPipeline& pipeline,
                               const Program& program, std::span<const float> weights, StoredType type) {
   if (fs::exists(folder) && !(fs::is_directory(folder) && fs::is_empty(folder)))
-    throw_input("{} is there already: name a folder that does not exist", folder.string());
+    throw_input("{} exists already: name a folder that does not", folder.string());
   const std::string unet = unet_config_json(pipeline.unet),
                     scheduler = scheduler_config_json(pipeline.scheduler);
   const fs::path target =

@@ -26,17 +26,17 @@ struct DiffusersPipeline {
 // Whether a folder holds a pipeline's configuration in either layout.
 bool is_diffusers_folder(const std::filesystem::path& folder);
 
-// The network's configuration alone; it may lie in a folder without a scheduler.
+// The network's configuration alone, also from a folder without a scheduler.
 DiffusersUnet read_diffusers_unet(const std::filesystem::path& folder);
 DiffusersPipeline read_diffusers_pipeline(const std::filesystem::path& folder);
 
 // The weights as the arena of `program`, a network of `config`. Older names are understood
-// (model/weights/old_tensor_names.h). InputError for a pickle file alone, with the way to convert it, and for tensors
-// that do not fit, all of them.
+// (model/weights/old_tensor_names.h). InputError if there is only a pickle file, with the way to convert it,
+// and for tensors that do not fit, listing all of them.
 std::vector<float> read_diffusers_weights(const std::filesystem::path& folder, const UnetConfig& config,
                                           const Program& program);
 
-// Writes the folder layout. InputError where the folder holds anything already.
+// Writes the folder layout. InputError if the folder is not empty.
 void write_diffusers_pipeline(const std::filesystem::path& folder, const DiffusersPipeline& pipeline,
                               const Program& program, std::span<const float> weights, StoredType type);
 

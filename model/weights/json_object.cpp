@@ -30,14 +30,14 @@ bool is(const nlohmann::json& json, const std::vector<Value>&) {
 
 JsonObject::JsonObject(std::string_view text, std::string where) : where_(std::move(where)) {
   object_ = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!object_.is_object()) throw_input("{}: this is no JSON object; the file may be damaged", where_);
+  if (!object_.is_object()) throw_input("{}: expected a JSON object; the file may be damaged", where_);
 }
 
 template <typename Value>
-Value JsonObject::value(const char* key, const Value& absent, const char* wanted) {
+Value JsonObject::value(const char* key, const Value& absent, const char* expected) {
   if (is_null(key)) return absent;
   const nlohmann::json& found = object_.at(key);
-  if (!is(found, absent)) refuse(key, std::string(wanted) + " is wanted");
+  if (!is(found, absent)) refuse(key, std::string("expected ") + expected);
   return found.get<Value>();
 }
 
@@ -45,7 +45,7 @@ int JsonObject::integer(const char* key, int absent) { return value(key, absent,
 double JsonObject::number(const char* key, double absent) { return value(key, absent, "a number"); }
 bool JsonObject::boolean(const char* key, bool absent) { return value(key, absent, "true or false"); }
 std::string JsonObject::text(const char* key, const std::string& absent) {
-  return value(key, absent, "a text");
+  return value(key, absent, "a string");
 }
 std::vector<int> JsonObject::integers(const char* key, const std::vector<int>& absent) {
   return value(key, absent, "a list of whole numbers");
@@ -54,11 +54,11 @@ std::vector<double> JsonObject::numbers(const char* key, const std::vector<doubl
   return value(key, absent, "a list of numbers");
 }
 std::vector<std::string> JsonObject::texts(const char* key, const std::vector<std::string>& absent) {
-  return value(key, absent, "a list of texts");
+  return value(key, absent, "a list of strings");
 }
 
 bool JsonObject::has(const char* key) {
-  asked_.insert(key);
+  read_.insert(key);
   return object_.contains(key);
 }
 
@@ -66,7 +66,7 @@ bool JsonObject::is_null(const char* key) { return !has(key) || object_.at(key).
 
 void JsonObject::finish() const {
   for (const auto& [key, value] : object_.items())
-    if (!key.starts_with('_') && !asked_.contains(key)) refuse(key, "this key is unknown here");
+    if (!key.starts_with('_') && !read_.contains(key)) refuse(key, "unknown key");
 }
 
 void JsonObject::refuse(const std::string& key, const std::string& reason) const {

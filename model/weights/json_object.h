@@ -1,5 +1,5 @@
-// One JSON object whose keys are all accounted for: a value is asked for with what holds in its absence,
-// and what nobody asked for is refused. Internal to model/: it exposes the JSON library.
+// One JSON object whose keys are all accounted for: a value is read with its default, and keys that were
+// never read are refused. Internal to model/: it exposes the JSON library.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -14,10 +14,10 @@ namespace ddpm {
 
 class JsonObject {
  public:
-  // `where` names the file in errors. InputError where the text is no JSON object.
+  // `where` names the file in errors. InputError if the text is not a JSON object.
   JsonObject(std::string_view text, std::string where);
 
-  // InputError naming key and value where a value is of another type. A null counts as absent.
+  // InputError naming key and value if the value has another type. A null counts as absent.
   int integer(const char* key, int absent);
   double number(const char* key, double absent);
   bool boolean(const char* key, bool absent);
@@ -33,16 +33,15 @@ class JsonObject {
       if (entry.name == name) return entry.value;
       names += (names.empty() ? "" : ", ") + std::string(entry.name);
     }
-    refuse(key, "only " + names + " can be had here");
+    refuse(key, "expected " + names);
   }
 
-  // Whether the key is there, null or not. The key counts as asked for.
+  // Whether the key is there, null or not. The key counts as read.
   bool has(const char* key);
   bool is_null(const char* key);
-  // These keys may be there, with whatever value.
-  void ignore(const std::vector<std::string>& keys) { asked_.insert(keys.begin(), keys.end()); }
-  // InputError for the first key that was never asked for. Keys that begin with '_' are notes of their
-  // writer.
+  // These keys may be there, with any value.
+  void ignore(const std::vector<std::string>& keys) { read_.insert(keys.begin(), keys.end()); }
+  // InputError for the first key that was never read, except those that begin with '_', which are notes.
   void finish() const;
 
   // InputError: "FILE: KEY = VALUE is not supported: REASON".
@@ -50,11 +49,11 @@ class JsonObject {
 
  private:
   template <typename Value>
-  Value value(const char* key, const Value& absent, const char* wanted);
+  Value value(const char* key, const Value& absent, const char* expected);
 
   std::string where_;
   nlohmann::json object_;
-  std::set<std::string> asked_;
+  std::set<std::string> read_;
 };
 
 }  // namespace ddpm

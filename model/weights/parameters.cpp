@@ -37,7 +37,7 @@ double uniform_limit(const NamedTensor& tensor) {
   return std::sqrt(3 * value / ((fan_in + fan_out) / 2));
 }
 
-void initialise(const NamedTensor& tensor, RandomKey key, std::span<float> values) {
+void initialize(const NamedTensor& tensor, RandomKey key, std::span<float> values) {
   const InitialValue& initial = tensor.initial;
   if (initial.kind == InitialValue::Kind::kConstant) {
     for (float& value : values) value = static_cast<float>(initial.value);
@@ -79,7 +79,7 @@ std::vector<float> initial_parameters(const Program& program, uint64_t seed) {
   uint32_t number = 0;
   for_each_tensor(program, [&](const NamedTensor& tensor, int64_t offset) {
     const std::span<float> values(arena.data() + offset, static_cast<size_t>(element_count(tensor.shape)));
-    initialise(tensor, random_key(seed, RandomStream::kInitialise, number++), values);
+    initialize(tensor, random_key(seed, RandomStream::kInitialise, number++), values);
   });
   return arena;
 }

@@ -1,5 +1,4 @@
-// A network's parameters between the arena in which they are trained and the named tensors that files
-// hold.
+// Converts a network's parameters between the arena in which they are trained and the named tensors of files.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +10,8 @@
 
 namespace ddpm {
 
-// Calls visit(tensor, offset) for every named tensor of the program, in order of the arena; `offset` is where
-// it begins in the arena, in elements.
+// Calls visit(tensor, offset) for every named tensor of the program, in order of the arena; `offset` is the
+// tensor's first element in the arena.
 void for_each_tensor(const Program& program, const std::function<void(const NamedTensor&, int64_t)>& visit);
 
 // Copies one tensor between the arena's order and PyTorch's (NamedTensor::layout). Both spans hold the

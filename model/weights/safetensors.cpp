@@ -35,7 +35,7 @@ constexpr const char* kMetadata = "__metadata__";
 constexpr size_t kLengthBytes = 8;
 constexpr size_t kMaxHeaderBytes = 100'000'000;  // the limit of the format's own reader
 
-// Where a tensor lies in the data, from `begin` to `end`.
+// A tensor's bytes in the data, from `begin` to `end`.
 struct Extent {
   uint64_t begin;
   uint64_t end;
@@ -55,7 +55,7 @@ class StrictStructure {
     if (event == Event::object_start) names_.emplace_back();
     if (event == Event::object_end) names_.pop_back();
     if (event == Event::key && !names_.back().insert(value.get<std::string>()).second)
-      throw_input("{}: the header holds '{}' twice", path_, value.get<std::string>());
+      throw_input("{}: '{}' occurs twice in the header", path_, value.get<std::string>());
     return true;
   }
 
@@ -139,8 +139,8 @@ std::pair<SafetensorsView, Extent> parse_tensor(const std::string& name, const n
   const auto begin = offsets[0].get<uint64_t>();
   const auto end = offsets[1].get<uint64_t>();
   if (begin > end || end > data.size())
-    throw_input("{}: its data lies at {} to {}, but the file holds {} bytes of data; it may be cut off",
-                where, begin, end, data.size());
+    throw_input("{}: its data spans {} to {}, but the file holds {} bytes of data; it may be cut off", where,
+                begin, end, data.size());
   if (end - begin != bytes)
     throw_input("{}: its shape and dtype make {} bytes, but its data_offsets {}", where, bytes, end - begin);
   view.bytes = data.subspan(begin, bytes);
@@ -220,8 +220,7 @@ std::vector<T> safetensors_values(const SafetensorsView& view, std::string_view 
       case SafetensorsType::kBF16:
         return convert_all<T>(view, [](const uint8_t* p) { return from_bfloat16(load<uint16_t>(p)); });
       default:
-        throw_input("{} holds {}, but floating-point numbers are wanted", where,
-                    safetensors_type_name(view.type));
+        throw_input("{}: expected floating-point numbers, got {}", where, safetensors_type_name(view.type));
     }
   } else {
     switch (view.type) {
@@ -243,7 +242,7 @@ std::vector<T> safetensors_values(const SafetensorsView& view, std::string_view 
       case SafetensorsType::kU64:
         return convert_all<T>(view, load<uint64_t>);
       default:
-        throw_input("{} holds {}, but whole numbers are wanted", where, safetensors_type_name(view.type));
+        throw_input("{}: expected integers, got {}", where, safetensors_type_name(view.type));
     }
   }
 }

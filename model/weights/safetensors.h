@@ -1,5 +1,5 @@
-// Tensors by name in a file: the safetensors format of Hugging Face, read and written.
-// https://github.com/huggingface/safetensors#format.
+// Reads and writes named tensors in Hugging Face's safetensors format:
+//   https://github.com/huggingface/safetensors#format
 #pragma once
 
 #include <cstddef>
@@ -38,8 +38,7 @@ enum class SafetensorsType : uint8_t {
 std::string_view safetensors_type_name(SafetensorsType type);  // "F32", as in the file
 size_t safetensors_type_bytes(SafetensorsType type);
 
-// One tensor of an open file. `bytes` holds its elements in C order, little-endian, at no particular
-// alignment.
+// One tensor of an open file. `bytes` holds its elements in C order, little-endian and unaligned.
 struct SafetensorsView {
   SafetensorsType type;
   std::vector<int64_t> shape;
@@ -56,21 +55,21 @@ std::vector<T> safetensors_values(const SafetensorsView& view, std::string_view 
 // An open file, mapped into memory. Views live as long as the file object.
 class SafetensorsFile {
  public:
-  // InputError where the file is not whole and consistent: the header's length and JSON, unique names, known
+  // InputError if the file is not whole and consistent: the header's length and JSON, unique names, known
   // types, sizes that follow from the shapes, and data that the tensors cover without gap or overlap.
   explicit SafetensorsFile(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }
   const std::map<std::string, SafetensorsView>& tensors() const { return tensors_; }
   bool contains(const std::string& name) const { return tensors_.contains(name); }
-  // InputError where there is no such tensor.
+  // InputError if there is no such tensor.
   const SafetensorsView& tensor(const std::string& name) const;
   template <typename T>
   std::vector<T> values(const std::string& name) const {
     return safetensors_values<T>(tensor(name), path_.string() + ": tensor '" + name + "'");
   }
 
-  // The free text under "__metadata__"; empty where there is none.
+  // The free text under "__metadata__"; may be empty.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
  private:

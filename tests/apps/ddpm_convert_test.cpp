@@ -1,5 +1,5 @@
-// ddpm_convert and ddpm_forward as a user meets them, and what ddpm_train and ddpm_sample make of a diffusers
-// folder.
+// ddpm_convert and ddpm_forward as a user meets them, and what ddpm_train and ddpm_sample make of a
+// diffusers folder.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -39,7 +39,7 @@ class ConvertTest : public SmallRun {
   }
 };
 
-TEST_F(ConvertTest, ARunGoesToDiffusersAndBackUnchanged) {
+TEST_F(ConvertTest, RunRoundTripsThroughDiffusers) {
   EXPECT_TRUE(weights("exported") == read_file(path("run/checkpoints/step-00000003/ema.safetensors")));
   const ProgramResult back = convert({"--from-diffusers", path("exported"), "--out", path("back")});
   ASSERT_EQ(back.exit_code, 0) << back.err;
@@ -60,7 +60,7 @@ TEST_F(ConvertTest, RawWeightsAndBfloat16AreOptions) {
   EXPECT_THAT(weights("half"), HasSubstr("BF16"));
 }
 
-TEST_F(ConvertTest, AnImportedRunIsResumed) {
+TEST_F(ConvertTest, ImportedRunResumes) {
   ASSERT_EQ(convert({"--from-diffusers", path("exported"), "--out", path("back")}).exit_code, 0);
   const std::vector<std::string> resume = {"--data",   data(),           "--out", path("back"),
                                            "--resume", "--steps",        "2",     "--batch",
@@ -111,7 +111,7 @@ TEST_F(ConvertTest, SamplesFromADiffusersFolderAndFromGivenNoise) {
   EXPECT_THAT(wrong.err, HasSubstr("(3, 3, 8, 8)"));
 }
 
-TEST_F(ConvertTest, ForwardAnswersAlikeFromEitherFolder) {
+TEST_F(ConvertTest, ForwardMatchesFromEitherFolder) {
   std::vector<float> input(2 * 3 * 8 * 8, 0.5f);
   input[7] = -1;
   write_npy<float>(path("x.npy"), input, std::vector<int64_t>{2, 3, 8, 8});
@@ -202,8 +202,8 @@ TEST_F(ConvertTest, ForwardWritesTheGradientOfTheErrorUnderDiffusersNames) {
     weight = down, write_weights();
     const double below = error_of(forward({}));
     weight = before;
-    // The error is some 1, known to 1e-7, over a step of 1/32: 6e-6 each; the rest is the curvature over the
-    // step.
+    // The error is some 1, known to 1e-7, over a step of 1/32: 6e-6 each; the rest is the curvature over
+    // the step.
     EXPECT_NEAR((above - below) / (double{up} - down), *largest, 0.02 * std::abs(*largest) + 2e-5) << name;
   }
 
@@ -214,7 +214,7 @@ TEST_F(ConvertTest, ForwardWritesTheGradientOfTheErrorUnderDiffusersNames) {
   EXPECT_THAT(wrong.err, AllOf(HasSubstr("target.npy"), HasSubstr("(2, 3, 8, 8)")));
 }
 
-TEST_F(ConvertTest, ForwardRefusesGradientsOfNothingAndNothingToDo) {
+TEST_F(ConvertTest, ForwardRefusesMissingTargetsAndOutputs) {
   const std::vector<std::string> arguments = {"--checkpoint", path("exported"), "--input",
                                               path("x.npy"),  "--timesteps",    path("t.npy")};
   const ProgramResult nothing = run_program("ddpm_forward", arguments);
@@ -237,7 +237,7 @@ TEST_F(ConvertTest, RefusesInOneSentence) {
   refused({"--to-diffusers", path("x")}, "--checkpoint");
   refused({"--to-diffusers", path("exported"), "--checkpoint", path("run")}, "exported");
   refused({"--to-diffusers", path("x"), "--checkpoint", path("nothing")}, "nothing");
-  refused({"--from-diffusers", path("exported"), "--out", path("run")}, "holds a run already");
+  refused({"--from-diffusers", path("exported"), "--out", path("run")}, "already holds a run");
   refused({"--from-diffusers", path("nothing"), "--out", path("x")}, "nothing");
 }
 

@@ -1,5 +1,5 @@
-// ddpm_data as a user meets it: every command on good input, and one clear sentence for each kind of bad
-// input.
+// ddpm_data as a user meets it: every command on good input, and one clear sentence for each kind of
+// bad input.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -40,7 +40,7 @@ class DataTest : public ::testing::Test {
     EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
   }
 
-  // Ten pictures in CelebA's layout: its archive and its two lists.
+  // Ten images in CelebA's layout: its archive and its two lists.
   std::string celeba() const {
     const std::string layout = path("celeba");
     if (fs::exists(layout)) return layout;
@@ -62,7 +62,7 @@ class DataTest : public ::testing::Test {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
-  // Whatever was refused, nothing half-made lies around.
+  // Refused input leaves no partial files.
   void expect_no_output() const {
     for (const auto& entry : fs::directory_iterator(folder_.path()))
       EXPECT_FALSE(entry.path().filename().string().find("out.") != std::string::npos) << entry.path();
@@ -144,19 +144,19 @@ TEST_F(DataTest, PreparesCifar10AndMnist) {
   EXPECT_EQ(mnist.pixels()[16 * 32 + 16], 0x40);
 }
 
-TEST_F(DataTest, ThreadsAndRunsChangeNoByte) {
+TEST_F(DataTest, ThreadsAndRunsGiveTheSameBytes) {
   ASSERT_EQ(data(prepare_celeba({"--threads", "1"})).exit_code, 0);
   const std::string once = read_file(path("out.npy"));
   ASSERT_EQ(data(prepare_celeba({"--threads", "3"})).exit_code, 0);
   EXPECT_TRUE(read_file(path("out.npy")) == once);
 }
 
-TEST_F(DataTest, InfoTellsWhatIsThereAndFindsChangedPixels) {
+TEST_F(DataTest, InfoDescribesTheDataAndFindsChangedPixels) {
   const std::string npy = faces();
   ProgramResult result = data({"info", npy});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.out,
-              AllOf(HasSubstr("6 images of 8x8x3"), HasSubstr("as the card says"), HasSubstr("channel 2")));
+              AllOf(HasSubstr("6 images of 8x8x3"), HasSubstr("matches the card"), HasSubstr("channel 2")));
   std::string bytes = read_file(npy);
   bytes.back() = static_cast<char>(bytes.back() + 1);
   write_file_atomically(npy, bytes);
@@ -171,7 +171,7 @@ TEST_F(DataTest, PreviewIsAGrid) {
   EXPECT_EQ(grid.width, 2 * 8 + 3 * 2) << "two columns of 8 pixels, gaps of 2 around each";
 }
 
-TEST_F(DataTest, ReferenceIsTheSamePixelsInEveryFormWithTheCropOnRecord) {
+TEST_F(DataTest, ReferenceHasTheSamePixelsInEveryFormatAndRecordsTheCrop) {
   ASSERT_EQ(data(prepare_celeba()).exit_code, 0);
   const ProgramResult result = data(
       {"reference", path("out.npy"), "--png-dir", path("real"), "--npz", path("real.npz"), "--count", "5"});
@@ -193,7 +193,7 @@ TEST_F(DataTest, ReferenceIsTheSamePixelsInEveryFormWithTheCropOnRecord) {
       << "the same again is no conflict";
 }
 
-TEST_F(DataTest, ExportTravelsAndComesBackWithItsLabels) {
+TEST_F(DataTest, ExportRoundTripsWithItsLabels) {
   ASSERT_EQ(data(prepare_celeba()).exit_code, 0);
   const ProgramResult result = data({"export", path("out.npy"), "--zip", path("out.zip"), "--quality", "90"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
@@ -230,7 +230,7 @@ TEST_F(DataTest, CommandLineMistakes) {
   expect_no_output();
 }
 
-TEST_F(DataTest, CelebaListsThatAreMissingOrBad) {
+TEST_F(DataTest, RefusesMissingOrBadCelebaLists) {
   const std::string partition = celeba() + "/list_eval_partition.txt";
   const std::string attributes = celeba() + "/list_attr_celeba.txt";
   const std::string good_partition = read_file(partition);
@@ -256,7 +256,7 @@ TEST_F(DataTest, CelebaListsThatAreMissingOrBad) {
   expect_no_output();
 }
 
-TEST_F(DataTest, CelebaArchiveThatIsMissingDamagedOrIncomplete) {
+TEST_F(DataTest, RefusesMissingDamagedOrIncompleteCelebaArchive) {
   const std::string zip = celeba() + "/img_align_celeba.zip";
   const std::string good = read_file(zip);
   refused(data(prepare("celeba", path("none.zip"))), "none.zip");
@@ -275,7 +275,7 @@ TEST_F(DataTest, CelebaArchiveThatIsMissingDamagedOrIncomplete) {
   expect_no_output();
 }
 
-TEST_F(DataTest, FoldersWithoutImagesOrWithBadOnes) {
+TEST_F(DataTest, RefusesFoldersWithoutImagesOrWithBadOnes) {
   refused(data(prepare("folder", path("none"))), "none");
   fs::create_directories(path("empty"));
   refused(data(prepare("folder", path("empty"))), "empty");
@@ -287,7 +287,7 @@ TEST_F(DataTest, FoldersWithoutImagesOrWithBadOnes) {
   expect_no_output();
 }
 
-TEST_F(DataTest, Cifar10ThatIsNone) {
+TEST_F(DataTest, RefusesFilesThatAreNotCifar10) {
   write("short/data_batch_1.bin", cifar_record(1).substr(0, 3000));
   refused(data(prepare("cifar10", path("short"))), "3000 bytes");
   write("label/data_batch_1.bin", cifar_record(1) + cifar_record(10));
@@ -299,7 +299,7 @@ TEST_F(DataTest, Cifar10ThatIsNone) {
   expect_no_output();
 }
 
-TEST_F(DataTest, MnistThatIsNone) {
+TEST_F(DataTest, RefusesFilesThatAreNotMnist) {
   const auto with = [&](const std::string& images, const std::string& labels, const std::string& what) {
     write("mnist/train-images-idx3-ubyte", images);
     write("mnist/train-labels-idx1-ubyte", labels);
@@ -319,7 +319,7 @@ TEST_F(DataTest, MnistThatIsNone) {
   expect_no_output();
 }
 
-TEST_F(DataTest, ArraysThatAreNoDataSets) {
+TEST_F(DataTest, RefusesArraysThatAreNotDataSets) {
   refused(data({"info", path("none.npy")}), "none.npy");
   write("text.npy", "no array");
   refused(data({"info", path("text.npy")}), "text.npy");
@@ -335,17 +335,17 @@ TEST_F(DataTest, ArraysThatAreNoDataSets) {
   refused(data({"info", npy}), "faces.json");
 }
 
-TEST_F(DataTest, PreviewAndReferenceBeyondTheEnd) {
+TEST_F(DataTest, RefusesPreviewAndReferenceBeyondTheEnd) {
   const std::string npy = faces();
-  refused(data({"preview", npy, "--grid", path("grid.png"), "--first", "6"}), "images 0 to 5");
+  refused(data({"preview", npy, "--grid", path("grid.png"), "--first", "6"}), "--first: expected 0 to 5");
   refused(data({"preview", npy, "--grid", path("grid.png"), "--count", "0"}), "--count");
   refused(data({"reference", npy}), "--png-dir");
-  refused(data({"reference", npy, "--npz", path("out.npz"), "--count", "7"}), "holds 6 images");
+  refused(data({"reference", npy, "--npz", path("out.npz"), "--count", "7"}), "--count: expected at most 6");
   refused(data({"reference", npy, "--npz", path("none/out.npz")}), "none/out.npz");
   expect_no_output();
 }
 
-TEST_F(DataTest, ExportOptionsOutOfRange) {
+TEST_F(DataTest, RefusesExportOptionsOutOfRange) {
   const std::string npy = faces();
   refused(data({"export", npy}), "--zip");
   refused(data({"export", npy, "--zip", path("out.zip"), "--quality", "0"}), "quality 0");
@@ -356,7 +356,7 @@ TEST_F(DataTest, ExportOptionsOutOfRange) {
   expect_no_output();
 }
 
-TEST_F(DataTest, ReferenceDoesNotMixImagesOfTwoKinds) {
+TEST_F(DataTest, ReferenceRefusesToMixKindsOfImages) {
   const std::string npy = faces();
   ASSERT_EQ(data({"reference", npy, "--png-dir", path("real")}).exit_code, 0);
   refused(data({"reference", npy, "--png-dir", path("real"), "--count", "3"}), "real.json");
@@ -364,9 +364,9 @@ TEST_F(DataTest, ReferenceDoesNotMixImagesOfTwoKinds) {
   refused(data({"reference", npy, "--png-dir", path("real")}), "not empty");
 }
 
-TEST_F(DataTest, OutputThatCannotBeWritten) {
+TEST_F(DataTest, RefusesUnwritableOutput) {
   refused(data({"synthetic-faces", "--count", "2", "--out", "/proc/none/out.npy"}), "/proc/none");
-  // A limit on the size of files stands for a full disk.
+  // A limit on file sizes simulates a full disk.
   const ProgramLimits small = {.file_bytes = 4096};
   refused(run_program("ddpm_data",
                       {"synthetic-faces", "--count", "500", "--size", "8", "--out", path("out.npy")}, small),
@@ -379,7 +379,7 @@ TEST_F(DataTest, OutputThatCannotBeWritten) {
   expect_no_output();
 }
 
-TEST_F(DataTest, InterruptLeavesNothing) {
+TEST_F(DataTest, InterruptLeavesNoFiles) {
   const TemporaryFolder logs;
   // Hours of drawing, unless the signal ends it.
   RunningProgram program("ddpm_data",

@@ -30,7 +30,7 @@ TEST(DdpmInspect, PrintsASummary) {
   EXPECT_THAT(result.out, HasSubstr("batch 128"));
 }
 
-TEST(DdpmInspect, ListsOperationsAndTensorsWhereAsked) {
+TEST(DdpmInspect, ListsOperationsAndTensorsOnRequest) {
   const ProgramResult result =
       inspect({"--preset", "tiny-32", "--operations", "--tensors", "--program", "forward"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
@@ -38,7 +38,7 @@ TEST(DdpmInspect, ListsOperationsAndTensorsWhereAsked) {
   EXPECT_THAT(result.out, HasSubstr("down_blocks.1.attentions.0.to_q.weight"));
 }
 
-TEST(DdpmInspect, WritesPicturesAndFigures) {
+TEST(DdpmInspect, WritesDrawingsAndJson) {
   const TemporaryFolder folder;
   const auto file = [&](const char* name) { return (folder.path() / name).string(); };
   const ProgramResult result = inspect({"--preset", "tiny-32", "--memory-svg", file("memory.svg"),
@@ -60,11 +60,11 @@ TEST(DdpmInspect, DrawsTheForwardProcess) {
       inspect({"--preset", "tiny-32", "--data", file("faces.npy"), "--noising", file("noising.png")});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   const Image strip = read_png(file("noising.png"));
-  EXPECT_EQ(strip.width, 11 * 16 + 12 * 2);  // moments, and gaps of 2 between and around
-  EXPECT_EQ(strip.height, 3 * 16 + 4 * 2);   // as many rows as there are images
+  EXPECT_EQ(strip.width, 11 * 16 + 12 * 2);  // frames, and gaps of 2 between and around
+  EXPECT_EQ(strip.height, 3 * 16 + 4 * 2);   // one row per image
 }
 
-TEST(DdpmInspect, TakesAConfigurationAndFlagsWinOverIt) {
+TEST(DdpmInspect, TakesAConfigurationOverriddenByFlags) {
   const TemporaryFolder folder;
   const std::string config = (folder.path() / "run.toml").string();
   write_file_atomically(config, "[run]\npreset = \"tiny-32\"\nbatch = 5\n");
@@ -72,7 +72,7 @@ TEST(DdpmInspect, TakesAConfigurationAndFlagsWinOverIt) {
   EXPECT_THAT(inspect({"--config", config, "--batch", "7"}).out, HasSubstr("batch 7"));
 }
 
-TEST(DdpmInspect, ShowsWhatAConditionalNetworkIsToldInTraining) {
+TEST(DdpmInspect, ShowsTheLabelsOfAConditionalNetwork) {
   const TemporaryFolder folder;
   const std::string config = (folder.path() / "run.toml").string();
   const std::string condition = "[condition]\ncondition = \"classes\"\n";
@@ -96,9 +96,9 @@ struct Mistake {
 TEST(DdpmInspect, NamesMistakes) {
   for (const Mistake& mistake : std::vector<Mistake>{
            {{"--preset", "huge"}, "there is no preset 'huge'"},
-           {{"--batch", "0"}, "batch = 0"},
-           {{"--batch", "-3"}, "batch = -3"},
-           {{"--batch", "many"}, "a whole number is wanted"},
+           {{"--batch", "0"}, "batch: expected at least 1, got 0"},
+           {{"--batch", "-3"}, "batch: expected at least 1, got -3"},
+           {{"--batch", "many"}, "expected a whole number"},
            {{"--program", "testing"}, "there is no program 'testing'"},
            {{"--precision", "fp8"}, "there is no precision 'fp8'"},
            {{"--config", "/nowhere/run.toml"}, "/nowhere/run.toml"},

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <set>
 #include <sstream>
@@ -38,7 +39,7 @@ TEST_F(SampleTest, WritesEveryFormAtOnce) {
   const ProgramResult result =
       sample({"--count", "6", "--batch", "4", "--grid", path("grid.png"), "--png-dir", path("png"), "--npz",
               path("samples.npz"), "--process", path("strip.png"), "--animation", path("a.png"),
-              "--process-images", "2", "--process-moments", "3"});
+              "--process-images", "2", "--process-frames", "3"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path("png")), {}), 6);
   const Image strip = read_png(path("strip.png"));
@@ -46,6 +47,10 @@ TEST_F(SampleTest, WritesEveryFormAtOnce) {
   EXPECT_EQ(strip.width, 3 * 8 + 4 * 2);
   EXPECT_EQ(strip.height, 2 * 8 + 3 * 2);
   EXPECT_THAT(read_file(path("a.png")), HasSubstr("acTL"));
+  const ProgramResult old_name =
+      sample({"--count", "2", "--process", path("old.png"), "--process-moments", "4"});
+  ASSERT_EQ(old_name.exit_code, 0) << old_name.err;
+  EXPECT_EQ(read_png(path("old.png")).width, 4 * 8 + 5 * 2);
   EXPECT_THAT(read_file(path("samples.npz")), AllOf(HasSubstr("arr_0.npy"), HasSubstr("(6, 8, 8, 3)")));
 }
 
@@ -67,7 +72,7 @@ TEST_F(SampleTest, MetricsHaveALineForEachBatch) {
   EXPECT_THAT(refused.err, HasSubstr("--metrics"));
 }
 
-TEST_F(SampleTest, AnImageIsTheSameWhateverTheBatchAndTheCount) {
+TEST_F(SampleTest, ImageDoesNotDependOnBatchAndCount) {
   ASSERT_EQ(sample({"--count", "5", "--batch", "5", "--png-dir", path("a"), "--sampler", "ddpm"}).exit_code,
             0);
   ASSERT_EQ(sample({"--count", "5", "--batch", "2", "--png-dir", path("b"), "--sampler", "ddpm"}).exit_code,
@@ -80,7 +85,7 @@ TEST_F(SampleTest, AnImageIsTheSameWhateverTheBatchAndTheCount) {
   EXPECT_FALSE(read_file(path("a/000000.png")) == read_file(path("a/000004.png")));
 }
 
-TEST_F(SampleTest, StoppedSamplingGoesOnWhereItWasAndTheArrayIsWhole) {
+TEST_F(SampleTest, StoppedSamplingContinuesAndTheArrayIsComplete) {
   const std::vector<std::string> whole = {"--count", "7", "--batch", "3", "--png-dir", path("whole")};
   ASSERT_EQ(sample(whole).exit_code, 0);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path("whole")), {}), 7) << "images only";
@@ -98,16 +103,16 @@ TEST_F(SampleTest, StoppedSamplingGoesOnWhereItWasAndTheArrayIsWhole) {
   stopped.send(SIGINT);
   const ProgramResult result = stopped.wait();
   if (result.exit_code != 0) {  // it may have come to its end before the signal
-    EXPECT_THAT(result.err, HasSubstr("the same command goes on"));
+    EXPECT_THAT(result.err, HasSubstr("repeat the command to continue"));
     EXPECT_FALSE(std::filesystem::exists(path("part.npz")));
   }
-  // Whatever is there stays: this one is recognised by its colour.
+  // Existing images stay: this one is recognized by its color.
   const Image marked(8, 8, 3);
   write_png(path("part/000000.png"), marked);
   std::filesystem::remove(path("part/000004.png"));
   const ProgramResult again = run_program("ddpm_sample", slow);
   ASSERT_EQ(again.exit_code, 0) << again.err;
-  EXPECT_THAT(again.err, HasSubstr("were there already"));
+  EXPECT_THAT(again.err, HasSubstr("existed already"));
   EXPECT_EQ(read_png(path("part/000000.png")).pixels, marked.pixels);
   for (const char* name : {"000001.png", "000004.png", "000006.png"})
     EXPECT_TRUE(read_file(path("part") + "/" + name) == read_file(path("whole") + "/" + name)) << name;
@@ -132,7 +137,7 @@ TEST_F(SampleTest, AFolderHoldsImagesOfOneKind) {
   refused({"--sampler", "ddpm"});
   refused({"--rounding", "truncate"});
   refused({"--weights", "raw"});
-  // More of the same are welcome; other batches, counts and ways to compute are no other kind.
+  // More of the same are fine; batch, count and implementation do not change the kind.
   const ProgramResult more =
       sample({"--count", "3", "--batch", "1", "--upsample", "nearest", "--png-dir", path("png")});
   EXPECT_EQ(more.exit_code, 0) << more.err;
@@ -188,7 +193,7 @@ TEST_F(ConditionalSampleTest, BadConditionsAreOneSentenceAndExitCodeTwo) {
   refused({"--attr", "Smilling=1"}, "there is no attribute 'Smilling': choose among Bald, Bangs");
   refused({"--attr", "Smiling"}, "Smiling=1 or Smiling=0");
   refused({"--class", "cat"}, "use --attr");
-  refused({"--attr", "Smiling=1", "--guidance", "-2"}, "--guidance -2");
+  refused({"--attr", "Smiling=1", "--guidance", "-2"}, "--guidance: expected");
   refused({"--guidance", "much"}, "guidance");
 }
 
@@ -200,7 +205,7 @@ TEST_F(SampleTest, BadInputIsOneSentenceAndExitCodeTwo) {
   };
   const std::string grid = path("grid.png");
   refused(sample({}), "--grid");
-  refused(sample({"--grid", grid, "--count", "0"}), "--count 0");
+  refused(sample({"--grid", grid, "--count", "0"}), "--count: expected");
   refused(sample({"--grid", grid, "--sampler", "magic"}), "magic");
   refused(sample({"--grid", grid, "--steps", "5000"}), "steps");
   refused(sample({"--grid", grid, "--upsample", "bilinear"}), "choose one of auto, folded, nearest");
@@ -208,6 +213,12 @@ TEST_F(SampleTest, BadInputIsOneSentenceAndExitCodeTwo) {
   refused(sample({"--grid", grid, "--class", "3"}), "no condition");
   refused(sample({"--grid", grid, "--guidance", "3"}), "no condition");
   refused(sample({"--grid", grid, "--threshold-max", "2"}), "--threshold-ratio");
+  refused(sample({"--grid", grid, "--clip-range", "2", "--no-clip"}),
+          "--clip-range and --no-clip exclude each other");
+  refused(sample({"--grid", grid, "--clip-range", "2", "--threshold-ratio", "0.9"}),
+          "--clip-range and --threshold-ratio exclude each other");
+  refused(sample({"--grid", grid, "--clip-range", "0"}), "clip range");
+  refused(sample({"--grid", grid, "--eta", "much"}), "--eta");
   refused(sample({"--grid", grid, "--spacing", "odd"}), "odd");
   refused(sample({"--grid", grid, "--weights", "both"}), "'both'");
   refused(sample({"--grid", "/proc/no/grid.png"}), "/proc/no");
@@ -215,7 +226,34 @@ TEST_F(SampleTest, BadInputIsOneSentenceAndExitCodeTwo) {
   EXPECT_FALSE(std::filesystem::exists(grid));
 }
 
-TEST_F(SampleTest, EverySamplerAndItsOptionsAreReached) {
+TEST_F(SampleTest, ClipRangeOverridesTheModel) {
+  // DDIM's last step lands on the estimate of the clean image, which is clipped, but for rounding.
+  const auto largest = [&](const std::string& run, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"--checkpoint", path(run), "--steps",     "4",
+                                       "--count",      "2",       "--float-npy", path("drawn.npy")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const ProgramResult result = run_program("ddpm_sample", arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    float most = 0;
+    for (const float value : read_npy<float>(path("drawn.npy")).values)
+      most = std::max(most, std::abs(value));
+    return most;
+  };
+  const std::pair<const char*, std::vector<std::string>> models[] = {
+      {"clipping", {"--clip-sample-range", "1"}},
+      {"unclipped", {"--clip-sample", "false"}},
+      {"thresholding", {"--thresholding", "true"}}};
+  for (const auto& [run, options] : models) {
+    std::vector<std::string> arguments = training(run, {"--steps", "3"});
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    ASSERT_EQ(run_program("ddpm_train", arguments).exit_code, 0) << run;
+    EXPECT_GT(largest(run, {}), 0.5f) << run;
+    EXPECT_LE(largest(run, {"--clip-range", "0.25"}), 0.25f + 1e-5f) << run;
+    EXPECT_GT(largest(run, {"--no-clip"}), 1.5f) << run << ": an untrained network errs far more than that";
+  }
+}
+
+TEST_F(SampleTest, EverySamplerAndItsOptionsTakeEffect) {
   const auto drawn = [&](const std::vector<std::string>& options) {
     const std::string file = path("drawn.npy");
     std::vector<std::string> arguments{"--count", "1", "--float-npy", file};

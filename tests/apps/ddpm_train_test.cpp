@@ -34,7 +34,7 @@ void expect_same_checkpoint(const std::string& run_a, const std::string& run_b, 
         << file;
 }
 
-TEST_F(TrainTest, TwentyStepsAreTenAndResumeAndTenByBytes) {
+TEST_F(TrainTest, ResumedRunMatchesStraightRunByBytes) {
   ASSERT_EQ(run_program("ddpm_train", training("straight", {"--steps", "20"})).exit_code, 0);
   ASSERT_EQ(run_program("ddpm_train", training("halves", {"--steps", "10"})).exit_code, 0);
   const ProgramResult resumed =
@@ -43,7 +43,7 @@ TEST_F(TrainTest, TwentyStepsAreTenAndResumeAndTenByBytes) {
   expect_same_checkpoint(path("straight"), path("halves"), 20);
 }
 
-TEST_F(TrainTest, AStreamedDataSetTrainsTheSameByBytes) {
+TEST_F(TrainTest, StreamedDataSetTrainsTheSameBytes) {
   ASSERT_EQ(run_program("ddpm_train", training("mapped", {"--steps", "8"})).exit_code, 0);
   const ProgramResult streamed =
       run_program("ddpm_train", training("streamed", {"--steps", "5", "--data-placement", "streamed"}));
@@ -53,7 +53,7 @@ TEST_F(TrainTest, AStreamedDataSetTrainsTheSameByBytes) {
   expect_same_checkpoint(path("mapped"), path("streamed"), 8);
 }
 
-TEST_F(TrainTest, AConditionalRunResumesByBytesToo) {
+TEST_F(TrainTest, ConditionalRunResumesByBytes) {
   const std::vector<std::string> condition = {
       "--condition",      "attributes", "--condition-dropout", "0.3", "--attribute-dropout", "0.8",
       "--loss-weighting", "min_snr",    "--sample-every",      "4",   "--sample-count",      "4",
@@ -108,7 +108,7 @@ TEST_F(TrainTest, SigtermFinishesTheStepAndSaves) {
         << file;
 }
 
-TEST_F(TrainTest, KillNineLosesNothingThatWasSaved) {
+TEST_F(TrainTest, KillNineKeepsWhatWasSaved) {
   const TemporaryFolder output;
   RunningProgram program("ddpm_train", training("killed", {"--steps", "1000000", "--checkpoint-every", "5"}),
                          output.path());
@@ -131,7 +131,7 @@ TEST_F(TrainTest, KillNineLosesNothingThatWasSaved) {
         << file;
 }
 
-TEST_F(TrainTest, ResumeDropsTheMetricsThatAreDoneAgain) {
+TEST_F(TrainTest, ResumeDropsMetricsOfRepeatedSteps) {
   ASSERT_EQ(run_program("ddpm_train", training("run", {"--steps", "10"})).exit_code, 0);
   const std::string metrics = path("run") + "/metrics.jsonl";
   write_file_atomically(metrics, read_file(metrics) + "{\"step\":15,\"loss\":1.0}\n{\"step\":20,\"lo");
@@ -152,7 +152,7 @@ TEST_F(TrainTest, ARunWithNothingToDoSaysSo) {
   EXPECT_THAT(done.err, HasSubstr("no step was done: the run is at step 2 of 2"));
 }
 
-TEST_F(TrainTest, KeepsTheLastCheckpointsOnly) {
+TEST_F(TrainTest, KeepsOnlyTheLastCheckpoints) {
   ASSERT_EQ(run_program("ddpm_train", training("run", {"--steps", "8", "--checkpoint-every", "2",
                                                        "--keep-checkpoints", "2"}))
                 .exit_code,
@@ -162,7 +162,7 @@ TEST_F(TrainTest, KeepsTheLastCheckpointsOnly) {
   EXPECT_TRUE(std::filesystem::exists(checkpoint_folder(path("run"), 8)));
 }
 
-TEST_F(TrainTest, ALossThatIsNotFiniteStopsTheRunAndKeepsTheLastGoodCheckpoint) {
+TEST_F(TrainTest, NonFiniteLossStopsTheRunAndKeepsTheLastGoodCheckpoint) {
   const ProgramResult diverged =
       run_program("ddpm_train", training("run", {"--steps", "200", "--checkpoint-every", "1",
                                                  "--learning-rate", "1e30", "--clip-norm", "0"}));
@@ -180,7 +180,7 @@ TEST_F(TrainTest, PrintConfigReadsBackAsItself) {
   ASSERT_EQ(printed.exit_code, 0);
   write_file_atomically(path("config.toml"), printed.out);
   EXPECT_EQ(run_program("ddpm_train", {"--config", path("config.toml"), "--print-config"}).out, printed.out);
-  // A flag wins over the file.
+  // A flag overrides the file.
   EXPECT_THAT(
       run_program("ddpm_train", {"--config", path("config.toml"), "--print-config", "--batch", "5"}).out,
       HasSubstr("batch = 5"));
@@ -227,7 +227,7 @@ TEST_F(TrainTest, ProfilesDoNotChangeTheTraining) {
   }
 }
 
-TEST_F(TrainTest, SummaryTellsSpeedAndStartUp) {
+TEST_F(TrainTest, SummaryHasSpeedAndStartUpTime) {
   const auto summary = [&] { return nlohmann::json::parse(read_file(path("run") + "/summary.json")); };
   const ProgramResult first = run_program("ddpm_train", training("run", {"--steps", "6"}));
   ASSERT_EQ(first.exit_code, 0) << first.err;
@@ -254,7 +254,7 @@ TEST_F(TrainTest, SummaryTellsSpeedAndStartUp) {
 
 struct BadInput {
   const char* what;
-  std::vector<std::string> arguments;  // behind those of a good run; "@" stands for the test's folder
+  std::vector<std::string> arguments;  // after those of a good run; "@" is the test's folder
   const char* says;
 };
 
@@ -282,8 +282,8 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadTraining,
     ::testing::Values(
         BadInput{"preset", {"--preset", "no-such"}, "choose one of ddpm-cifar10-32"},
-        BadInput{"steps", {"--steps", "-5"}, "steps = -5"},
-        BadInput{"number", {"--learning-rate", "fast"}, "learning_rate = 'fast'"},
+        BadInput{"steps", {"--steps", "-5"}, "steps: expected at least 0, got -5"},
+        BadInput{"number", {"--learning-rate", "fast"}, "learning_rate: expected a number, got 'fast'"},
         BadInput{"flag", {"--no-such-flag"}, "--no-such-flag"},
         BadInput{"profile", {"--profile=fast"}, "choose one of graph, eager"},
         BadInput{"profile_json", {"--profile-json", "/proc/no/such.json"}, "/proc/no/such.json"},
@@ -312,8 +312,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"plan_choice", {"--plan-choice", "best"}, "choose one of measured, first"},
         BadInput{"plan_check", {"--plan-check", "maybe"}, "choose one of refuse, warn, off"},
         BadInput{"upsample", {"--upsample", "bilinear"}, "choose one of auto, folded, nearest"},
-        BadInput{"workspace", {"--workspace-mb", "-1"}, "workspace_mb = -1"},
-        BadInput{"plan_cache", {"--plan-cache", ""}, "plan_cache is empty"}),
+        BadInput{"workspace", {"--workspace-mb", "-1"}, "workspace_mb: expected at least 0, got -1"},
+        BadInput{"plan_cache", {"--plan-cache", ""}, "plan_cache: expected a file"}),
     [](const auto& tested) { return std::string(tested.param.what); });
 
 void PrintTo(const BadInput& input, std::ostream* stream) { *stream << input.what; }
@@ -383,7 +383,7 @@ TEST_F(TrainTest, ResumeRefusesDamagedCheckpoints) {
   EXPECT_THAT(resume().err, HasSubstr("state.json"));
 }
 
-TEST_F(TrainTest, AFullDiskIsReportedAndHarmsNoOlderCheckpoint) {
+TEST_F(TrainTest, FullDiskIsReportedAndKeepsOlderCheckpoints) {
   ASSERT_EQ(run_program("ddpm_train", training("run", {"--steps", "2"})).exit_code, 0);
   const std::string before = read_file(checkpoint_folder(path("run"), 2) + "/model.safetensors");
   // Enough for the small files, not for the weights.

@@ -35,7 +35,7 @@ std::vector<std::string> small_network(const std::vector<std::string>& more) {
   return arguments;
 }
 
-TEST(DdpmValidate, PrintsEveryOutputWorstFirstAndWritesThem) {
+TEST(DdpmValidate, PrintsAndWritesOutputsWorstFirst) {
   const TemporaryFolder folder;
   const std::string json = (folder.path() / "report.json").string();
   const ProgramResult result =
@@ -59,14 +59,14 @@ TEST(DdpmValidate, PrintsEveryOutputWorstFirstAndWritesThem) {
   }
 }
 
-TEST(DdpmValidate, TakesTheFormOfUpsampling) {
+TEST(DdpmValidate, TakesTheUpsampleForm) {
   for (const char* form : {"folded", "nearest"}) {
     const ProgramResult result = run_program("ddpm_validate_emulated", small_network({"--upsample", form}));
     EXPECT_EQ(result.exit_code, 0) << form << result.out << result.err;
   }
 }
 
-TEST(DdpmValidate, ComparesOperationsAlone) {
+TEST(DdpmValidate, ComparesOnlyOperations) {
   const TemporaryFolder folder;
   const std::string json = (folder.path() / "report.json").string();
   const ProgramResult result =
@@ -92,7 +92,7 @@ void expect_incomplete(const std::string& json) {
   EXPECT_FALSE(report["operations"].empty());
 }
 
-TEST(DdpmValidate, StopsWhenItsTimeIsUpAndReportsWhatItCompared) {
+TEST(DdpmValidate, StopsAtItsTimeLimitAndReports) {
   const TemporaryFolder folder;
   const std::string json = (folder.path() / "report.json").string();
   std::vector<std::string> arguments = small_network(kEndless);
@@ -100,14 +100,14 @@ TEST(DdpmValidate, StopsWhenItsTimeIsUpAndReportsWhatItCompared) {
   const ProgramResult result = run_program("ddpm_validate_emulated", arguments);
   EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
   EXPECT_THAT(result.out, HasSubstr("stopped after 8 s: "));
-  EXPECT_THAT(result.out, HasSubstr("what was compared is well"));
+  EXPECT_THAT(result.out, HasSubstr("all compared results agree"));
   EXPECT_THAT(result.err, HasSubstr("comparing")) << "a line every five seconds";
   EXPECT_THAT(result.err, HasSubstr("% of its bound"));
   expect_incomplete(json);
 }
 
-// Whoever cuts a program off by SIGKILL finds in its log what it had said, although the log is a file.
-TEST(DdpmValidate, AKilledRunLeavesWhatItSaid) {
+// After SIGKILL the log is complete up to then, although it is a file.
+TEST(DdpmValidate, KilledRunLeavesItsOutput) {
   const TemporaryFolder folder;
   RunningProgram program("ddpm_validate_emulated", small_network(kEndless), folder.path());
   ASSERT_TRUE(says(folder.path() / "stdout", "emulated GPU in fp32"));
@@ -115,7 +115,7 @@ TEST(DdpmValidate, AKilledRunLeavesWhatItSaid) {
   EXPECT_EQ(program.wait().exit_code, 128 + SIGKILL);
 }
 
-TEST(DdpmValidate, SigtermEndsItAsItsTimeDoes) {
+TEST(DdpmValidate, SigtermStopsItLikeItsTimeLimit) {
   const TemporaryFolder folder;
   const std::string json = (folder.path() / "report.json").string();
   std::vector<std::string> arguments = small_network(kEndless);

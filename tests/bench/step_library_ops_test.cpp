@@ -19,8 +19,7 @@ namespace {
 constexpr int kBatch = 128;
 
 Program training_step(const char* preset) {
-  return training_program({.network = find_preset(preset).network, .batch = kBatch, .dataset_count = kBatch})
-      .program;
+  return training_program(find_preset(preset).network, kBatch, {.count = kBatch}).program;
 }
 
 class StepLibraryOps : public testing::TestWithParam<const char*> {

@@ -1,5 +1,5 @@
-// Expects that something is refused as the user's fault, in words that help. Tests only; depends on
-// GoogleTest.
+// Expects that something is refused as the user's fault, in words that help. Tests only; depends
+// on GoogleTest.
 #pragma once
 
 #include <gmock/gmock.h>

@@ -50,7 +50,8 @@ class Network {
       : config_(config_of(name)),
         expected_(fixtures() / name / "expected.safetensors"),
         executor_(differentiated(), products) {
-    executor_.write_parameters(read_arena(fixtures() / name / "model.safetensors", executor_.program()));
+    executor_.write_parameters(
+        read_arena(SafetensorsFile(fixtures() / name / "model.safetensors"), executor_.program()));
     fill("x", read_channels_last(expected_, "sample"));
     fill("probe", read_channels_last(expected_, "probe"));
     fill("t", numbers(expected_, "timesteps"));

@@ -19,7 +19,7 @@ const ConditionOptions kLooks{.kind = ConditionKind::kAttributes, .label_names =
 Labels pets() { return {LabelKind::kClasses, {"cat", "dog", "7"}, {2, 0}, {}}; }
 Labels looks() { return {LabelKind::kAttributes, {"Bald", "Smiling", "Hat"}, {}, {0, 1, 0, 1, 1, 0}}; }
 
-TEST(Condition, AClassIsOneOfItsColumnsAndNoConditionTheLast) {
+TEST(Condition, ClassIsItsColumnAndNoConditionTheLast) {
   EXPECT_EQ(parse_condition(kPets, "dog"), (ConditionRow{0, 1, 0, 0}));
   EXPECT_EQ(parse_condition(kPets, "0"), (ConditionRow{1, 0, 0, 0}));
   EXPECT_EQ(parse_condition(kPets, "7"), (ConditionRow{0, 0, 1, 0})) << "a name before a number";
@@ -28,7 +28,7 @@ TEST(Condition, AClassIsOneOfItsColumnsAndNoConditionTheLast) {
   EXPECT_EQ(every_class(kPets).size(), 3u);
 }
 
-TEST(Condition, AnAttributeIsSetOrNotSetOrNotSaid) {
+TEST(Condition, AttributeIsSetNotSetOrOpen) {
   EXPECT_EQ(parse_condition(kLooks, "Smiling=1,Bald=0"), (ConditionRow{1, 0, 0, 1, 0, 0}));
   EXPECT_EQ(parse_condition(kLooks, "Hat=1"), (ConditionRow{0, 0, 0, 0, 0, 1}));
   EXPECT_EQ(parse_condition(kLooks, "Hat=1,Hat=1"), parse_condition(kLooks, "Hat=1"));
@@ -36,7 +36,7 @@ TEST(Condition, AnAttributeIsSetOrNotSetOrNotSaid) {
 }
 
 // What sampling says by name is what training said by label: the rows of the operation are the oracle.
-TEST(Condition, RowsAreThoseThatTrainingGathers) {
+TEST(Condition, RowsMatchThoseGatheredInTraining) {
   for (const auto& [options, labels] : {std::pair(kPets, pets()), std::pair(kLooks, looks())}) {
     LabelParams params = labels_shape(options);
     params.n = 1;
@@ -56,7 +56,7 @@ TEST(Condition, RowsAreThoseThatTrainingGathers) {
   }
 }
 
-TEST(Condition, WhatIsUnknownIsNamedWithWhatThereIs) {
+TEST(Condition, UnknownNamesListTheKnownOnes) {
   expect_input_error([] { parse_condition(kPets, "cow"); },
                      AllOf(HasSubstr("'cow'"), HasSubstr("cat, dog, 7"), HasSubstr("from 0 to 2")));
   expect_input_error([] { parse_condition(kPets, "3"); }, HasSubstr("'3'"));
@@ -76,7 +76,7 @@ TEST(Condition, NamesComeFromTheDataSet) {
   EXPECT_TRUE(with_names_of({}, pets(), "pets.npy").label_names.empty());
 }
 
-TEST(Condition, LabelsThatDoNotFitAreRefused) {
+TEST(Condition, RefusesLabelsThatDoNotFit) {
   const ConditionOptions classes{.kind = ConditionKind::kClasses};
   expect_input_error([&] { with_names_of(classes, {}, "plain.npy"); },
                      AllOf(HasSubstr("plain.npy"), HasSubstr("no labels")));

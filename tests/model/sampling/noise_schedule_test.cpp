@@ -1,5 +1,5 @@
-// Noise schedules against their formulas in long double, published values, and diffusers' own numbers in
-// double.
+// Noise schedules against their formulas in long double, published values, and diffusers' own numbers
+// in double.
 #include "model/sampling/noise_schedule.h"
 
 #include <gmock/gmock.h>
@@ -24,7 +24,7 @@ NoiseSchedule make_schedule(BetaSchedule beta_schedule,
   return NoiseSchedule(options);
 }
 
-TEST(NoiseSchedule, LinearEqualsItsFormulaInLongDouble) {
+TEST(NoiseSchedule, LinearMatchesItsFormulaInLongDouble) {
   const NoiseSchedule schedule = make_schedule(BetaSchedule::kLinear);
   ASSERT_EQ(schedule.timesteps(), 1000);
   long double log_alpha_bar = 0;
@@ -47,7 +47,7 @@ TEST(NoiseSchedule, LinearHasItsPublishedValues) {
   EXPECT_EQ(posterior_variance(schedule.alpha_bar()[0], schedule.alpha_bar_or_one(-1)), 0);
 }
 
-TEST(NoiseSchedule, ScaledLinearIsLinearInItsRoot) {
+TEST(NoiseSchedule, ScaledLinearHasLinearRoots) {
   const NoiseSchedule schedule = make_schedule(BetaSchedule::kScaledLinear);
   for (size_t t = 1; t + 1 < 1000; ++t)
     EXPECT_NEAR(std::sqrt(schedule.beta()[t - 1]) + std::sqrt(schedule.beta()[t + 1]),
@@ -56,7 +56,7 @@ TEST(NoiseSchedule, ScaledLinearIsLinearInItsRoot) {
   EXPECT_NEAR(schedule.beta()[999], 0.02, 1e-16);
 }
 
-TEST(NoiseSchedule, SquaredCosineHasTheSquaredCosineAsAlphaBar) {
+TEST(NoiseSchedule, SquaredCosineIsAlphaBar) {
   const NoiseSchedule schedule = make_schedule(BetaSchedule::kSquaredCosine);
   const auto f = [](double u) { return std::pow(std::cos((u + 0.008) / 1.008 * std::numbers::pi / 2), 2); };
   for (size_t t = 0; t < 999; ++t)
@@ -82,7 +82,7 @@ TEST(NoiseSchedule, ZeroTerminalSnrKeepsTheFirstAndEmptiesTheLast) {
     product *= 1 - rescaled.beta()[t];
     EXPECT_NEAR(rescaled.alpha_bar()[t] / product, 1,
                 1e-11);  // a thousand factors, near the end next to 1 - 1
-    // sqrt(alpha_bar) is an affine function of what it was.
+    // sqrt(alpha_bar) is an affine function of the original.
     const double slope =
         (rescaled.signal()[t] - rescaled.signal()[t + 1]) / (plain.signal()[t] - plain.signal()[t + 1]);
     EXPECT_NEAR(slope, rescaled.signal()[0] / (plain.signal()[0] - plain.signal()[999]), 1e-9);
@@ -138,7 +138,7 @@ TEST(NoiseSchedule, TakesTrainedBetas) {
   EXPECT_THROW(NoiseSchedule{options}, InputError);
 }
 
-TEST(NoiseSchedule, RefusesWhatIsNoSchedule) {
+TEST(NoiseSchedule, RefusesInvalidSchedules) {
   const auto refuses = [](auto change) {
     NoiseScheduleOptions options;
     change(options);
@@ -156,7 +156,7 @@ TEST(NoiseSchedule, RefusesWhatIsNoSchedule) {
   });
 }
 
-TEST(BetaScheduleName, GoesBothWaysAndRefusesOthers) {
+TEST(BetaScheduleName, RoundTripsAndRefusesOthers) {
   for (const BetaSchedule schedule : {BetaSchedule::kLinear, BetaSchedule::kScaledLinear,
                                       BetaSchedule::kSquaredCosine, BetaSchedule::kSigmoid})
     EXPECT_EQ(parse_beta_schedule(beta_schedule_name(schedule)), schedule);

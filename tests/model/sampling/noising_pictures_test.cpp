@@ -1,4 +1,4 @@
-// The picture of the forward process.
+// The images of the forward process.
 #include "model/sampling/noising_pictures.h"
 
 #include <gtest/gtest.h>
@@ -9,14 +9,14 @@
 namespace ddpm {
 namespace {
 
-Image grey_image(int size, uint8_t level) {
+Image gray_image(int size, uint8_t level) {
   Image image(size, size, 3);
   std::fill(image.pixels.begin(), image.pixels.end(), level);
   return image;
 }
 
 TEST(ForwardProcess, TheFirstStepIsNearlyTheImage) {
-  const Image image = grey_image(32, 100);
+  const Image image = gray_image(32, 100);
   const int first = 0;
   const Image noisy = forward_process(image, NoiseSchedule({}), {&first, 1}, 1, 0).front();
   // The noise of t = 0 has deviation 0.01, 1.3 levels; 3,072 normals stay below 5 deviations.
@@ -27,7 +27,7 @@ TEST(ForwardProcess, TheFirstStepIsNearlyTheImage) {
 TEST(ForwardProcess, TheLastStepIsStandardNoiseWhateverTheImage) {
   const int last = 999;
   for (const uint8_t level : {uint8_t{0}, uint8_t{255}}) {
-    const Image noisy = forward_process(grey_image(128, level), NoiseSchedule({}), {&last, 1}, 1, 0).front();
+    const Image noisy = forward_process(gray_image(128, level), NoiseSchedule({}), {&last, 1}, 1, 0).front();
     // Values at or above the last half level before 1 are shown white: P(z >= 254.5 / 127.5 - 1) = 0.1597.
     // The signal that is left, 0.0064, moves that by 0.0016; 4 deviations of the share of 49,152 are 0.0066.
     const auto white = std::count(noisy.pixels.begin(), noisy.pixels.end(), uint8_t{255});
@@ -35,8 +35,8 @@ TEST(ForwardProcess, TheLastStepIsStandardNoiseWhateverTheImage) {
   }
 }
 
-TEST(ForwardProcess, NoiseIsTheSameAlongARowAndAnotherInEachRow) {
-  const Image image = grey_image(8, 128);
+TEST(ForwardProcess, NoiseIsTheSameAlongARowOnly) {
+  const Image image = gray_image(8, 128);
   const NoiseSchedule schedule({});
   const int timesteps[] = {500, 500};
   const std::vector<Image> one = forward_process(image, schedule, timesteps, 1, 0),
@@ -46,10 +46,10 @@ TEST(ForwardProcess, NoiseIsTheSameAlongARowAndAnotherInEachRow) {
 }
 
 TEST(ForwardProcess, StripGoesFromTheCleanImageToTheLastTimestep) {
-  const Image image = grey_image(8, 200);
+  const Image image = gray_image(8, 200);
   const std::vector<ImageView> images = {image, image};
   const NoiseSchedule schedule({});
-  const Image strip = forward_process_strip(images, schedule, {.moments = 3, .seed = 5});
+  const Image strip = forward_process_strip(images, schedule, {.frames = 3, .seed = 5});
   ASSERT_EQ(strip.width, 3 * 8 + 4 * 2);  // gaps of 2 between and around
   ASSERT_EQ(strip.height, 2 * 8 + 3 * 2);
   const int timesteps[] = {499, 999};

@@ -9,6 +9,8 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <functional>
+#include <set>
 
 #include "kernels/reference/reference.h"
 #include "support/error.h"
@@ -79,15 +81,16 @@ class Element {
   double memory_[kSamplerHistory] = {NAN, NAN, NAN};  // nothing until it is written
 };
 
-constexpr SamplerMethod kMethods[] = {
-    SamplerMethod::kDdpm,  SamplerMethod::kDdim,  SamplerMethod::kDpmpp,          SamplerMethod::kDpmppSde,
-    SamplerMethod::kUnipc, SamplerMethod::kEuler, SamplerMethod::kEulerAncestral, SamplerMethod::kHeun};
-// Those that work with sigmas.
-constexpr SamplerMethod kSigmaMethods[] = {SamplerMethod::kDpmpp,          SamplerMethod::kDpmppSde,
-                                           SamplerMethod::kUnipc,          SamplerMethod::kEuler,
-                                           SamplerMethod::kEulerAncestral, SamplerMethod::kHeun};
+std::vector<SamplerMethod> methods_where(const std::function<bool(const SamplerTraits&)>& has) {
+  std::vector<SamplerMethod> methods;
+  for (const SamplerTraits& traits : kSamplers)
+    if (has(traits)) methods.push_back(traits.method);
+  return methods;
+}
+const std::vector<SamplerMethod> kMethods = methods_where([](const SamplerTraits&) { return true; });
+const std::vector<SamplerMethod> kSigmaMethods = methods_where(&SamplerTraits::takes_sigmas);
 
-TEST(SamplingTimesteps, FollowTheNamedSpacings) {
+TEST(SamplingTimesteps, FollowTheirSpacing) {
   const NoiseSchedule schedule = linear_schedule();
   EXPECT_THAT(sampling_timesteps(schedule, with_spacing(TimestepSpacing::kLeading, 10)),
               ElementsAre(900, 800, 700, 600, 500, 400, 300, 200, 100, 0));
@@ -106,7 +109,7 @@ TEST(SamplingTimesteps, FollowTheNamedSpacings) {
   EXPECT_THAT(sampling_timesteps(schedule, offset), ElementsAre(751, 501, 251, 1));
 }
 
-TEST(SamplingTimesteps, AllOfThemAreTheWholeChain) {
+TEST(SamplingTimesteps, FullCountIsTheWholeChain) {
   const NoiseSchedule schedule = linear_schedule();
   for (const TimestepSpacing spacing :
        {TimestepSpacing::kLeading, TimestepSpacing::kTrailing, TimestepSpacing::kLinspace}) {
@@ -183,7 +186,7 @@ TEST(SamplerTable, DdimWithEtaOneIsDdpm) {
 
 // Where the data is one point, the best network knows x0 exactly, and every sampler must end there, whatever
 // its noise. The bound: doubles, with sigma up to 157.
-TEST(SamplerTable, EverySamplerEndsAtOnePointData) {
+TEST(SamplerTable, EverySamplerReachesAPointDistribution) {
   const NoiseSchedule schedule = linear_schedule();
   for (const SamplerMethod method : kSigmaMethods)
     for (const int steps : {1, 2, 7, 50})
@@ -204,7 +207,7 @@ TEST(SamplerTable, EverySamplerEndsAtOnePointData) {
 
 // And every step of DDPM and DDIM must land on the forward process's marginal at the next timestep: mean
 // signal x0, variance 1 - alpha_bar.
-TEST(SamplerTable, AncestralStepsKeepTheMarginalOfOnePointData) {
+TEST(SamplerTable, AncestralStepsKeepTheMarginalOfAPoint) {
   const NoiseSchedule schedule = linear_schedule();
   for (const SamplerMethod method : {SamplerMethod::kDdpm, SamplerMethod::kDdim})
     for (const int steps : {1, 2, 7, 50, 1000})
@@ -266,7 +269,7 @@ TEST(SamplerTable, DeterministicSamplersConvergeAtTheirOrder) {
 }
 
 // k-diffusion's update as printed there, in X = x / signal.
-TEST(SamplerTable, EulerAncestralIsThatOfKDiffusion) {
+TEST(SamplerTable, EulerAncestralMatchesKDiffusion) {
   const NoiseSchedule schedule = linear_schedule();
   const SamplerOptions options = with_spacing(TimestepSpacing::kLinspace, 8, SamplerMethod::kEulerAncestral);
   const SamplerTable table = sampler_table(schedule, options);
@@ -284,7 +287,7 @@ TEST(SamplerTable, EulerAncestralIsThatOfKDiffusion) {
   }
 }
 
-TEST(SamplerTable, HeunAsksTwiceAStepButInTheLast) {
+TEST(SamplerTable, HeunEvaluatesTwicePerStepExceptTheLast) {
   const NoiseSchedule schedule = linear_schedule();
   const SamplerTable table =
       sampler_table(schedule, with_spacing(TimestepSpacing::kLeading, 5, SamplerMethod::kHeun));
@@ -293,14 +296,14 @@ TEST(SamplerTable, HeunAsksTwiceAStepButInTheLast) {
   EXPECT_THAT(timesteps, ElementsAre(800, 600, 600, 400, 400, 200, 200, 0, 0));
 }
 
-TEST(SamplerTable, DeterministicSamplersDrawNothing) {
+TEST(SamplerTable, DeterministicSamplersDrawNoNoise) {
   for (const SamplerMethod method : {SamplerMethod::kDdim, SamplerMethod::kDpmpp, SamplerMethod::kUnipc,
                                      SamplerMethod::kEuler, SamplerMethod::kHeun})
     for (const SamplerRow<double>& row : sampler_table(linear_schedule(), unclipped(method, 50)).rows)
       EXPECT_EQ(row.noise, 0) << sampler_method_name(method);
 }
 
-TEST(SamplerTable, TheLastStepDrawsNothing) {
+TEST(SamplerTable, LastStepDrawsNoNoise) {
   for (const SamplerMethod method :
        {SamplerMethod::kDdpm, SamplerMethod::kDpmppSde, SamplerMethod::kEulerAncestral})
     for (const TimestepSpacing spacing :
@@ -386,7 +389,45 @@ TEST(SamplerTable, RefusesEpsilonWithoutSignal) {
   }
 }
 
-TEST(SamplerNames, GoBothWays) {
+TEST(SamplerTraits, RowsDescribeTheirTables) {
+  constexpr int kSteps = 20;
+  std::set<std::string_view> names;
+  for (const SamplerTraits& traits : kSamplers) {
+    EXPECT_TRUE(names.insert(traits.name).second) << traits.name;
+    EXPECT_EQ(&sampler_traits(traits.method), &traits);
+    const SamplerTable table = sampler_table(linear_schedule(), unclipped(traits.method, kSteps));
+    EXPECT_EQ(table.rows.size(), static_cast<size_t>(kSteps * traits.evaluations - (traits.evaluations - 1)))
+        << traits.name << ": the last step evaluates the network once";
+    EXPECT_LE(table.history_size, kSamplerHistory) << traits.name;
+    SamplerOptions sigmas = unclipped(traits.method, kSteps);
+    sigmas.sigma_spacing = SigmaSpacing::kKarras;
+    if (traits.takes_sigmas())
+      EXPECT_NO_THROW(sampler_table(linear_schedule(), sigmas)) << traits.name;
+    else
+      EXPECT_THROW(sampler_table(linear_schedule(), sigmas), InputError) << traits.name;
+  }
+}
+
+TEST(SamplerTraits, OrdersAreThoseOfTheRow) {
+  for (const SamplerTraits& traits : kSamplers) {
+    if (!traits.takes_order()) continue;
+    SamplerOptions options = unclipped(traits.method, 20);
+    const auto rows = [&] { return flat_rows<double>(sampler_table(linear_schedule(), options)); };
+    const std::vector<double> by_default = rows();
+    options.solver_order = traits.default_order;
+    EXPECT_EQ(rows(), by_default) << traits.name;
+    for (int order = 1; order <= traits.max_order; ++order) {
+      options.solver_order = order;
+      EXPECT_EQ(rows() == by_default, order == traits.default_order) << traits.name << " of order " << order;
+    }
+    for (const int order : {0, traits.max_order + 1}) {
+      options.solver_order = order;
+      EXPECT_THROW(rows(), InputError) << traits.name << " of order " << order;
+    }
+  }
+}
+
+TEST(SamplerNames, RoundTrip) {
   for (const SamplerMethod method : kMethods)
     EXPECT_EQ(parse_sampler_method(sampler_method_name(method)), method);
   for (const TimestepSpacing spacing : {TimestepSpacing::kLeading, TimestepSpacing::kTrailing,

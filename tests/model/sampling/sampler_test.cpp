@@ -20,7 +20,7 @@ GenerationOptions generation(SamplerMethod method, int batch) {
   const TrainConfig config = small_config();
   GenerationOptions options;
   options.network = config.network;
-  options.network.initialisation = Initialisation::kPyTorch;  // an untrained network that does something
+  options.network.initialization = Initialization::kPyTorch;  // an untrained network that does something
   options.schedule = config.schedule;
   options.sampler.method = method;
   options.sampler.steps = 5;
@@ -38,16 +38,16 @@ std::vector<float> generate(const GenerationOptions& options, int64_t first, int
 }
 
 class EachSampler : public ::testing::TestWithParam<SamplerMethod> {};
-INSTANTIATE_TEST_SUITE_P(Methods, EachSampler,
-                         ::testing::Values(SamplerMethod::kDdpm, SamplerMethod::kDdim, SamplerMethod::kDpmpp,
-                                           SamplerMethod::kDpmppSde, SamplerMethod::kUnipc,
-                                           SamplerMethod::kEuler, SamplerMethod::kEulerAncestral,
-                                           SamplerMethod::kHeun),
-                         [](const auto& instance) {
-                           return std::string(sampler_method_name(instance.param));
-                         });
+std::vector<SamplerMethod> every_method() {
+  std::vector<SamplerMethod> methods;
+  for (const SamplerTraits& traits : kSamplers) methods.push_back(traits.method);
+  return methods;
+}
+INSTANTIATE_TEST_SUITE_P(Methods, EachSampler, ::testing::ValuesIn(every_method()), [](const auto& instance) {
+  return std::string(sampler_method_name(instance.param));
+});
 
-TEST_P(EachSampler, ImageDoesNotDependOnTheBatchOrItsPlaceThere) {
+TEST_P(EachSampler, ImageDoesNotDependOnTheBatch) {
   const std::vector<float> together = generate(generation(GetParam(), 5), 0, 5);
   Sampler single(generation(GetParam(), 1), weights(generation(GetParam(), 1)));
   Sampler pairs(generation(GetParam(), 2), weights(generation(GetParam(), 2)));
@@ -63,7 +63,7 @@ TEST_P(EachSampler, ImageDoesNotDependOnTheBatchOrItsPlaceThere) {
   }
 }
 
-TEST_P(EachSampler, PartOfABatchIsItsBeginning) {
+TEST_P(EachSampler, PartOfABatchIsItsStart) {
   const std::vector<float> all = generate(generation(GetParam(), 3), 7, 3),
                            two = generate(generation(GetParam(), 3), 7, 2);
   EXPECT_EQ(two, std::vector<float>(all.begin(), all.begin() + 2 * kElements));
@@ -97,7 +97,7 @@ TEST_P(EachSampler, GuidedImageDoesNotDependOnTheBatch) {
   }
 }
 
-// u + 0 (c - u) is u to the last bit, so nothing but guidance's order of the answers can tell the two apart.
+// u + 0 (c - u) is u to the last bit, so only the order of guidance's two outputs can tell them apart.
 TEST_P(EachSampler, ScaleZeroIsSamplingWithoutTheCondition) {
   for (const Prediction prediction : {Prediction::kEpsilon, Prediction::kVelocity}) {
     GenerationOptions guided = conditional_generation(GetParam(), 2, 0);
@@ -112,7 +112,7 @@ TEST_P(EachSampler, ScaleZeroIsSamplingWithoutTheCondition) {
   }
 }
 
-TEST(Sampler, GuidanceGoesWithDynamicThresholdingAndGivenNoise) {
+TEST(Sampler, GuidanceWorksWithThresholdingAndGivenNoise) {
   GenerationOptions options = conditional_generation(SamplerMethod::kDdim, 2, 5);
   const std::vector<float> clipped = generate(options, 0, 2);
   options.sampler.thresholding = true;
@@ -128,7 +128,7 @@ TEST(Sampler, GuidanceGoesWithDynamicThresholdingAndGivenNoise) {
       << "both copies of the batch begin with the given noise";
 }
 
-TEST(Sampler, ClippedSamplesLieInTheirRange) {
+TEST(Sampler, ClippedSamplesStayInRange) {
   for (const SamplerMethod method : {SamplerMethod::kDdpm, SamplerMethod::kDdim, SamplerMethod::kDpmpp})
     for (const float value : generate(generation(method, 2), 0, 2))
       ASSERT_LE(std::abs(value), 1.0f + 1e-5f)
@@ -183,7 +183,7 @@ TEST(Sampler, StartIsStandardNormal) {
   EXPECT_LT(std::abs(squares / n - 1), 5 * std::sqrt(2 / n));  // and of the mean square
 }
 
-TEST(Sampler, GivesUpWhereProgressSaysSo) {
+TEST(Sampler, StopsWhenProgressReturnsFalse) {
   Sampler sampler(generation(SamplerMethod::kDdim, 1), weights(generation(SamplerMethod::kDdim, 1)));
   int calls = 0;
   EXPECT_TRUE(sampler.generate(0, 1, [&](int, const auto&) { return ++calls < 3; }).empty());
@@ -196,7 +196,7 @@ TEST(Sampler, TimestepsFall) {
     EXPECT_LT(sampler.timestep(step), sampler.timestep(step - 1));
 }
 
-TEST(Sampler, MoreImagesThanTheBatchAreRefused) {
+TEST(Sampler, RefusesMoreImagesThanTheBatch) {
   Sampler sampler(generation(SamplerMethod::kDdim, 2), weights(generation(SamplerMethod::kDdim, 2)));
   EXPECT_THROW(sampler.generate(0, 3), LogicError);
 }
@@ -218,7 +218,7 @@ TEST(ToImages, ValuesBeyondTheRangeAreClamped) {
     EXPECT_EQ(bytes({-7, 1.5f, INFINITY, -INFINITY}, rounding), (std::vector<uint8_t>{0, 255, 255, 0}));
 }
 
-TEST(ToImages, RoundingTakesTheNearestAndTruncationTheLower) {
+TEST(ToImages, RoundsToNearestOrTruncates) {
   for (int level = 0; level < 255; ++level) {
     const float below = float((level + 0.4) / 127.5 - 1), above = float((level + 0.6) / 127.5 - 1);
     EXPECT_EQ(bytes({below, above}, Rounding::kRound),
@@ -229,7 +229,7 @@ TEST(ToImages, RoundingTakesTheNearestAndTruncationTheLower) {
 }
 
 // Every byte of the data set survives x = byte / 127.5 - 1 and back.
-TEST(ToImages, EachLevelComesBackByRounding) {
+TEST(ToImages, EachLevelRoundTripsByRounding) {
   std::vector<float> values;
   std::vector<uint8_t> levels;
   for (int level = 0; level < 256; ++level) {

@@ -34,7 +34,7 @@ class Checkpoint : public ::testing::Test {
   // A trainer on the small data set, `steps` after its start.
   Trainer trained(int steps, const TrainConfig& config = small_config()) {
     Trainer trainer(config, dataset);
-    trainer.initialise();
+    trainer.initialize();
     advance(trainer, steps);
     return trainer;
   }
@@ -56,12 +56,12 @@ class Checkpoint : public ::testing::Test {
   const Dataset dataset = small_dataset();
 };
 
-TEST_F(Checkpoint, TwentyStepsAreTenAndResumeAndTenByBytes) {
+TEST_F(Checkpoint, ResumedRunMatchesStraightRunByBytes) {
   Trainer straight = trained(20);
   straight.save(folder.path() / "straight");
   trained(10).save(run);
   Trainer resumed(small_config(), dataset);
-  resumed.restore(find_checkpoint(run));
+  resumed.restore(open_checkpoint(run));
   EXPECT_EQ(resumed.step(), 10);
   advance(resumed, 10);
   resumed.save(run);
@@ -71,10 +71,10 @@ TEST_F(Checkpoint, TwentyStepsAreTenAndResumeAndTenByBytes) {
         << file;
 }
 
-TEST_F(Checkpoint, RestoredStateIsSavedAgainByteForByte) {
+TEST_F(Checkpoint, SavingARestoredStateRepeatsItsBytes) {
   trained(3).save(run);
   Trainer restored(small_config(), dataset);
-  restored.restore(at(3));
+  restored.restore(open_checkpoint(at(3)));
   restored.save(folder.path() / "again");
   for (const char* file : {"model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"})
     EXPECT_TRUE(read_file(at(3) / file) ==
@@ -82,7 +82,7 @@ TEST_F(Checkpoint, RestoredStateIsSavedAgainByteForByte) {
         << file;
 }
 
-TEST_F(Checkpoint, FilesHoldTheTensorsUnderDiffusersNamesInPytorchsOrder) {
+TEST_F(Checkpoint, FilesUseDiffusersNamesAndPytorchOrder) {
   const Trainer trainer = trained(2);
   trainer.save(run);
   const Program& program = trainer.executor().program();
@@ -104,7 +104,7 @@ TEST_F(Checkpoint, FilesHoldTheTensorsUnderDiffusersNamesInPytorchsOrder) {
             arena[size_t(offset + ((1 * 3 + 0) * 3 + 1) * 3 + 2)]);
 }
 
-TEST_F(Checkpoint, AverageAndRawWeightsAreBothThere) {
+TEST_F(Checkpoint, StoresAverageAndRawWeights) {
   const Trainer trainer = trained(4);
   trainer.save(run);
   const Program& program = trainer.executor().program();
@@ -115,9 +115,9 @@ TEST_F(Checkpoint, AverageAndRawWeightsAreBothThere) {
   EXPECT_NE(read_weights(at(4), WeightSource::kEma, program), arena);
 }
 
-TEST_F(Checkpoint, StateRemembersStepDataAndEveryOption) {
+TEST_F(Checkpoint, StateHoldsStepDataAndEveryOption) {
   TrainConfig config = small_config();
-  config.optimiser.learning_rate = 1.25e-3;
+  config.optimizer.learning_rate = 1.25e-3;
   trained(2, config).save(run);
   const CheckpointState state = read_checkpoint_state(at(2));
   EXPECT_EQ(state.step, 2);
@@ -126,7 +126,7 @@ TEST_F(Checkpoint, StateRemembersStepDataAndEveryOption) {
   EXPECT_EQ(to_toml(make_train_config(state.settings)), to_toml(config));
 }
 
-TEST_F(Checkpoint, OnlyTheLastOnesStayAndLatestNamesTheNewest) {
+TEST_F(Checkpoint, KeepsTheLastOnesAndLatestNamesTheNewest) {
   Trainer trainer = trained(1);
   for (int step = 1; step <= 4; ++step, advance(trainer, 1)) trainer.save(run);
   EXPECT_EQ(checkpoints(), (std::set<std::string>{"latest", "step-00000003", "step-00000004"}));
@@ -142,7 +142,7 @@ TEST_F(Checkpoint, SavingTheSameStepAgainReplacesIt) {
   EXPECT_EQ(find_checkpoint(run), at(1));
 }
 
-TEST_F(Checkpoint, GoingBackKeepsWhatIsNewestInTime) {
+TEST_F(Checkpoint, RewindingKeepsTheLastWritten) {
   Trainer trainer = trained(3);
   trainer.save(run);
   advance(trainer, 2);
@@ -152,7 +152,7 @@ TEST_F(Checkpoint, GoingBackKeepsWhatIsNewestInTime) {
   EXPECT_TRUE(fs::exists(at(1)));
 }
 
-TEST_F(Checkpoint, RemainsOfAKilledRunAreClearedAway) {
+TEST_F(Checkpoint, RemovesRemainsOfAKilledRun) {
   fs::create_directories(at(1).string() + ".partial");
   write_file_atomically(at(1).string() + ".partial/model.safetensors", "half");
   trained(1).save(run);
@@ -161,46 +161,49 @@ TEST_F(Checkpoint, RemainsOfAKilledRunAreClearedAway) {
 
 // ---- what can be wrong ----
 
-TEST_F(Checkpoint, FolderWithoutCheckpointIsRefused) {
+TEST_F(Checkpoint, RefusesFolderWithoutCheckpoint) {
   expect_input_error([&] { find_checkpoint(run); },
                      AllOf(HasSubstr(run.string()), HasSubstr("no checkpoint")));
   fs::create_directories(run / "checkpoints");
   expect_input_error([&] { find_checkpoint(run); }, HasSubstr("no checkpoint"));
 }
 
-TEST_F(Checkpoint, LatestThatNamesNothingIsRefused) {
+TEST_F(Checkpoint, RefusesLatestOfAMissingCheckpoint) {
   trained(1).save(run);
   fs::remove_all(at(1));
   expect_input_error([&] { find_checkpoint(run); }, AllOf(HasSubstr("latest"), HasSubstr("step-00000001")));
 }
 
-TEST_F(Checkpoint, EmptyLatestIsRefused) {
+TEST_F(Checkpoint, RefusesEmptyLatest) {
   trained(1).save(run);
   write_file_atomically(run / "checkpoints/latest", "");
   expect_input_error([&] { find_checkpoint(run); }, HasSubstr("latest"));
 }
 
-TEST_F(Checkpoint, EachTruncatedFileIsRefusedByName) {
+TEST_F(Checkpoint, RefusesEachTruncatedFileByName) {
   const Trainer trainer = trained(1);
   for (const char* file : kTensorFiles) {
     trainer.save(run);
     truncate(at(1) / file);
     Trainer restored(small_config(), dataset);
-    expect_input_error([&] { restored.restore(at(1)); }, AllOf(HasSubstr(file), HasSubstr("cut off")));
+    expect_input_error([&] { restored.restore(open_checkpoint(at(1))); },
+                       AllOf(HasSubstr(file), HasSubstr("cut off")));
   }
 }
 
-TEST_F(Checkpoint, MissingFileIsRefusedByName) {
+TEST_F(Checkpoint, RefusesMissingFileByName) {
   const Trainer trainer = trained(1);
-  for (const char* file : {"model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"}) {
+  for (const char* file : kTensorFiles) {
     trainer.save(run);
     fs::remove(at(1) / file);
     Trainer restored(small_config(), dataset);
-    expect_input_error([&] { restored.restore(at(1)); }, HasSubstr(file));
+    expect_input_error([&] { restored.restore(open_checkpoint(at(1))); }, HasSubstr(file));
   }
+  fs::remove(at(1) / "state.json");
+  expect_input_error([&] { read_checkpoint_state(at(1)); }, HasSubstr("state.json"));
 }
 
-TEST_F(Checkpoint, DamagedStateIsRefused) {
+TEST_F(Checkpoint, RefusesDamagedState) {
   trained(1).save(run);
   const nlohmann::json good = nlohmann::json::parse(read_file(at(1) / "state.json"));
   const auto with = [&](const char* key, const nlohmann::json& value) {
@@ -223,7 +226,7 @@ TEST_F(Checkpoint, DamagedStateIsRefused) {
   expect_input_error([&] { read_checkpoint_state(at(1)); }, HasSubstr("dataset_count"));
 }
 
-TEST_F(Checkpoint, OtherFormatVersionIsRefused) {
+TEST_F(Checkpoint, RefusesOtherFormatVersion) {
   trained(1).save(run);
   nlohmann::json state = nlohmann::json::parse(read_file(at(1) / "state.json"));
   state["format_version"] = 99;
@@ -231,7 +234,7 @@ TEST_F(Checkpoint, OtherFormatVersionIsRefused) {
   expect_input_error([&] { read_checkpoint_state(at(1)); }, HasSubstr("version 99"));
 }
 
-TEST_F(Checkpoint, AnotherNetworksIsRefusedWithAllDifferences) {
+TEST_F(Checkpoint, RefusesAnotherNetworkListingAllDifferences) {
   trained(1).save(run);
   TrainConfig other = small_config();
   other.network.block_out_channels = {8, 8};  // misshapen tensors, and no shortcut where the channels stay
@@ -239,7 +242,7 @@ TEST_F(Checkpoint, AnotherNetworksIsRefusedWithAllDifferences) {
   other.network.mid_attention = false;        // fewer
   Trainer trainer(other, dataset);
   expect_input_error(
-      [&] { trainer.restore(at(1)); },
+      [&] { trainer.restore(open_checkpoint(at(1))); },
       AllOf(HasSubstr("model.safetensors"), HasSubstr("missing"), HasSubstr("unknown"),
             HasSubstr("misshapen"), HasSubstr("down_blocks.0.resnets.1.conv1.weight"),
             HasSubstr("mid_block.attentions.0.to_q.weight"),
@@ -247,15 +250,15 @@ TEST_F(Checkpoint, AnotherNetworksIsRefusedWithAllDifferences) {
             HasSubstr("mid_block.resnets.0.conv1.weight is [16, 16, 3, 3] instead of [8, 8, 3, 3]")));
 }
 
-TEST_F(Checkpoint, AnotherDataSetIsRefused) {
+TEST_F(Checkpoint, RefusesAnotherDataSet) {
   trained(1).save(run);
   const Dataset other = small_dataset(12, 2);
   Trainer trainer(small_config(), other);
-  expect_input_error([&] { trainer.restore(at(1)); },
+  expect_input_error([&] { trainer.restore(open_checkpoint(at(1))); },
                      AllOf(HasSubstr("other data"), HasSubstr(other.hash())));
 }
 
-TEST_F(Checkpoint, NothingIsLeftBehindWhereSavingFails) {
+TEST_F(Checkpoint, FailedSaveLeavesNothing) {
   const Trainer trainer = trained(1);
   fs::create_directories(run);
   write_file_atomically(run / "checkpoints", "in the way");
@@ -289,7 +292,7 @@ class TinyDisk {
   rlimit old_limit_{};
 };
 
-TEST_F(Checkpoint, FullDiskKeepsTheCheckpointBeforeAndLeavesNothing) {
+TEST_F(Checkpoint, FullDiskKeepsThePreviousCheckpoint) {
   Trainer trainer = trained(1);
   trainer.save(run);
   advance(trainer, 1);

@@ -1,4 +1,4 @@
-// A conditional network learns what it is told, and its sampling heeds it.
+// A conditional network learns its condition, and its samples follow it.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -96,17 +96,17 @@ INSTANTIATE_TEST_SUITE_P(Kinds, ConditionalTraining,
                                                 "Bright=1"}),
                          [](const auto& instance) { return std::string(instance.param.condition); });
 
-TEST_P(ConditionalTraining, SamplesAreWhatTheyWereToldToBe) {
+TEST_P(ConditionalTraining, SamplesFollowTheirCondition) {
   const Dataset dataset = two_kinds(GetParam().labels);
   Trainer trainer(conditional_config(GetParam().condition), dataset);
-  trainer.initialise();
+  trainer.initialize();
   TrainingMetrics metrics;
   for (int i = 0; i < 400; ++i) trainer.train_step(metrics);
   const ConditionOptions& options = trainer.config().condition;
   Conditioning told{
       .rows = {parse_condition(options, GetParam().dark), parse_condition(options, GetParam().bright)},
       .none = no_condition(options)};
-  // The data's means are -0.61 and 0.56. A network that was not told would give each image either.
+  // The data's means are -0.61 and 0.56. Without a condition an image could be either.
   for (const double scale : {1.0, 1.5}) {
     told.guidance_scale = scale;
     const std::vector<double> means = brightness(trainer, told, 6);
@@ -116,10 +116,10 @@ TEST_P(ConditionalTraining, SamplesAreWhatTheyWereToldToBe) {
   }
 }
 
-TEST_P(ConditionalTraining, EachRowOfTheTableIsTrained) {
+TEST_P(ConditionalTraining, TrainsEachRowOfTheTable) {
   const Dataset dataset = two_kinds(GetParam().labels);
   Trainer trainer(conditional_config(GetParam().condition), dataset);
-  trainer.initialise();
+  trainer.initialize();
   const Program& program = trainer.executor().program();
   const Buffer& table = program.buffer(program.find("class_embedding.weight"));
   const auto values = [&] {
@@ -146,7 +146,7 @@ TEST_P(ConditionalTraining, GridsTakeTheConditionsInTurn) {
   const auto grid = [&](const std::string& conditions) {
     config.sample_condition = conditions;
     Trainer trainer(config, dataset);
-    trainer.initialise();
+    trainer.initialize();
     return trainer.sample();
   };
   const std::string dark = GetParam().dark, bright = GetParam().bright;
@@ -171,34 +171,34 @@ Dataset with_another_label(const Dataset& dataset) {
                               dataset.card(), std::move(labels));
 }
 
-TEST_P(ConditionalTraining, ResumesWithItsOwnLabelsAlone) {
+TEST_P(ConditionalTraining, ResumesOnlyWithItsOwnLabels) {
   const TemporaryFolder folder;
   const Dataset dataset = two_kinds(GetParam().labels), other = with_another_label(dataset);
   const TrainConfig config = conditional_config(GetParam().condition);
   Trainer trainer(config, dataset), relabelled(config, other);
-  trainer.initialise();
+  trainer.initialize();
   trainer.save(folder.path());
   const std::filesystem::path checkpoint = find_checkpoint(folder.path());
-  trainer.restore(checkpoint);
+  trainer.restore(open_checkpoint(checkpoint));
   expect_input_error(
-      [&] { relabelled.restore(checkpoint); },
+      [&] { relabelled.restore(open_checkpoint(checkpoint)); },
       ::testing::AllOf(::testing::HasSubstr("other labels"), ::testing::HasSubstr(checkpoint.string()),
                        ::testing::HasSubstr("small.npy")));
 
   nlohmann::ordered_json state = nlohmann::ordered_json::parse(read_file(checkpoint / "state.json"));
   ASSERT_EQ(state.erase("labels_hash"), 1U);
   write_file_atomically(checkpoint / "state.json", state.dump());
-  relabelled.restore(checkpoint);  // an older version's checkpoint does not tell
+  relabelled.restore(open_checkpoint(checkpoint));  // an older version's checkpoint has no hash of labels
 }
 
-// A run that is told nothing does not mind what else is known.
-TEST(ConditionalTrainer, LabelsDoNotMatterToARunWithoutACondition) {
+// An unconditional run ignores labels.
+TEST(ConditionalTrainer, UnconditionalRunIgnoresLabels) {
   const TemporaryFolder folder;
   const Dataset dataset = two_kinds(LabelKind::kClasses), other = with_another_label(dataset);
   Trainer trainer(small_config(), dataset), relabelled(small_config(), other);
-  trainer.initialise();
+  trainer.initialize();
   trainer.save(folder.path());
-  relabelled.restore(find_checkpoint(folder.path()));
+  relabelled.restore(open_checkpoint(folder.path()));
   EXPECT_EQ(relabelled.step(), 0);
 }
 

@@ -11,7 +11,7 @@ TEST(DataPlacement, AutoLeavesTheNetworkHalfOfTheFreeMemory) {
   EXPECT_EQ(place_data(DataPlacement::kAuto, 51, 0), DataPlacement::kResident) << "the CPU maps the file";
 }
 
-TEST(DataPlacement, WhatTheUserWantsIsDone) {
+TEST(DataPlacement, FollowsTheUsersChoice) {
   EXPECT_EQ(place_data(DataPlacement::kStreamed, 1, 100), DataPlacement::kStreamed);
   EXPECT_EQ(place_data(DataPlacement::kResident, 99, 100), DataPlacement::kResident);
 }

@@ -10,13 +10,13 @@ namespace {
 
 constexpr double kGamma = 5;  // of the paper
 
-TEST(LossWeighting, NoneHasNoTable) {
+TEST(LossWeighting, NoneHasNoWeights) {
   EXPECT_TRUE(loss_weights(LossWeighting::kNone, kGamma, NoiseSchedule({}), Prediction::kEpsilon).empty());
 }
 
 // The three predictions are three ways to say x0, so that for one error in x0 the three losses are the same:
 // min(SNR, gamma) times its square.
-TEST(LossWeighting, MinSnrIsOneLossInX0WhateverIsPredicted) {
+TEST(LossWeighting, MinSnrWeightsX0TheSameForEveryPrediction) {
   const NoiseSchedule schedule({});
   const auto of_eps = loss_weights(LossWeighting::kMinSnr, kGamma, schedule, Prediction::kEpsilon);
   const auto of_x0 = loss_weights(LossWeighting::kMinSnr, kGamma, schedule, Prediction::kSample);
@@ -34,13 +34,13 @@ TEST(LossWeighting, MinSnrIsOneLossInX0WhateverIsPredicted) {
   }
 }
 
-TEST(LossWeighting, MinSnrIsTheConstantOneOfEpsilonWhereSnrIsBelowGamma) {
+TEST(LossWeighting, MinSnrOfEpsilonIsOneBelowGamma) {
   const auto weights = loss_weights(LossWeighting::kMinSnr, kGamma, NoiseSchedule({}), Prediction::kEpsilon);
   EXPECT_EQ(weights[999], 1);
   EXPECT_LT(weights[0], 1e-3);  // SNR is 1e4 there
 }
 
-TEST(LossWeighting, IsFiniteWhereThereIsNoSignal) {
+TEST(LossWeighting, IsFiniteWithoutSignal) {
   NoiseScheduleOptions options;
   options.terminal_snr = TerminalSnr::kZero;
   const NoiseSchedule schedule(options);

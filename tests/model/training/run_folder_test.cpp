@@ -54,7 +54,7 @@ TEST_F(RunFolderTest, NewRunHoldsItsConfigurationAndNoMetrics) {
   EXPECT_TRUE(lines().empty());
 }
 
-TEST_F(RunFolderTest, AnotherRunsFolderIsRefused) {
+TEST_F(RunFolderTest, RefusesFolderOfAnotherRun) {
   RunFolder run(path);
   fs::create_directories(path / "checkpoints");
   write_file_atomically(path / "checkpoints/latest", "step-00000001\n");
@@ -62,13 +62,13 @@ TEST_F(RunFolderTest, AnotherRunsFolderIsRefused) {
                      ::testing::AllOf(HasSubstr(path.string()), HasSubstr("--resume")));
 }
 
-TEST_F(RunFolderTest, FolderThatCannotBeMadeIsRefused) {
+TEST_F(RunFolderTest, RefusesUnwritableFolder) {
   write_file_atomically(folder.path() / "runs", "a file");
   RunFolder run(path);
   expect_input_error([&] { run.begin(small_config()); }, HasSubstr("runs"));
 }
 
-TEST_F(RunFolderTest, MetricsAreOneLineOfJsonEach) {
+TEST_F(RunFolderTest, EachMetricsLineIsJson) {
   RunFolder run(path);
   run.begin(small_config());
   run.add_metrics(10, metrics_with_loss(0.5), {.images_per_second = 123.5});
@@ -87,7 +87,7 @@ TEST_F(RunFolderTest, MetricsAreOneLineOfJsonEach) {
   EXPECT_EQ(lines()[1].at("peak_device_bytes"), 5);
 }
 
-TEST_F(RunFolderTest, SummaryIsOneFileOfTheLastRun) {
+TEST_F(RunFolderTest, SummaryDescribesTheLastStart) {
   RunFolder run(path);
   run.begin(small_config());
   RunSummary summary{.device = "cuda",
@@ -110,7 +110,7 @@ TEST_F(RunFolderTest, SummaryIsOneFileOfTheLastRun) {
   EXPECT_FALSE(written().contains("recent_loss") || written().contains("images_per_second"));
 }
 
-TEST_F(RunFolderTest, ResumeDropsTheLinesOfStepsThatAreDoneAgain) {
+TEST_F(RunFolderTest, ResumeDropsRepeatedSteps) {
   {
     RunFolder run(path);
     run.begin(small_config());
@@ -125,7 +125,7 @@ TEST_F(RunFolderTest, ResumeDropsTheLinesOfStepsThatAreDoneAgain) {
   EXPECT_EQ(lines()[1].at("loss"), 0.05) << "kept lines keep their values to the last bit";
 }
 
-TEST_F(RunFolderTest, ResumePassesOverWhatIsNoLineOfMetrics) {
+TEST_F(RunFolderTest, ResumeSkipsInvalidLines) {
   fs::create_directories(path);
   write_file_atomically(path / "metrics.jsonl",
                         "{\"step\":10,\"loss\":0.5}\n"
@@ -138,7 +138,7 @@ TEST_F(RunFolderTest, ResumePassesOverWhatIsNoLineOfMetrics) {
   EXPECT_EQ(steps(), (std::vector<int64_t>{10, 20}));
 }
 
-TEST_F(RunFolderTest, ResumeWithoutMetricsBeginsThem) {
+TEST_F(RunFolderTest, ResumeWithoutMetricsCreatesThem) {
   fs::create_directories(path);
   RunFolder run(path);
   run.resume(5);
@@ -146,14 +146,14 @@ TEST_F(RunFolderTest, ResumeWithoutMetricsBeginsThem) {
   EXPECT_EQ(steps(), (std::vector<int64_t>{6}));
 }
 
-TEST_F(RunFolderTest, LossThatIsNotFiniteIsStillJson) {
+TEST_F(RunFolderTest, NonFiniteLossIsValidJson) {
   RunFolder run(path);
   run.begin(small_config());
   run.add_metrics(1, metrics_with_loss(NAN), {.images_per_second = 1});
   EXPECT_TRUE(lines().at(0).at("loss").is_null());
 }
 
-TEST_F(RunFolderTest, SamplesAreAPngNamedByTheStep) {
+TEST_F(RunFolderTest, SamplesAreAPngNamedAfterTheStep) {
   RunFolder run(path);
   run.begin(small_config());
   const fs::path file = run.add_samples(70, std::vector<Image>(4, Image(8, 8, 3)));
@@ -163,7 +163,7 @@ TEST_F(RunFolderTest, SamplesAreAPngNamedByTheStep) {
   EXPECT_GE(grid.height, 16);
 }
 
-TEST_F(RunFolderTest, LossCurveTakesTwoPoints) {
+TEST_F(RunFolderTest, LossCurveNeedsTwoPoints) {
   RunFolder run(path);
   run.begin(small_config());
   run.add_metrics(10, metrics_with_loss(0.5), {.images_per_second = 1});

@@ -14,7 +14,7 @@ namespace ddpm {
 
 inline constexpr int kSmallImageSize = 8;
 
-// Images of one colour gradient each, so that there is something to learn.
+// Images of one color gradient each, so that there is something to learn.
 inline Dataset small_dataset(int64_t count = 12, uint64_t seed = 1) {
   std::vector<uint8_t> pixels;
   for (int64_t i = 0; i < count; ++i)

@@ -107,7 +107,7 @@ std::string only(const std::multimap<int, std::string>& message, int field) {
   return found == message.end() ? std::string(8, '\0') : found->second;
 }
 
-TEST(TensorBoard, FileBeginsWithItsVersionAndTheStepThatComesNext) {
+TEST(TensorBoard, FileStartsWithVersionAndNextStep) {
   const TemporaryFolder folder;
   const TensorBoardWriter writer(folder.path(), 300);
   const std::vector<std::string> records = read_records(read_file(writer.path()));
@@ -136,7 +136,7 @@ TEST(TensorBoard, ScalarsAreTaggedFloatsOfOneStep) {
   EXPECT_THAT(values, ElementsAre(0.25f, 2e-4f));
 }
 
-TEST(TensorBoard, ImageIsAPngWithItsSizes) {
+TEST(TensorBoard, ImageIsAPngWithItsSize) {
   const TemporaryFolder folder;
   TensorBoardWriter writer(folder.path(), 0);
   Image image(300, 2, 3);
@@ -153,7 +153,7 @@ TEST(TensorBoard, ImageIsAPngWithItsSizes) {
             image.pixels);
 }
 
-TEST(TensorBoard, FolderThatCannotBeWrittenIsRefused) {
+TEST(TensorBoard, RefusesUnwritableFolder) {
   expect_input_error([] { TensorBoardWriter("/proc/none", 0); }, ::testing::HasSubstr("/proc/none"));
 }
 

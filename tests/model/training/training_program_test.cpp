@@ -30,11 +30,11 @@ std::vector<float> t_of(const Trainer& trainer) {
   return trainer.executor().read(trainer.executor().program().find("t"));
 }
 
-TEST(TrainingProgram, TwoTrainersGiveTheSameBits) {
+TEST(TrainingProgram, TwoTrainersMatchBitForBit) {
   const Dataset dataset = small_dataset();
   Trainer a(small_config(), dataset), b(small_config(), dataset);
-  a.initialise();
-  b.initialise();
+  a.initialize();
+  b.initialize();
   TrainingMetrics metrics_a, metrics_b;
   for (int i = 0; i < 4; ++i) {
     a.train_step(metrics_a);
@@ -47,7 +47,7 @@ TEST(TrainingProgram, TwoTrainersGiveTheSameBits) {
 TEST(TrainingProgram, LossFalls) {
   const Dataset dataset = small_dataset();
   Trainer trainer(small_config(), dataset);
-  trainer.initialise();
+  trainer.initialize();
   TrainingMetrics first, last;
   for (int i = 0; i < 30; ++i) trainer.train_step(i < 10 ? first : last);
   // The network starts at 0, so the first loss is the mean square of the noise, 1 but for its spread; see the
@@ -55,22 +55,22 @@ TEST(TrainingProgram, LossFalls) {
   EXPECT_LT(last.loss.mean(), 0.8 * first.loss.mean());
 }
 
-TEST(TrainingProgram, LossOfTheUntrainedNetworkIsTheNoisesMeanSquare) {
+TEST(TrainingProgram, UntrainedLossIsMeanSquareOfNoise) {
   const Dataset dataset = small_dataset();
   Trainer trainer(small_config(), dataset);
-  trainer.initialise();
+  trainer.initialize();
   TrainingMetrics metrics;
   trainer.train_step(metrics);
   // 768 squares of standard normals, each with variance 2: five standard deviations of their mean.
   EXPECT_NEAR(metrics.loss.mean(), 1, 5 * std::sqrt(2.0 / 768));
 }
 
-TEST(TrainingProgram, TimestepsAreWholeNumbersOfTheScheduleAndAllAreDrawn) {
+TEST(TrainingProgram, DrawsEveryTimestepOfTheSchedule) {
   const Dataset dataset = small_dataset();
   TrainConfig config = small_config();
   config.schedule.timesteps = 4;
   Trainer trainer(config, dataset);
-  trainer.initialise();
+  trainer.initialize();
   TrainingMetrics metrics;
   std::set<float> seen;
   for (int i = 0; i < 16; ++i) {
@@ -82,10 +82,10 @@ TEST(TrainingProgram, TimestepsAreWholeNumbersOfTheScheduleAndAllAreDrawn) {
   for (const RunningMean& quarter : metrics.loss_by_quarter) EXPECT_GT(quarter.count, 0);
 }
 
-TEST(TrainingProgram, QuartersOfTCoverAllLosses) {
+TEST(TrainingProgram, QuartersOfTimeSplitAllLosses) {
   const Dataset dataset = small_dataset();
   Trainer trainer(small_config(), dataset);
-  trainer.initialise();
+  trainer.initialize();
   for (int step = 0; step < 5; ++step) {
     TrainingMetrics metrics;
     trainer.train_step(metrics);
@@ -103,24 +103,24 @@ TEST(TrainingProgram, QuartersOfTCoverAllLosses) {
 TEST(TrainingProgram, AntitheticTimestepsComeInPairs) {
   const Dataset dataset = small_dataset();
   TrainConfig config = small_config();
-  config.timestep_draw = TimestepDraw::kAntithetic;
+  config.diffusion.draw = TimestepDraw::kAntithetic;
   Trainer trainer(config, dataset);
-  trainer.initialise();
+  trainer.initialize();
   TrainingMetrics metrics;
   trainer.train_step(metrics);
   const std::vector<float> t = t_of(trainer);
   for (size_t i = 0; i < t.size(); i += 2) EXPECT_EQ(t[i] + t[i + 1], 49);
 }
 
-TEST(TrainingProgram, SumLossIsTheMeanLossTimesTheElements) {
+TEST(TrainingProgram, SumLossIsMeanLossTimesElements) {
   const Dataset dataset = small_dataset();
   TrainConfig config = small_config();
   Trainer mean(config, dataset);
-  config.loss_reduction = LossReduction::kSum;
+  config.diffusion.reduction = LossReduction::kSum;
   Trainer sum(config, dataset);
   TrainingMetrics of_mean, of_sum;
-  mean.initialise();
-  sum.initialise();
+  mean.initialize();
+  sum.initialize();
   mean.train_step(of_mean);
   sum.train_step(of_sum);
   constexpr double kElements = kSmallImageSize * kSmallImageSize * 3;
@@ -129,7 +129,7 @@ TEST(TrainingProgram, SumLossIsTheMeanLossTimesTheElements) {
 }
 
 // The gradient of a weighted loss is the weighted gradient, so both trainers' losses are the same errors.
-TEST(TrainingProgram, MinSnrWeighsEachImagesLossByItsTimestep) {
+TEST(TrainingProgram, MinSnrWeightsEachLossByItsTimestep) {
   const Dataset dataset = small_dataset();
   TrainConfig config = small_config();
   Trainer plain(config, dataset);
@@ -137,13 +137,13 @@ TEST(TrainingProgram, MinSnrWeighsEachImagesLossByItsTimestep) {
   Trainer weighted(config, dataset);
   const auto losses_of_first_step = [](Trainer& trainer) {
     TrainingMetrics metrics;
-    trainer.initialise();
+    trainer.initialize();
     trainer.train_step(metrics);
     return trainer.executor().read(trainer.executor().program().find("image_loss"));
   };
   const std::vector<float> alike = losses_of_first_step(plain), by_time = losses_of_first_step(weighted);
   const auto weights = loss_weights(config.loss_weighting, config.min_snr_gamma,
-                                    NoiseSchedule(config.schedule), config.prediction);
+                                    NoiseSchedule(config.schedule), config.diffusion.prediction);
   const std::vector<float> t = t_of(weighted);
   EXPECT_EQ(t, t_of(plain));
   for (size_t i = 0; i < t.size(); ++i)
@@ -152,10 +152,10 @@ TEST(TrainingProgram, MinSnrWeighsEachImagesLossByItsTimestep) {
   EXPECT_NE(parameters(plain), parameters(weighted));
 }
 
-TEST(TrainingProgram, LearningRateWarmsUpAndCounterCounts) {
+TEST(TrainingProgram, LearningRateWarmsUpAndStepsAreCounted) {
   const Dataset dataset = small_dataset();
   Trainer trainer(small_config(), dataset);
-  trainer.initialise();
+  trainer.initialize();
   for (int step = 0; step < 7; ++step) {
     EXPECT_EQ(trainer.step(), step);
     TrainingMetrics metrics;
@@ -164,7 +164,7 @@ TEST(TrainingProgram, LearningRateWarmsUpAndCounterCounts) {
   }
 }
 
-TEST(TrainingProgram, MetricsOfStretchesJoin) {
+TEST(TrainingProgram, MetricsOfConsecutiveStepsAdd) {
   TrainingMetrics a, b;
   a.loss.add(1);
   a.loss_by_quarter[2].add(4);
@@ -181,7 +181,7 @@ TEST(TrainingProgram, MetricsOfStretchesJoin) {
   EXPECT_FALSE(a.finite());
 }
 
-TEST(TrainingProgram, DataThatDoesNotFitIsRefused) {
+TEST(TrainingProgram, RefusesDataOfOtherSizes) {
   const Dataset three = small_dataset(3), twelve = small_dataset();
   expect_input_error([&] { Trainer(small_config(), three); },
                      AllOf(HasSubstr("3 images"), HasSubstr("batch of 4")));
@@ -190,10 +190,10 @@ TEST(TrainingProgram, DataThatDoesNotFitIsRefused) {
   expect_input_error([&] { Trainer(larger, twelve); }, AllOf(HasSubstr("8x8"), HasSubstr("16x16")));
 }
 
-TEST(TrainingProgram, SamplesComeFromTheAverageAndCanBeGivenUp) {
+TEST(TrainingProgram, SamplesFromAverageAndCanBeAborted) {
   const Dataset dataset = small_dataset();
   Trainer trainer(small_config(), dataset);
-  trainer.initialise();
+  trainer.initialize();
   const std::vector<Image> images = trainer.sample();
   ASSERT_EQ(images.size(), 5u);
   EXPECT_EQ(images[0].width, kSmallImageSize);

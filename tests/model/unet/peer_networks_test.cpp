@@ -8,7 +8,7 @@
 namespace ddpm {
 namespace {
 
-TEST(PeerNetworks, AreThePresets) {
+TEST(PeerNetworks, MatchThePresets) {
   for (const char* name : {"ddpm-cifar10-32", "ddim-celeba-64", "ddpm-celebahq-256", "tiny-32"}) {
     const Preset preset = find_preset(name);
     EXPECT_EQ(read_file(std::string(DDPM_PEER_NETWORKS) + "/" + name + ".json"),

@@ -57,27 +57,27 @@ TEST_P(PublishedPreset, HasTheParametersOfDiffusers) {
 }
 
 // Counted once from the layers' shapes; a change of these is a change of the presets.
-TEST(Presets, OurOwnNetworksKeepTheirSizes) {
+TEST(Presets, OwnNetworksKeepTheirSizes) {
   EXPECT_EQ(unet_program(find_preset("tiny-32").network, 1).parameter_count(), 1'624'323);
   EXPECT_EQ(unet_program(find_preset("demo").network, 1).parameter_count(), 1'063'651);
 }
 
-TEST(Presets, EachMakesAConfigurationThatIsAccepted) {
+TEST(Presets, EachIsAValidConfiguration) {
   for (const Preset& preset : presets()) {
     const TrainConfig config = make_train_config({{"preset", std::string(preset.name)}});
     EXPECT_EQ(config.network, preset.network);
     EXPECT_EQ(config.batch, preset.recipe.batch);
-    EXPECT_EQ(config.optimiser.learning_rate, preset.recipe.learning_rate);
-    EXPECT_EQ(config.optimiser.warmup_steps, preset.recipe.warmup_steps);
-    EXPECT_EQ(config.optimiser.ema_decay, preset.recipe.ema_decay);
+    EXPECT_EQ(config.optimizer.learning_rate, preset.recipe.learning_rate);
+    EXPECT_EQ(config.optimizer.warmup_steps, preset.recipe.warmup_steps);
+    EXPECT_EQ(config.optimizer.ema_decay, preset.recipe.ema_decay);
     EXPECT_EQ(config.dropout, preset.recipe.dropout);
-    EXPECT_EQ(config.loss_reduction, preset.recipe.reduction);
-    EXPECT_EQ(config.timestep_draw, preset.recipe.draw);
+    EXPECT_EQ(config.diffusion.reduction, preset.recipe.reduction);
+    EXPECT_EQ(config.diffusion.draw, preset.recipe.draw);
     EXPECT_EQ(config.steps, preset.recipe.steps);
   }
 }
 
-TEST(Presets, UnknownNameIsRefusedWithTheNamesThereAre) {
+TEST(Presets, UnknownNameListsTheKnownOnes) {
   expect_input_error(
       [] { find_preset("ddpm-cifar"); },
       ::testing::AllOf(HasSubstr("'ddpm-cifar'"), HasSubstr("ddpm-cifar10-32, ddim-celeba-64, "

@@ -74,7 +74,7 @@ TEST(Unet, ConcatenationIsNeverWritten) {
   EXPECT_EQ(of_two_sources, 3 * 3) << "layers_per_block + 1 in each of three levels";
 }
 
-TEST(Unet, TimeProjectionsOfAllBlocksAreOneProduct) {
+TEST(Unet, TimeProjectionsOfAllBlocksAreOneGemm) {
   UnetConfig config = find_preset("tiny-32").network;
   EXPECT_EQ(all_of<Linear>(unet_program(config, 1)).size(), 3u);
   const int64_t width = all_of<Linear>(unet_program(config, 1)).back().second.params.out;
@@ -84,7 +84,7 @@ TEST(Unet, TimeProjectionsOfAllBlocksAreOneProduct) {
   EXPECT_EQ(width, 5 * (32 + 64 + 64) + 2 * 64);
 }
 
-TEST(Unet, EachDropoutHasItsOwnMaskAndStandsBeforeASecondConvolution) {
+TEST(Unet, EachSecondConvolutionHasItsOwnDropoutMask) {
   Program program;
   const UnetConfig config = find_preset("tiny-32").network;
   const BufferId x = program.add_buffer("x", {2, 32, 32, 3}, Role::kState);
@@ -105,7 +105,7 @@ TEST(Unet, EachDropoutHasItsOwnMaskAndStandsBeforeASecondConvolution) {
   EXPECT_EQ(dropouts, 6u + 2 + 9);
 }
 
-TEST(Unet, BufferNamesAreUniqueWhereTheyAreLookedUp) {
+TEST(Unet, LookedUpBufferNamesAreUnique) {
   const Program program = unet_program(find_preset("tiny-32").network, 3);
   EXPECT_EQ(program.shape(program.find("x")), (Shape{3, 32, 32, 3}));
   EXPECT_EQ(program.shape(program.find("t")), (Shape{3}));
@@ -122,7 +122,8 @@ class BadUnet : public ::testing::TestWithParam<BadConfig> {};
 INSTANTIATE_TEST_SUITE_P(
     Configurations, BadUnet,
     ::testing::Values(
-        BadConfig{"NoLevels", [](UnetConfig& c) { c.block_out_channels.clear(); }, "at least one level"},
+        BadConfig{"NoLevels", [](UnetConfig& c) { c.block_out_channels.clear(); },
+                  "expected one number or more"},
         BadConfig{"AttentionOfOtherLength", [](UnetConfig& c) { c.attention = {true}; },
                   "attention has 1 entries"},
         BadConfig{"NoChannels", [](UnetConfig& c) { c.in_channels = 0; }, "in_channels"},
@@ -147,10 +148,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"FrequencyShift", [](UnetConfig& c) { c.freq_shift = 16; }, "freq_shift"},
         BadConfig{"TooManyLevels",
                   [](UnetConfig& c) { c.block_out_channels.assign(40, 32), c.attention.assign(40, false); },
-                  "40 levels"}),
+                  "expected at most 16 levels, got 40"}),
     [](const auto& instance) { return std::string(instance.param.name); });
 
-TEST_P(BadUnet, IsRefusedByTheNameOfTheField) {
+TEST_P(BadUnet, IsRefusedNamingTheField) {
   UnetConfig config = find_preset("tiny-32").network;
   GetParam().spoil(config);
   expect_input_error([&] { validate(config); }, HasSubstr(GetParam().sentence));

@@ -53,7 +53,7 @@ void remove_idle_resampler(json& config, const char* types_key, const char* resa
     config.erase(resampler_key);
 }
 
-TEST_P(DiffusersUnetConfig, IsWrittenAsDiffusersWroteIt) {
+TEST_P(DiffusersUnetConfig, WritesWhatDiffusersWrites) {
   json theirs = read_json(fixtures() / GetParam() / "config.json");
   const DiffusersUnet unet = parse_unet(theirs);
   json ours = json::parse(unet_config_json(unet));
@@ -93,7 +93,7 @@ TEST(DiffusersUnetConfig, PresetsArePublishedModels) {
                   {"time_embedding_type", "positional"},
                   {"up_block_types", {"UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"}}});
   UnetConfig preset = find_preset("ddpm-cifar10-32").network;
-  preset.initialisation = unet.network.initialisation;
+  preset.initialization = unet.network.initialization;
   EXPECT_EQ(unet.network, preset);
 }
 
@@ -107,7 +107,7 @@ TEST(DiffusersUnetConfig, OldBlockNamesHaveAPrefix) {
   EXPECT_FALSE(network.attends_up(0));
 }
 
-TEST(DiffusersUnetConfig, WhatDiffersBetweenWaysAndLevelsComesBack) {
+TEST(DiffusersUnetConfig, DifferencesBetweenLevelsRoundTrip) {
   UnetConfig network;
   network.image_size = 32;
   network.block_out_channels = {32, 64, 96};
@@ -115,13 +115,13 @@ TEST(DiffusersUnetConfig, WhatDiffersBetweenWaysAndLevelsComesBack) {
   network.attention_up = {false, true, false};
   network.resnet_downsampling = {false, true, false};
   network.resnet_upsampling = {false, false, true};
-  network.initialisation = Initialisation::kPyTorch;
+  network.initialization = Initialization::kPyTorch;
   const std::string text = unet_config_json({.network = network, .dropout = 0.25});
   EXPECT_EQ(parse_unet_config(text, "").network, network);
   EXPECT_EQ(parse_unet_config(text, "").dropout, 0.25);
 }
 
-TEST(DiffusersUnetConfig, WhatDiffusersHasNoKeyForIsNotWritten) {
+TEST(DiffusersUnetConfig, RefusesToWriteWhatDiffusersLacks) {
   UnetConfig network;
   network.attention = {true, true, false, false};
   network.resnet_downsampling = {true, false, false, false};
@@ -157,17 +157,17 @@ TEST_P(RefusedUnetConfig, NamesFileKeyAndValue) {
                                                         HasSubstr(GetParam().value.dump())));
 }
 
-TEST(DiffusersUnetConfig, ImpossibleNetworksAndOtherTextsAreRefused) {
+TEST(DiffusersUnetConfig, RefusesImpossibleNetworksAndInvalidJson) {
   const auto refused = [](const char* text, const char* reason) {
     expect_input_error([&] { parse_unet_config(text, "a/config.json"); },
                        AllOf(HasSubstr("a/config.json"), HasSubstr(reason)));
   };
   refused(R"({"sample_size": 32, "norm_num_groups": 31})", "norm_num_groups");
   refused(R"({"sample_size": 33})", "33");
-  refused("[]", "no JSON object");
-  refused("{\"sample_size\": 32", "no JSON object");
-  refused("", "no JSON object");
-  refused("\xff\xfe", "no JSON object");
+  refused("[]", "expected a JSON object");
+  refused("{\"sample_size\": 32", "expected a JSON object");
+  refused("", "expected a JSON object");
+  refused("\xff\xfe", "expected a JSON object");
 }
 
 TEST(DiffusersSchedulerConfig, AbsentKeysHaveDiffusersDefaults) {
@@ -189,7 +189,7 @@ TEST(DiffusersSchedulerConfig, IsWrittenWithDiffusersKeys) {
   EXPECT_EQ(json::diff(wanted, ours), json::array());
 }
 
-TEST(DiffusersSchedulerConfig, EachKeyComesBack) {
+TEST(DiffusersSchedulerConfig, EachKeyRoundTrips) {
   json config = {{"num_train_timesteps", 4},
                  {"beta_start", 0.01},
                  {"beta_end", 0.3},
@@ -209,13 +209,13 @@ TEST(DiffusersSchedulerConfig, EachKeyComesBack) {
   for (const auto& [key, value] : config.items()) EXPECT_EQ(ours.at(key), value) << key;
 }
 
-TEST(DiffusersSchedulerConfig, OldFilesSayPredictEpsilon) {
+TEST(DiffusersSchedulerConfig, ReadsPredictEpsilonOfOldFiles) {
   EXPECT_EQ(parse_scheduler({{"predict_epsilon", false}, {"tensor_format", "pt"}}).sampler.prediction,
             Prediction::kSample);
   EXPECT_EQ(parse_scheduler({{"predict_epsilon", true}}).sampler.prediction, Prediction::kEpsilon);
 }
 
-TEST(DiffusersSchedulerConfig, WhatIsNotHadHereIsRefusedByKeyAndValue) {
+TEST(DiffusersSchedulerConfig, RefusesUnsupportedKeysAndValues) {
   for (const auto& [key, value] :
        std::vector<std::pair<std::string, std::string>>{{"_class_name", "\"PNDMScheduler\""},
                                                         {"beta_schedule", "\"exponential\""},

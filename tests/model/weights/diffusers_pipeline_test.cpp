@@ -1,5 +1,5 @@
-// diffusers folders in every layout that is read, as written here, and with everything that can be wrong with
-// them.
+// diffusers folders in every layout that is read, as written here, and with everything that can be wrong
+// with them.
 #include "model/weights/diffusers_pipeline.h"
 
 #include <gmock/gmock.h>
@@ -36,11 +36,11 @@ DiffusersPipeline small_pipeline() {
   network.attention = {false, true};
   network.layers_per_block = 1;
   network.norm_num_groups = 2;
-  network.initialisation = Initialisation::kPyTorch;
+  network.initialization = Initialization::kPyTorch;
   return pipeline;
 }
 
-// A tensor in memory of its own.
+// A tensor that owns its memory.
 struct StoredTensor {
   std::vector<int64_t> shape;
   std::vector<float> values;
@@ -94,7 +94,7 @@ class DiffusersFolder : public ::testing::Test {
   std::vector<float> weights_;
 };
 
-TEST_F(DiffusersFolder, ComesBackAsItWasWritten) {
+TEST_F(DiffusersFolder, RoundTrips) {
   const fs::path folder = path("exported");
   write(folder);
   EXPECT_TRUE(is_diffusers_folder(folder));
@@ -151,7 +151,7 @@ TEST_F(DiffusersFolder, WeightsMayBeSharded) {
   }
 }
 
-TEST_F(DiffusersFolder, OlderNamesOfAttentionAreUnderstood) {
+TEST_F(DiffusersFolder, ReadsOlderNamesOfAttention) {
   StoredTensors old;
   for (auto& [name, tensor] : tensors()) {
     std::string renamed = name;
@@ -167,7 +167,7 @@ TEST_F(DiffusersFolder, OlderNamesOfAttentionAreUnderstood) {
   EXPECT_EQ(read(flat(old)), weights_);
 }
 
-TEST(TensorNames, OfDdimsCodeAreUnderstood) {
+TEST(TensorNames, ReadsNamesOfDdimsCode) {
   const std::map<std::string, std::string> present = {
       {"temb.dense.0.weight", "time_embedding.linear_1.weight"},
       {"temb.dense.1.bias", "time_embedding.linear_2.bias"},
@@ -189,7 +189,7 @@ TEST(TensorNames, OfDdimsCodeAreUnderstood) {
   for (const auto& [old, name] : present) EXPECT_EQ(present_tensor_name(old, 4), name);
 }
 
-TEST(TensorNames, OthersStayAsTheyAre) {
+TEST(TensorNames, KeepsOtherNames) {
   for (const char* name :
        {"", ".", "up", "up.x.block.0.q.w", "down.0.block", "mid.block_1", "temb.dense.2.weight",
         "down_blocks.0.attentions.0.to_q.weight", "attentions.0", "attentions"})
@@ -197,7 +197,7 @@ TEST(TensorNames, OthersStayAsTheyAre) {
 }
 
 // 1x1 convolutions in DDIM's code hold the same numbers as the matrices that took their place.
-TEST_F(DiffusersFolder, TrailingOnesOfAShapeMakeNoDifference) {
+TEST_F(DiffusersFolder, IgnoresTrailingOnesOfAShape) {
   StoredTensors convolutions = tensors();
   for (auto& [name, tensor] : convolutions)
     if (name.find("attentions") != std::string::npos && tensor.shape.size() == 2) {
@@ -207,7 +207,7 @@ TEST_F(DiffusersFolder, TrailingOnesOfAShapeMakeNoDifference) {
   EXPECT_EQ(read(flat(convolutions)), weights_);
 }
 
-TEST_F(DiffusersFolder, MissingUnknownAndMisshapenTensorsAreAllListed) {
+TEST_F(DiffusersFolder, ListsAllMissingUnknownAndMisshapenTensors) {
   StoredTensors wrong = tensors();
   wrong.erase("conv_in.bias");
   wrong.erase("conv_out.weight");
@@ -222,7 +222,7 @@ TEST_F(DiffusersFolder, MissingUnknownAndMisshapenTensorsAreAllListed) {
                            HasSubstr("conv_norm_out.bias is [5] instead of [4]")));
 }
 
-TEST_F(DiffusersFolder, PickleIsRefusedWithTheWayToConvertIt) {
+TEST_F(DiffusersFolder, RefusesPickleAndSaysHowToConvertIt) {
   const fs::path folder = flat(tensors());
   fs::rename(folder / kWeights, folder / "diffusion_pytorch_model.bin");
   expect_input_error([&] { read(folder); }, AllOf(HasSubstr("diffusion_pytorch_model.bin"),
@@ -231,18 +231,18 @@ TEST_F(DiffusersFolder, PickleIsRefusedWithTheWayToConvertIt) {
   expect_input_error([&] { read(folder); }, HasSubstr(kWeights));
 }
 
-TEST_F(DiffusersFolder, WithoutASchedulerSaysSo) {
+TEST_F(DiffusersFolder, RefusesMissingScheduler) {
   const fs::path folder = flat(tensors());
   fs::remove(folder / "scheduler_config.json");
   expect_input_error([&] { open_trained_model(folder); }, HasSubstr("scheduler_config.json"));
 }
 
-TEST_F(DiffusersFolder, NetworksThatPredictAVarianceAreNotTrainedOn) {
+TEST_F(DiffusersFolder, RefusesToTrainNetworksThatPredictAVariance) {
   pipeline_.unet.network.out_channels = 6;
   expect_input_error([&] { to_train_config(pipeline_); }, HasSubstr("out_channels = 6"));
 }
 
-TEST_F(DiffusersFolder, NetworksOfNoiseLevelsAreNotTrainedOn) {
+TEST_F(DiffusersFolder, RefusesToTrainNetworksOfNoiseLevels) {
   pipeline_.unet.network.time_embedding_type = TimeEmbeddingType::kFourier;
   expect_input_error([&] { to_train_config(pipeline_); }, HasSubstr("fourier"));
 }

@@ -17,7 +17,7 @@
 namespace ddpm {
 namespace {
 
-TEST(PytorchOrder, FilterKeepsItsChannelsLastHere) {
+TEST(PytorchOrder, FilterIsChannelsLast) {
   // (K,C,R,S) = (1,2,2,3): the value says channel, row and column.
   const NamedTensor tensor{
       .name = "filter", .shape = {1, 2, 2, 3}, .initial = {}, .layout = TensorLayout::kFilter};
@@ -57,13 +57,13 @@ TEST(PytorchOrder, RefusesOtherSizes) {
   EXPECT_THROW(to_pytorch_order(tensor, eleven, eleven), LogicError);
 }
 
-UnetConfig network(Initialisation initialisation) {
+UnetConfig network(Initialization initialization) {
   UnetConfig config;
   config.image_size = 16;
   config.block_out_channels = {32, 64};
   config.attention = {false, true};
   config.layers_per_block = 1;
-  config.initialisation = initialisation;
+  config.initialization = initialization;
   return config;
 }
 
@@ -81,8 +81,8 @@ std::map<std::string, Tensor> tensors(const Program& program, const std::vector<
   return all;
 }
 
-std::map<std::string, Tensor> initial_tensors(Initialisation initialisation, uint64_t seed = 1) {
-  const Program program = unet_program(network(initialisation), 1);
+std::map<std::string, Tensor> initial_tensors(Initialization initialization, uint64_t seed = 1) {
+  const Program program = unet_program(network(initialization), 1);
   return tensors(program, initial_parameters(program, seed));
 }
 
@@ -111,8 +111,8 @@ bool ends_with_one_of(const std::string& name, std::initializer_list<const char*
 }
 bool is_norm(const std::string& name) { return name.find("norm") != std::string::npos; }
 
-TEST(InitialParameters, HoStartsEachResidualBranchAlmostAtZero) {
-  const auto all = initial_tensors(Initialisation::kHo);
+TEST(InitialParameters, HoStartsResidualBranchesNearZero) {
+  const auto all = initial_tensors(Initialization::kHo);
   int almost_zero = 0;
   for (const auto& [name, tensor] : all) {
     if (is_norm(name) || name.ends_with(".bias")) continue;
@@ -128,8 +128,8 @@ TEST(InitialParameters, HoStartsEachResidualBranchAlmostAtZero) {
   EXPECT_EQ(almost_zero, 8 + 4 + 1);
 }
 
-TEST(InitialParameters, HoStartsBiasesAtZeroAndNormsAtTheIdentity) {
-  for (const auto& [name, tensor] : initial_tensors(Initialisation::kHo)) {
+TEST(InitialParameters, HoStartsBiasesAtZeroAndNormsAtIdentity) {
+  for (const auto& [name, tensor] : initial_tensors(Initialization::kHo)) {
     if (!name.ends_with(".bias") && !is_norm(name)) continue;
     const float value = name.ends_with(".bias") ? 0 : 1;
     EXPECT_EQ(tensor.values, std::vector<float>(tensor.values.size(), value)) << name;
@@ -137,7 +137,7 @@ TEST(InitialParameters, HoStartsBiasesAtZeroAndNormsAtTheIdentity) {
 }
 
 TEST(InitialParameters, PytorchDrawsWeightsAndBiasesByFanIn) {
-  const auto all = initial_tensors(Initialisation::kPyTorch);
+  const auto all = initial_tensors(Initialization::kPyTorch);
   for (const auto& [name, tensor] : all) {
     if (is_norm(name)) continue;
     // A bias has the limit of the weight beside it.
@@ -148,19 +148,19 @@ TEST(InitialParameters, PytorchDrawsWeightsAndBiasesByFanIn) {
 }
 
 TEST(InitialParameters, AreAFunctionOfTheSeed) {
-  const Program program = unet_program(network(Initialisation::kHo), 1);
+  const Program program = unet_program(network(Initialization::kHo), 1);
   EXPECT_EQ(initial_parameters(program, 1), initial_parameters(program, 1));
   EXPECT_NE(initial_parameters(program, 1), initial_parameters(program, 2));
 }
 
 TEST(InitialParameters, DoNotDependOnTheBatch) {
-  const UnetConfig config = network(Initialisation::kPyTorch);
+  const UnetConfig config = network(Initialization::kPyTorch);
   EXPECT_EQ(initial_parameters(unet_program(config, 1), 1), initial_parameters(unet_program(config, 7), 1));
 }
 
 TEST(InitialParameters, TensorsAreIndependent) {
   std::set<float> first_values;
-  const auto all = initial_tensors(Initialisation::kPyTorch);
+  const auto all = initial_tensors(Initialization::kPyTorch);
   size_t drawn = 0;
   for (const auto& [name, tensor] : all) {
     if (is_norm(name)) continue;
@@ -171,7 +171,7 @@ TEST(InitialParameters, TensorsAreIndependent) {
 }
 
 TEST(InitialParameters, PaddingIsZero) {
-  const Program program = unet_program(network(Initialisation::kPyTorch), 1);
+  const Program program = unet_program(network(Initialization::kPyTorch), 1);
   std::vector<float> arena = initial_parameters(program, 1);
   for_each_tensor(program, [&](const NamedTensor& tensor, int64_t offset) {
     std::fill_n(arena.begin() + offset, element_count(tensor.shape), 0.0f);

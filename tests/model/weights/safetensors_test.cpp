@@ -71,7 +71,7 @@ TEST(SafetensorsFile, ReadsAFileOfTheFormatsOwnLibrary) {
   EXPECT_THAT(file.values<int64_t>("größe/\"quoted\""), ElementsAre(-3));
 }
 
-TEST(SafetensorsFile, RefusesANameOrATypeThatIsNotThere) {
+TEST(SafetensorsFile, RefusesUnknownNamesAndTypes) {
   const SafetensorsFile file(kFixture);
   EXPECT_FALSE(file.contains("none"));
   EXPECT_THROW(file.tensor("none"), InputError);
@@ -113,7 +113,7 @@ TEST(WriteSafetensors, WritesAFileWithoutTensors) {
   EXPECT_THAT(SafetensorsFile(folder.path() / "none").tensors(), IsEmpty());
 }
 
-TEST(WriteSafetensors, RefusesOurOwnMistakes) {
+TEST(WriteSafetensors, RefusesInvalidEntries) {
   const TemporaryFolder folder;
   const std::vector<uint8_t> bytes = {1, 2, 3};
   const auto write = [&](std::vector<SafetensorsEntry> entries) {
@@ -137,7 +137,7 @@ TEST(SafetensorsFile, ReadsUnalignedData) {
   EXPECT_THAT(SafetensorsFile(folder.path() / "a").values<float>("x"), ElementsAre(1.25f, -8.0f));
 }
 
-TEST(SafetensorsFile, RefusesFilesThatAreCutOffAnywhere) {
+TEST(SafetensorsFile, RefusesFilesTruncatedAnywhere) {
   const std::string whole = read_file(kFixture);
   ASSERT_EQ(complaint(whole), "");
   for (size_t length = 0; length < whole.size(); length += 1 + length / 16)
@@ -151,7 +151,7 @@ TEST(SafetensorsFile, RefusesAMissingFileAndAFolder) {
   EXPECT_THROW(SafetensorsFile(folder.path()), InputError);
 }
 
-TEST(SafetensorsFile, RefusesAHeaderThatLiesAboutItsLength) {
+TEST(SafetensorsFile, RefusesAHeaderOfWrongLength) {
   std::string text = file_text("{}", 0);
   EXPECT_EQ(complaint(text), "");
   text[0] = 3;

@@ -9,7 +9,6 @@
 #include <limits>
 #include <vector>
 
-#include "model/sampling/noise_schedule.h"
 #include "model/weights/parameters.h"
 #include "support/error_types.h"
 #include "tests/runtime/program/small_unet.h"
@@ -22,15 +21,12 @@ template <typename T>
 class Training {
  public:
   explicit Training(const TrainingProgram& made, CpuKernels products = CpuKernels::kFast)
-      : buffers(made),
-        pixels(size_t(element_count(made.program.shape(made.dataset)))),
+      : buffers(made.buffers),
+        pixels(size_t(element_count(made.program.shape(made.buffers.dataset)))),
         executor(made.program, products) {
     for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = uint8_t(random_bits({9, 0}, 0, i));
     executor.bind_bytes(buffers.dataset, pixels);
-    const NoiseSchedule schedule({.timesteps = small_training().timesteps});
-    executor.write(buffers.signal, std::vector<float>(schedule.signal().begin(), schedule.signal().end()));
-    executor.write(buffers.noise,
-                   std::vector<float>(schedule.noise_level().begin(), schedule.noise_level().end()));
+    write_inputs(buffers, small_training(), executor);
     // Large enough that every operation matters: with Ho's own start the residual branches are almost zero.
     std::vector<float> parameters(size_t(made.program.parameter_elements()));
     fill_random<float>(parameters, 6, 0.4);
@@ -52,13 +48,13 @@ class Training {
     return all;
   }
 
-  TrainingProgram buffers;
+  TrainingBuffers buffers;
   std::vector<uint8_t> pixels;
   CpuExecutor<T> executor;
 };
 
 TEST(CpuExecutor, MemoryReuseDoesNotChangeABit) {
-  const TrainingProgram planned = training_program(small_training());
+  const TrainingProgram planned = small_training_program();
   TrainingProgram kept = planned;
   for (size_t i = 0; i < kept.program.buffers().size(); ++i) kept.program.keep(BufferId(i));
   Training<float> with_reuse(planned), without_reuse(kept);
@@ -67,7 +63,7 @@ TEST(CpuExecutor, MemoryReuseDoesNotChangeABit) {
 }
 
 TEST(CpuExecutor, NothingIsReadFromTheArenaBeforeItIsWritten) {
-  const TrainingProgram made = training_program(small_training());
+  const TrainingProgram made = small_training_program();
   Training<float> clean(made), poisoned(made);
   for (size_t i = 0; i < made.program.buffers().size(); ++i)
     if (poisoned.executor.memory_plan().placements[i].offset >= 0)
@@ -76,7 +72,7 @@ TEST(CpuExecutor, NothingIsReadFromTheArenaBeforeItIsWritten) {
 }
 
 TEST(CpuExecutor, SameProgramAndInputsGiveTheSameBits) {
-  const TrainingProgram made = training_program(small_training());
+  const TrainingProgram made = small_training_program();
   Training<float> first(made), second(made);
   EXPECT_EQ(first.after_steps(3), second.after_steps(3));
 }
@@ -93,7 +89,7 @@ void expect_close(std::span<const float> actual, const std::vector<double>& expe
 }
 
 TEST(CpuExecutor, FloatGradientsAreThoseOfDouble) {
-  const TrainingProgram made = training_program(small_training());
+  const TrainingProgram made = small_training_program();
   Training<double> exact(made);
   exact.executor.run(Phase::kForward);
   exact.executor.run(Phase::kBackward);
@@ -107,7 +103,7 @@ TEST(CpuExecutor, FloatGradientsAreThoseOfDouble) {
 }
 
 TEST(CpuExecutor, EachRunOfAPhaseRunsItsOperationsOnce) {
-  Training<float> training(training_program(small_training()));
+  Training<float> training(small_training_program());
   EXPECT_TRUE(training.executor.operation_times().empty());
   training.executor.measure_operations();
   training.step();
@@ -120,14 +116,14 @@ TEST(CpuExecutor, EachRunOfAPhaseRunsItsOperationsOnce) {
 }
 
 TEST(CpuExecutor, CounterAdvancesOncePerUpdate) {
-  Training<float> training(training_program(small_training()));
+  Training<float> training(small_training_program());
   training.executor.write_index(training.buffers.step, 41);
   training.step();
   EXPECT_EQ(training.executor.read_index(training.buffers.step), 42);
 }
 
 TEST(CpuExecutor, PaddingBetweenParametersStaysZero) {
-  Training<float> training(training_program(small_training()));
+  Training<float> training(small_training_program());
   std::vector<float> arena(training.executor.parameters().size(), 0);
   for_each_tensor(training.executor.program(), [&](const NamedTensor& tensor, int64_t offset) {
     std::fill_n(arena.begin() + offset, element_count(tensor.shape), 0.1f);
@@ -141,7 +137,7 @@ TEST(CpuExecutor, PaddingBetweenParametersStaysZero) {
 }
 
 TEST(CpuExecutor, RefusesValuesOfTheWrongSizeOrKind) {
-  Training<float> training(training_program(small_training()));
+  Training<float> training(small_training_program());
   CpuExecutor<float>& executor = training.executor;
   const std::vector<float> two{1, 2};
   EXPECT_THROW(executor.write(training.buffers.gradient_norm, two), LogicError);
@@ -153,7 +149,7 @@ TEST(CpuExecutor, RefusesValuesOfTheWrongSizeOrKind) {
 }
 
 TEST(CpuExecutor, RefusesToRunWithoutItsDataSet) {
-  const TrainingProgram made = training_program(small_training());
+  const TrainingProgram made = small_training_program();
   CpuExecutor<float> executor(made.program);
   EXPECT_THROW(executor.run(Phase::kForward), LogicError);
 }

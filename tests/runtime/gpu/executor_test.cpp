@@ -24,15 +24,15 @@ constexpr std::initializer_list<Phase> kStep = {Phase::kForward, Phase::kBackwar
 // A training step's executor, ready to run.
 struct Training {
   Training(const TrainingProgram& made, std::unique_ptr<Executor> runs_it)
-      : buffers(made), executor(std::move(runs_it)) {
-    prepare_training(buffers, random_pixels(made), *executor);
+      : buffers(made.buffers), executor(std::move(runs_it)) {
+    prepare_training(made, random_pixels(made), *executor);
   }
   explicit Training(const TrainingProgram& made, ComputePrecision precision = ComputePrecision::kFp32)
       : Training(made, unmeasured_executors(precision)(made.program)) {}
 
   // Everything that lives on after a step.
   std::vector<float> state() const {
-    std::vector<float> all(static_cast<size_t>(buffers.program.parameter_elements()));
+    std::vector<float> all(static_cast<size_t>(executor->program().parameter_elements()));
     executor->read_parameters(all);
     for (const BufferId buffer : {buffers.m, buffers.v, buffers.ema, buffers.image_loss, buffers.t}) {
       const std::vector<float> values = executor->read(buffer);
@@ -45,11 +45,11 @@ struct Training {
     return state();
   }
 
-  TrainingProgram buffers;
+  TrainingBuffers buffers;
   std::unique_ptr<Executor> executor;
 };
 
-TrainingProgram small_program() { return training_program(training_of(plain_network())); }
+TrainingProgram small_program() { return training_program_of(plain_network()); }
 
 TEST(GpuExecutor, GraphsGiveTheBitsOfSingleOperations) {
   for (const ComputePrecision precision : {ComputePrecision::kFp32, ComputePrecision::kBf16}) {
@@ -131,16 +131,16 @@ TEST(GpuExecutor, RecordsAreTheValuesAfterEachStep) {
 
 TEST(GpuExecutor, RecordsOfAnActivationAreRefused) {
   Training training(small_program());
-  EXPECT_THROW(training.executor->keep_records({training.buffers.program.find("x_t")}), LogicError);
+  EXPECT_THROW(training.executor->keep_records({training.executor->program().find("x_t")}), LogicError);
 }
 
 TEST(GpuExecutor, OtherBytesAreReadByGraphsThatWereCapturedBefore) {
   Training training(small_program()), other(small_program());
   training.executor->run(kStep);
   training.executor->run(kStep);  // captured
-  const std::vector<uint8_t> white(random_pixels(training.buffers).size(), 255);
+  const std::vector<uint8_t> white(random_pixels(small_program()).size(), 255);
   for (Training* each : {&training, &other}) each->executor->bind_bytes(each->buffers.dataset, white);
-  training.executor->write_parameters(random_weights(training.buffers.program));
+  training.executor->write_parameters(random_weights(training.executor->program()));
   other.executor->write_index(other.buffers.step, 2);
   training.executor->run(Phase::kForward);
   other.executor->run(Phase::kForward);
@@ -162,7 +162,7 @@ TEST(GpuExecutor, MeasuresEachOperationInsideTheGraph) {
   training.executor->measure_operations();
   for (int step = 0; step < 6; ++step) training.executor->run(kStep);  // one by one, then timed, plain, ...
   const std::vector<OperationTime> times = training.executor->operation_times();
-  const auto& operations = training.buffers.program.operations();
+  const auto& operations = training.executor->program().operations();
   ASSERT_EQ(times.size(), operations.size());
   double sum = 0;
   for (size_t i = 0; i < times.size(); ++i) {
@@ -191,7 +191,7 @@ TEST(GpuExecutor, CountsTheNodesOfTheGraphAsItAlwaysRuns) {
   training.executor->measure_operations();
   training.after_steps(3);
   const GraphNodes nodes = training.executor->graph_times().front().nodes;
-  EXPECT_GE(nodes.total(), static_cast<int64_t>(training.buffers.program.operations().size()));
+  EXPECT_GE(nodes.total(), static_cast<int64_t>(training.executor->program().operations().size()));
   EXPECT_GT(nodes.kernels, nodes.total() / 2);
   EXPECT_GT(nodes.memsets, 0) << "gradients are zeroed";
   EXPECT_EQ(nodes.events, 0);
@@ -206,7 +206,7 @@ TEST(GpuExecutor, MeasuresGraphsThatShareOperations) {
   training.executor->run(kStep);                                              // timed
   for (int run = 0; run < 4; ++run) training.executor->run(Phase::kForward);  // alone, timed, plain, timed
   const std::vector<OperationTime> times = training.executor->operation_times();
-  const auto& operations = training.buffers.program.operations();
+  const auto& operations = training.executor->program().operations();
   for (size_t i = 0; i < times.size(); ++i)
     EXPECT_EQ(times[i].runs, operations[i].phase == Phase::kForward ? 3 : 1) << operations[i].name;
   EXPECT_EQ(training.executor->graph_times().size(), 2U);
@@ -223,7 +223,7 @@ TEST(GpuExecutor, MeasuresOperationsOneByOne) {
   training.executor->run(kStep);
   training.executor->run(Phase::kForward);
   const std::vector<OperationTime> times = training.executor->operation_times();
-  const auto& operations = training.buffers.program.operations();
+  const auto& operations = training.executor->program().operations();
   ASSERT_EQ(times.size(), operations.size());
   for (size_t i = 0; i < times.size(); ++i) {
     EXPECT_EQ(times[i].runs, operations[i].phase == Phase::kForward ? 2 : 1) << operations[i].name;
@@ -243,8 +243,8 @@ TEST(GpuExecutor, ValuesComeBackAsTheyAreStored) {
   bf16->write(x, values);
   for (float& value : values) value = to_float(to_bfloat16(value));
   EXPECT_EQ(bf16->read(x), values);
-  bf16->write(made.ema, random_weights(made.program));
-  EXPECT_EQ(bf16->read(made.ema), random_weights(made.program)) << "masters stay float";
+  bf16->write(made.buffers.ema, random_weights(made.program));
+  EXPECT_EQ(bf16->read(made.buffers.ema), random_weights(made.program)) << "masters stay float";
 }
 
 TEST(GpuExecutor, RefusesValuesOfTheWrongSizeOrKind) {
@@ -256,7 +256,7 @@ TEST(GpuExecutor, RefusesValuesOfTheWrongSizeOrKind) {
   EXPECT_THROW(executor.write(training.buffers.step, one), LogicError) << "a counter is no float";
   EXPECT_THROW(executor.write_index(training.buffers.t, 1), LogicError);
   EXPECT_THROW(executor.bind_bytes(training.buffers.dataset, std::vector<uint8_t>(3)), LogicError);
-  EXPECT_THROW(executor.run_operation(training.buffers.program.operations().size()), LogicError);
+  EXPECT_THROW(executor.run_operation(training.executor->program().operations().size()), LogicError);
 }
 
 TEST(GpuExecutor, ChannelsThatAreNoWholeVectorsAreRefused) {
@@ -264,7 +264,7 @@ TEST(GpuExecutor, ChannelsThatAreNoWholeVectorsAreRefused) {
   network.block_out_channels = {12, 20};
   network.attention = {false, false};
   network.attention_head_dim = 4;
-  EXPECT_THROW(Training(training_program(training_of(network)), ComputePrecision::kBf16), InputError);
+  EXPECT_THROW(Training(training_program_of(network), ComputePrecision::kBf16), InputError);
 }
 
 }  // namespace

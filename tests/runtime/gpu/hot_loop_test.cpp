@@ -85,7 +85,8 @@ constexpr int kSteps = 50;
 
 // Counts what kSteps steps ask for, after two that make the graph; returns their records.
 size_t count_steps(const TrainingProgram& made, Executor& executor) {
-  executor.keep_records({made.image_loss, made.t, made.gradient_norm, made.learning_rate});
+  executor.keep_records(
+      {made.buffers.image_loss, made.buffers.t, made.buffers.gradient_norm, made.buffers.learning_rate});
   const auto step = [&] {
     executor.run({Phase::kForward, Phase::kBackward, Phase::kUpdate});
     return executor.take_records(kStepsAhead).size();
@@ -102,7 +103,7 @@ size_t count_steps(const TrainingProgram& made, Executor& executor) {
 }
 
 TEST(HotLoop, AStepIsOneGraphAndTheCopiesOfItsRecord) {
-  const TrainingProgram made = training_program(training_of(plain_network()));
+  const TrainingProgram made = training_program_of(plain_network());
   const std::vector<uint8_t> pixels = random_pixels(made);
   const auto executor = unmeasured_executors(ComputePrecision::kBf16)(made.program);
   prepare_training(made, pixels, *executor);
@@ -115,7 +116,7 @@ TEST(HotLoop, AStepIsOneGraphAndTheCopiesOfItsRecord) {
 }
 
 TEST(HotLoop, AMeasuredStepIsOneGraphToo) {
-  const TrainingProgram made = training_program(training_of(plain_network()));
+  const TrainingProgram made = training_program_of(plain_network());
   const std::vector<uint8_t> pixels = random_pixels(made);
   const auto executor = unmeasured_executors(ComputePrecision::kBf16)(made.program);
   prepare_training(made, pixels, *executor);
@@ -172,12 +173,11 @@ TEST(HotLoop, SamplingCopiesTheImagesOfTheMomentsThatAreAskedFor) {
 }
 
 TEST(HotLoop, AStreamedDataSetCostsOneCopyMore) {
-  TrainingOptions options = training_of(plain_network());
-  options.dataset_rows = DatasetRows::kBatchImages;
-  const TrainingProgram made = training_program(options);
+  const TrainingProgram made =
+      training_program(training_of(plain_network()), {.count = 10, .rows = DatasetRows::kBatchImages});
   const auto executor = unmeasured_executors(ComputePrecision::kBf16)(made.program);
   prepare_training(made, random_pixels(made), *executor);
-  executor->stream_bytes(made.dataset, 0, [](int64_t, std::span<uint8_t> bytes) { bytes[0] = 1; });
+  executor->stream_bytes(made.buffers.dataset, 0, [](int64_t, std::span<uint8_t> bytes) { bytes[0] = 1; });
   count_steps(made, *executor);
   EXPECT_EQ(counts.allocations, 0);
   EXPECT_EQ(counts.synchronisations, 0);

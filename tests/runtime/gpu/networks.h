@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "device/bfloat16.h"
-#include "model/sampling/noise_schedule.h"
 #include "model/sampling/sampler_table.h"
 #include "model/sampling/sampling_program.h"
 #include "runtime/executor.h"
@@ -55,19 +54,21 @@ inline UnetConfig learned_time_network() {
   return config;
 }
 
-inline TrainingOptions training_of(const UnetConfig& network) {
-  return {.network = network,
-          .batch = 3,
-          .dataset_count = 10,
-          .timesteps = 20,
-          .horizontal_flip = true,
-          .dropout = 0.2,
+inline TrainConfig training_of(const UnetConfig& network) {
+  return {.batch = 3,
           .seed = 5,
-          .optimiser = {.weight_decay = 0.01, .warmup_steps = 2}};
+          .network = network,
+          .schedule = {.timesteps = 20},
+          .dropout = 0.2,
+          .optimizer = {.weight_decay = 0.01, .warmup_steps = 2}};
+}
+
+inline TrainingProgram training_program_of(const UnetConfig& network) {
+  return training_program(training_of(network), {.count = 10});
 }
 
 inline std::vector<uint8_t> random_pixels(const TrainingProgram& made) {
-  std::vector<uint8_t> pixels(static_cast<size_t>(element_count(made.program.shape(made.dataset))));
+  std::vector<uint8_t> pixels(static_cast<size_t>(element_count(made.program.shape(made.buffers.dataset))));
   for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(random_bits({9, 0}, 0, i));
   return pixels;
 }
@@ -84,21 +85,15 @@ inline std::vector<float> random_weights(const Program& program) {
 // `pixels` must outlive the executor where it is the CPU's.
 inline void prepare_training(const TrainingProgram& made, const std::vector<uint8_t>& pixels,
                              Executor& executor) {
-  executor.bind_bytes(made.dataset, pixels);
-  const NoiseSchedule schedule({.timesteps = static_cast<int>(made.program.shape(made.signal)[0])});
-  executor.write(made.signal, std::vector<float>(schedule.signal().begin(), schedule.signal().end()));
-  executor.write(made.noise,
-                 std::vector<float>(schedule.noise_level().begin(), schedule.noise_level().end()));
+  executor.bind_bytes(made.buffers.dataset, pixels);
+  write_inputs(made.buffers, training_of(plain_network()), executor);
   const std::vector<float> weights = random_weights(made.program);
   executor.write_parameters(weights);
-  executor.write(made.ema, weights);
-  for (size_t i = 0; i < made.program.buffers().size(); ++i) {
-    const Buffer& buffer = made.program.buffers()[i];
-    if (buffer.name != "labels") continue;
-    std::vector<float> labels(static_cast<size_t>(element_count(buffer.shape)));
-    for (size_t k = 0; k < labels.size(); ++k) labels[k] = k % 3 == 0 ? 1.0f : 0.0f;
-    executor.write(static_cast<BufferId>(i), labels);
-  }
+  executor.write(made.buffers.ema, weights);
+  if (made.buffers.labels == kNoBuffer) return;
+  std::vector<float> labels(static_cast<size_t>(element_count(made.program.shape(made.buffers.labels))));
+  for (size_t k = 0; k < labels.size(); ++k) labels[k] = k % 3 == 0 ? 1.0f : 0.0f;
+  executor.write(made.buffers.labels, labels);
 }
 
 }  // namespace ddpm

@@ -47,13 +47,13 @@ class GpuOperations : public testing::TestWithParam<Case> {
 };
 
 TEST_P(GpuOperations, OfATrainingStepAreThoseOfTheCpu) {
-  const TrainingProgram made = training_program(training_of(GetParam().network));
+  const TrainingProgram made = training_program_of(GetParam().network);
   const std::vector<uint8_t> pixels = random_pixels(made);
   CpuExecutor<double> reference(made.program);
   const auto device = unmeasured_executors(GetParam().precision, GetParam().upsample)(made.program);
   for (Executor* executor : {static_cast<Executor*>(&reference), device.get()}) {
     prepare_training(made, pixels, *executor);
-    executor->write_index(made.step, 3);
+    executor->write_index(made.buffers.step, 3);
   }
   compare({Phase::kForward, Phase::kBackward, Phase::kUpdate}, reference, *device);
   std::set<std::string> all;
@@ -62,20 +62,20 @@ TEST_P(GpuOperations, OfATrainingStepAreThoseOfTheCpu) {
 }
 
 TEST_P(GpuOperations, OfASamplingStepAreThoseOfTheCpu) {
-  const SamplerTable table =
-      sampler_table(NoiseSchedule({.timesteps = 20}), {.method = SamplerMethod::kDpmpp, .steps = 4});
-  const SamplingProgram made = sampling_program({.network = GetParam().network,
-                                                 .batch = 2,
-                                                 .steps = static_cast<int>(table.rows.size()),
-                                                 .history_size = table.history_size,
-                                                 .thresholding = Thresholding{},
-                                                 .seed = 7});
+  const GenerationOptions options{
+      .network = GetParam().network,
+      .schedule = {.timesteps = 20},
+      .sampler = {.method = SamplerMethod::kDpmpp, .steps = 4, .thresholding = true},
+      .batch = 2,
+      .seed = 7};
+  const SamplerTable table = sampler_table(NoiseSchedule(options.schedule), options.sampler);
+  const SamplingProgram made = sampling_program(options, table);
   CpuExecutor<double> reference(made.program);
   const auto device = unmeasured_executors(GetParam().precision, GetParam().upsample)(made.program);
   for (Executor* executor : {static_cast<Executor*>(&reference), device.get()}) {
     executor->write_parameters(random_weights(made.program));
-    executor->write(made.table, flat_rows<float>(table));
-    executor->write_index(made.first_image, 11);
+    executor->write(made.buffers.table, flat_rows<float>(table));
+    executor->write_index(made.buffers.first_image, 11);
   }
   compare({Phase::kStart}, reference, *device);
   for (int step = 0; step < 2; ++step) compare({Phase::kForward, Phase::kUpdate}, reference, *device);

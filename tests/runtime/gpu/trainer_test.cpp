@@ -34,12 +34,12 @@ class GpuTrainer : public testing::TestWithParam<ComputePrecision> {
 
 TEST_P(GpuTrainer, ResumedRunGoesOnBitForBit) {
   Trainer straight = trainer(), first = trainer(), resumed = trainer();
-  straight.initialise();
-  first.initialise();
+  straight.initialize();
+  first.initialize();
   train(straight, 20);
   train(first, 10);
   first.save(folder.path());
-  resumed.restore(find_checkpoint(folder.path()));
+  resumed.restore(open_checkpoint(folder.path()));
   EXPECT_EQ(resumed.step(), 10);
   train(resumed, 10);
   EXPECT_EQ(weights(resumed), weights(straight));
@@ -50,28 +50,28 @@ TEST_P(GpuTrainer, AStreamedDataSetGivesTheSameBits) {
     return Trainer(small_config(), dataset, unmeasured_executors(GetParam()), DataPlacement::kStreamed);
   };
   Trainer resident = trainer(), streamed = streaming(), resumed = streaming();
-  resident.initialise();
-  streamed.initialise();
+  resident.initialize();
+  streamed.initialize();
   train(resident, 12);
   train(streamed, 6);
   streamed.save(folder.path());
   train(streamed, 6);
   EXPECT_EQ(weights(streamed), weights(resident));
-  resumed.restore(find_checkpoint(folder.path()));
+  resumed.restore(open_checkpoint(folder.path()));
   train(resumed, 6);
   EXPECT_EQ(weights(resumed), weights(resident));
 }
 
 TEST_P(GpuTrainer, CheckpointsGoFromDeviceToDevice) {
   Trainer on_gpu = trainer(), back = trainer(), on_cpu(small_config(), dataset);
-  on_gpu.initialise();
+  on_gpu.initialize();
   train(on_gpu, 3);
   on_gpu.save(folder.path() / "gpu");
-  on_cpu.restore(find_checkpoint(folder.path() / "gpu"));
+  on_cpu.restore(open_checkpoint(folder.path() / "gpu"));
   EXPECT_EQ(weights(on_cpu), weights(on_gpu));
   EXPECT_EQ(on_cpu.step(), 3);
   on_cpu.save(folder.path() / "cpu");
-  back.restore(find_checkpoint(folder.path() / "cpu"));
+  back.restore(open_checkpoint(folder.path() / "cpu"));
   train(back, 1);
   train(on_gpu, 1);
   EXPECT_EQ(weights(back), weights(on_gpu)) << "nothing was lost on the way";
@@ -79,8 +79,8 @@ TEST_P(GpuTrainer, CheckpointsGoFromDeviceToDevice) {
 
 TEST_P(GpuTrainer, LearnsLikeTheCpu) {
   Trainer on_gpu = trainer(), on_cpu(small_config(), dataset);
-  on_gpu.initialise();
-  on_cpu.initialise();
+  on_gpu.initialize();
+  on_cpu.initialize();
   // A value passes through some 100 operations, each of which errs by half a unit of storage at random; the
   // loss averages over a batch.
   const double bound = 10 * (GetParam() == ComputePrecision::kBf16 ? 0x1p-8 : 0x1p-18);
@@ -94,7 +94,7 @@ TEST_P(GpuTrainer, LearnsLikeTheCpu) {
 
 TEST_P(GpuTrainer, NoMetricsAreMissingAfterAStepThatIsLogged) {
   Trainer on_gpu = trainer();
-  on_gpu.initialise();
+  on_gpu.initialize();
   TrainingMetrics metrics;
   for (int step = 1; step <= 20; ++step) {
     on_gpu.train_step(metrics);
@@ -107,7 +107,7 @@ TEST_P(GpuTrainer, NoMetricsAreMissingAfterAStepThatIsLogged) {
 // What a run that is stopped between two such steps has to know before it saves.
 TEST_P(GpuTrainer, CatchesUpWithTheStepsUnderWay) {
   Trainer on_gpu = trainer();
-  on_gpu.initialise();
+  on_gpu.initialize();
   TrainingMetrics metrics = train(on_gpu, 13);
   ASSERT_EQ(metrics.gradient_norm.count, 10) << "the last three are under way";
   on_gpu.catch_up(metrics);
@@ -118,11 +118,11 @@ TEST_P(GpuTrainer, CatchesUpWithTheStepsUnderWay) {
 
 TEST_P(GpuTrainer, ALossThatIsNotFiniteShowsWhenCaughtUp) {
   TrainConfig diverging = small_config();
-  diverging.optimiser.learning_rate = 1e30;
-  diverging.optimiser.warmup_steps = 0;
-  diverging.optimiser.clip_norm = 0;
+  diverging.optimizer.learning_rate = 1e30;
+  diverging.optimizer.warmup_steps = 0;
+  diverging.optimizer.clip_norm = 0;
   Trainer on_gpu(diverging, dataset, unmeasured_executors(GetParam()));
-  on_gpu.initialise();
+  on_gpu.initialize();
   TrainingMetrics metrics = train(on_gpu, 5);
   EXPECT_TRUE(metrics.finite()) << "nothing is known yet";
   on_gpu.catch_up(metrics);
@@ -131,10 +131,10 @@ TEST_P(GpuTrainer, ALossThatIsNotFiniteShowsWhenCaughtUp) {
 
 TEST_P(GpuTrainer, SamplesAreThoseOfTheCpuUpToRounding) {
   Trainer on_gpu = trainer(), on_cpu(small_config(), dataset);
-  on_cpu.initialise();
+  on_cpu.initialize();
   train(on_cpu, 5);
   on_cpu.save(folder.path());
-  on_gpu.restore(find_checkpoint(folder.path()));
+  on_gpu.restore(open_checkpoint(folder.path()));
   const std::vector<Image> expected = on_cpu.sample(), actual = on_gpu.sample();
   ASSERT_EQ(actual.size(), expected.size());
   double difference = 0, count = 0;

@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 
+#include "model/training/training_program.h"
 #include "tests/model/training/small_training.h"
 #include "tests/runtime/gpu/unmeasured_executors.h"
 
@@ -20,24 +21,17 @@ ValidationOptions small_validation(ComputePrecision precision) {
                             .precision = precision,
                             .reference = ValidationOptions::Reference::kDouble,
                             .trajectory_steps = 3};
-  options.config.network.initialisation = Initialisation::kPyTorch;
+  options.config.network.initialization = Initialization::kPyTorch;
   return options;
 }
 
 // A device that runs the program of a configuration which `mistake` changed.
-ExecutorFactory mistaken(const ValidationOptions& options,
-                         const std::function<void(TrainingOptions&)>& mistake) {
+ExecutorFactory mistaken(const ValidationOptions& options, const std::function<void(TrainConfig&)>& mistake) {
   return [=](const Program& program) {
-    TrainingOptions changed{.network = options.config.network,
-                            .batch = options.config.batch,
-                            .dataset_count = program.shape(program.find("dataset"))[0],
-                            .timesteps = options.config.schedule.timesteps,
-                            .horizontal_flip = options.config.horizontal_flip,
-                            .dropout = options.config.dropout,
-                            .seed = options.config.seed,
-                            .optimiser = options.config.optimiser};
+    TrainConfig changed = options.config;
     mistake(changed);
-    return unmeasured_executors(options.precision)(training_program(changed).program);
+    const TrainingData data{.count = program.shape(program.find("dataset"))[0]};
+    return unmeasured_executors(options.precision)(training_program(changed, data).program);
   };
 }
 
@@ -53,7 +47,7 @@ class Validation : public testing::TestWithParam<ComputePrecision> {};
 TEST_P(Validation, OfWhatIsRightIsWithinAllBounds) {
   const ValidationOptions options = small_validation(GetParam());
   EXPECT_TRUE(validate_training(options, unmeasured_executors(GetParam())).is_within_bounds());
-  EXPECT_TRUE(validate_training(options, mistaken(options, [](TrainingOptions&) {})).is_within_bounds());
+  EXPECT_TRUE(validate_training(options, mistaken(options, [](TrainConfig&) {})).is_within_bounds());
 }
 
 TEST_P(Validation, TrainsWithTheWeightsOfTheLossThatAreAskedFor) {
@@ -73,7 +67,7 @@ TEST_P(Validation, TrainsWithTheWeightsOfTheLossThatAreAskedFor) {
 
 TEST_P(Validation, FindsZerosOnTheWrongSide) {
   const ValidationOptions options = small_validation(GetParam());
-  const ValidationReport report = validate_training(options, mistaken(options, [](TrainingOptions& changed) {
+  const ValidationReport report = validate_training(options, mistaken(options, [](TrainConfig& changed) {
                                                       changed.network.downsampling = Downsampling::kPadAround;
                                                     }));
   EXPECT_FALSE(report.is_within_bounds());
@@ -87,7 +81,7 @@ TEST_P(Validation, FindsZerosOnTheWrongSide) {
 TEST_P(Validation, FindsAnotherMaskOfDropout) {
   const ValidationOptions options = small_validation(GetParam());
   const ValidationReport report =
-      validate_training(options, mistaken(options, [](TrainingOptions& changed) { changed.dropout = 0.2; }));
+      validate_training(options, mistaken(options, [](TrainConfig& changed) { changed.dropout = 0.2; }));
   EXPECT_EQ(kinds_beyond_bounds(report), (std::set<std::string>{"group_norm", "group_norm_backward"}));
 }
 
@@ -95,7 +89,7 @@ TEST_P(Validation, FindsAnotherMaskOfDropout) {
 TEST_P(Validation, FindsAnotherDecayInTheOptimiser) {
   const ValidationOptions options = small_validation(GetParam());
   const ValidationReport report = validate_training(
-      options, mistaken(options, [](TrainingOptions& changed) { changed.optimiser.beta2 = 0.9985; }));
+      options, mistaken(options, [](TrainConfig& changed) { changed.optimizer.beta2 = 0.9985; }));
   EXPECT_EQ(kinds_beyond_bounds(report), (std::set<std::string>{"adam_ema"}));
   EXPECT_EQ(report.operations.front().output, "v") << "worst first";
 }
@@ -103,7 +97,7 @@ TEST_P(Validation, FindsAnotherDecayInTheOptimiser) {
 TEST_P(Validation, FindsStepsThatDriftApart) {
   const ValidationOptions options = small_validation(GetParam());
   ValidationReport report = validate_training(
-      options, mistaken(options, [](TrainingOptions& changed) { changed.optimiser.learning_rate *= 50; }));
+      options, mistaken(options, [](TrainConfig& changed) { changed.optimizer.learning_rate *= 50; }));
   report.operations.clear();
   EXPECT_FALSE(report.is_within_bounds()) << "the losses alone tell";
 }

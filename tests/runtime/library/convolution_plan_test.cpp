@@ -24,8 +24,7 @@ CudnnDevice h100() { return CudnnDevice::described(read_file(DDPM_H100_JSON)); }
 // What a training step asks of cuDNN, in both forms of the upsampling convolution.
 template <typename T>
 std::vector<ConvolutionProblem> problems_of(const Preset& preset, int batch) {
-  const Program program =
-      training_program({.network = preset.network, .batch = batch, .dataset_count = batch}).program;
+  const Program program = training_program(preset.network, batch, {.count = batch}).program;
   const MemoryPlan plan = plan_memory(program, {.compute = sizeof(T), .master = sizeof(float)});
   std::vector<ConvolutionProblem> problems;
   for (const UpsampleForm form : {UpsampleForm::kFolded, UpsampleForm::kNearest})

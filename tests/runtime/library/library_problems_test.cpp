@@ -12,8 +12,7 @@ namespace ddpm {
 namespace {
 
 Program training_step(const char* preset, int batch) {
-  return training_program({.network = find_preset(preset).network, .batch = batch, .dataset_count = batch})
-      .program;
+  return training_program(find_preset(preset).network, batch, {.count = batch}).program;
 }
 
 template <typename T>

@@ -65,9 +65,7 @@ double bytes_of(const GemmProblem& p) {
 constexpr int kBatch = 128;
 
 Traffic traffic_of(const char* preset, ConvolutionBias bias) {
-  const Program program =
-      training_program({.network = find_preset(preset).network, .batch = kBatch, .dataset_count = kBatch})
-          .program;
+  const Program program = training_program(find_preset(preset).network, kBatch, {.count = kBatch}).program;
   const MemoryPlan plan = plan_memory(program, {.compute = sizeof(T), .master = sizeof(float)});
   const FusionsOnly fusions(bias);
   std::vector<Traffic> of_operation(program.operations().size());

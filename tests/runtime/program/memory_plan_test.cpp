@@ -164,16 +164,19 @@ bool takes_over(const Program& program, const Life& before, const Life& after) {
   return may_share && uses == 1;
 }
 
-TrainingOptions preset_training(std::string_view name) {
+TrainingProgram preset_training(std::string_view name) {
   const Preset preset = find_preset(name);
-  return {.network = preset.network, .batch = 2, .dataset_count = 2, .dropout = preset.recipe.dropout};
+  TrainConfig config;
+  config.network = preset.network;
+  config.batch = 2;
+  config.dropout = preset.recipe.dropout;
+  return training_program(config, {.count = 2});
 }
 
 class PlanOfATrainingStep : public ::testing::TestWithParam<std::string> {
  protected:
   PlanOfATrainingStep()
-      : program(
-            training_program(GetParam() == "small" ? small_training() : preset_training(GetParam())).program),
+      : program((GetParam() == "small" ? small_training_program() : preset_training(GetParam())).program),
         plan(plan_memory(program, kFloat)) {}
   Program program;
   MemoryPlan plan;

@@ -33,11 +33,13 @@ void fill_random(std::span<T> values, uint64_t seed, double scale = 1) {
     values[i] = T(scale * (2.0 * uniform_open(random_bits({seed, 0}, 0, i)) - 1));
 }
 
-// A training step over ten images of the small network, with dropout.
-inline TrainingOptions small_training() {
+// A training step of the small network, with dropout; its program is over ten images.
+inline TrainConfig small_training() {
   UnetConfig network = small_unet();
   network.out_channels = network.in_channels;
-  return {.network = network, .batch = 3, .dataset_count = 10, .timesteps = 20, .dropout = 0.2, .seed = 5};
+  return {.batch = 3, .seed = 5, .network = network, .schedule = {.timesteps = 20}, .dropout = 0.2};
 }
+
+inline TrainingProgram small_training_program() { return training_program(small_training(), {.count = 10}); }
 
 }  // namespace ddpm

@@ -18,9 +18,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-Program training(const UnetConfig& network) {
-  return training_program({.network = network, .batch = 2, .optimiser = {}}).program;
-}
+Program training(const UnetConfig& network) { return training_program(network, 2).program; }
 
 MemoryPlan plan_of(const Program& program) { return plan_memory(program, {.compute = 4, .master = 4}); }
 

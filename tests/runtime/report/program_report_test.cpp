@@ -21,7 +21,7 @@ constexpr ElementSizes kFp32{.compute = 4, .master = 4};
 constexpr ElementSizes kBf16{.compute = 2, .master = 4};
 
 Program training(std::string_view preset, int batch) {
-  return training_program({.network = find_preset(preset).network, .batch = batch, .optimiser = {}}).program;
+  return training_program(find_preset(preset).network, batch).program;
 }
 
 ProgramReport report_of(const Program& program, int batch, const ElementSizes& sizes = kFp32) {
