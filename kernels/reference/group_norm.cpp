@@ -1,21 +1,14 @@
-// Group normalisation with its neighbours (kernels/group_norm.h), forward and backward.
+// Group norm with its fused neighbors: the formulas of kernels/group_norm.h, and the textbook backward pass.
+// With dw the gradient of w (through dropout and activation) and sums over the m values of a group,
+//   dv    = dw (1 + film scale)
+//   dxhat = dv gamma
+//   du    = rstd (dxhat - sum(dxhat) / m - xhat sum(dxhat xhat) / m)
+// and, summed over the pixels of an image,
+//   dgamma = sum of dv xhat,   dbeta = sum of dv,   dshift = dbias = sum of du,
+//   dfilm  = [sum of dw v, sum of dw].
 //
-// With e[c] = shift[n,c] + bias[c] - mean[n,g] the centred value of channel c is x + e, and everything up to
-// the activation is w = (x + e) * scale + offset, scale = gamma (1 + f) rstd, offset = beta (1 + f) + film
-// shift. Backward, with dw the gradient of w (activation and dropout undone), and for each channel the sums
-// over pixels
-//   A = sum of dw,  B = sum of dw (x + e),  X = sum of (x + e),
-// a group of m values with s[c] = gamma (1 + f):
-//   du = rstd s dw - rstd S1 / m - (x + e) rstd^3 S2 / m,   S1 = sum over c of s A,  S2 = sum over c of s B.
-// The gradients of gamma, beta, FiLM and the shift follow from A, B and X without another pass over the
-// pixels.
-//
-// Parallel over images. Within an image the loops run over pixels, and innermost over channels, which are
-// contiguous: each channel has its own sum, so the compiler vectorises without reordering any. Sums are in
-// double; gradients of the parameters are kept for each image and added over images in order.
-#include <algorithm>
+// Parallel over images; parameter gradients are added in the order of the images.
 #include <cmath>
-#include <memory>
 #include <vector>
 
 #include "kernels/reference/noise.h"
@@ -26,298 +19,132 @@
 namespace ddpm::reference {
 namespace {
 
-// Calls body(row, first) for each source that pixel i of image n has: its channels, and the first one's
-// number.
-template <typename T, typename Body>
-void for_each_source(const GroupNormShape& shape, const T* x0, const T* x1, int64_t row, const Body& body) {
-  body(x0 + row * shape.c0, 0, shape.c0);
-  if (shape.c1 > 0) body(x1 + row * shape.c1, shape.c0, shape.c1);
-}
-
-template <typename T>
-void add_to(int count, const T* __restrict x, double* __restrict sum) {
-  for (int c = 0; c < count; ++c) sum[c] += double(x[c]);
-}
-
-template <typename T>
-void add_centred_squares(int count, const T* __restrict x, const double* __restrict centre,
-                         double* __restrict sum) {
-  for (int c = 0; c < count; ++c) {
-    const double centred = double(x[c]) + centre[c];
-    sum[c] += centred * centred;
-  }
-}
-
-// sum over each group's channels of value[c].
-std::vector<double> group_sums(const GroupNormShape& shape, const std::vector<double>& value) {
-  std::vector<double> sum(shape.groups);
-  for (int c = 0; c < shape.channels(); ++c) sum[c / shape.channels_per_group()] += value[c];
-  return sum;
-}
-
-// shift + bias of each channel of image n, in double.
+// The intermediate values of image n, in double. Args is the forward or the backward pass's arguments.
 template <typename Args>
-std::vector<double> input_offsets(const GroupNormShape& shape, const Args& args, int64_t n) {
-  std::vector<double> offset(shape.channels());
-  for (int c = 0; c < shape.channels(); ++c) {
-    if (args.shift != nullptr) offset[c] += double(args.shift[n * shape.shift_stride + c]);
-    if (args.bias != nullptr) offset[c] += double(args.bias[c]);
+struct Image {
+  const GroupNormShape& shape;
+  const Args& args;
+  int64_t n;
+
+  int group(int c) const { return c / shape.channels_per_group(); }
+  double values_per_group() const { return double(shape.pixels) * shape.channels_per_group(); }
+
+  double u(int64_t i, int c) const {
+    const int64_t row = n * shape.pixels + i;
+    double value = c < shape.c0 ? args.x0[row * shape.c0 + c] : args.x1[row * shape.c1 + c - shape.c0];
+    if (args.shift != nullptr) value += args.shift[n * shape.shift_stride + c];
+    if (args.bias != nullptr) value += args.bias[c];
+    return value;
   }
-  return offset;
-}
-
-// Writes mean and rstd of image n: the mean first, then the squares about it, so that nothing cancels.
-template <typename T>
-void statistics(const GroupNormShape& shape, const GroupNormArgs<T>& args, int64_t n) {
-  const double m = double(shape.pixels) * shape.channels_per_group();
-  const std::vector<double> offset = input_offsets(shape, args, n);
-  std::vector<double> sum(shape.channels());
-  for (int64_t row = n * shape.pixels; row < (n + 1) * shape.pixels; ++row)
-    for_each_source(shape, args.x0, args.x1, row,
-                    [&](const T* x, int first, int count) { add_to(count, x, &sum[first]); });
-  for (int c = 0; c < shape.channels(); ++c) sum[c] += shape.pixels * offset[c];
-  const std::vector<double> total = group_sums(shape, sum);
-
-  std::vector<double> centre(shape.channels()), squares(shape.channels());
-  for (int c = 0; c < shape.channels(); ++c)
-    centre[c] = offset[c] - total[c / shape.channels_per_group()] / m;
-  for (int64_t row = n * shape.pixels; row < (n + 1) * shape.pixels; ++row)
-    for_each_source(shape, args.x0, args.x1, row, [&](const T* x, int first, int count) {
-      add_centred_squares(count, x, &centre[first], &squares[first]);
-    });
-  const std::vector<double> variance = group_sums(shape, squares);
-
-  for (int g = 0; g < shape.groups; ++g) {
-    args.mean[n * shape.groups + g] = T(total[g] / m);
-    args.rstd[n * shape.groups + g] = T(1 / std::sqrt(variance[g] / m + shape.eps));
+  double rstd(int c) const { return args.rstd[n * shape.groups + group(c)]; }
+  double xhat(int64_t i, int c) const { return (u(i, c) - args.mean[n * shape.groups + group(c)]) * rstd(c); }
+  double v(int64_t i, int c) const { return xhat(i, c) * args.gamma[c] + args.beta[c]; }
+  double film_scale(int c) const {
+    return args.film != nullptr ? 1 + double(args.film[n * shape.film_stride + c]) : 1;
   }
-}
+  double film_shift(int c) const {
+    return args.film != nullptr ? args.film[n * shape.film_stride + shape.channels() + c] : 0;
+  }
+  double w(int64_t i, int c) const { return v(i, c) * film_scale(c) + film_shift(c); }
 
-// One image's normalisation as numbers of each channel (see above).
-template <typename T>
-struct ChannelTerms {
-  std::vector<T> centre, scale, offset;
+  // The dropout factors (pixels, C): 0 or the scale of the kept values.
+  std::vector<double> dropout() const {
+    const int64_t elements = int64_t{shape.pixels} * shape.channels();
+    std::vector<double> factors(elements, 1.0);
+    if (shape.dropout > 0)
+      fill_dropout_mask({args.dropout.seed, shape.dropout_stream},
+                        uint64_t(*args.dropout.step) * uint64_t(shape.n) + uint64_t(n), shape.dropout,
+                        elements, factors.data());
+    return factors;
+  }
 };
 
-template <typename T, typename Args>
-double film_scale(const GroupNormShape& shape, const Args& args, int64_t n, int c) {
-  return args.film != nullptr ? 1 + double(args.film[n * shape.film_stride + c]) : 1.0;
-}
-
-template <typename T, typename Args>
-ChannelTerms<T> channel_terms(const GroupNormShape& shape, const Args& args, int64_t n) {
-  const int channels = shape.channels();
-  ChannelTerms<T> terms{std::vector<T>(channels), std::vector<T>(channels), std::vector<T>(channels)};
-  const std::vector<double> offset = input_offsets(shape, args, n);
-  for (int c = 0; c < channels; ++c) {
-    const int64_t group = n * shape.groups + c / shape.channels_per_group();
-    const double f = film_scale<T>(shape, args, n, c);
-    const double film_shift =
-        args.film != nullptr ? double(args.film[n * shape.film_stride + channels + c]) : 0.0;
-    terms.centre[c] = T(offset[c] - double(args.mean[group]));
-    terms.scale[c] = T(double(args.rstd[group]) * double(args.gamma[c]) * f);
-    terms.offset[c] = T(double(args.beta[c]) * f + film_shift);
-  }
-  return terms;
-}
-
+// Mean and rstd of each group. The variance takes a second pass: E[x^2] - E[x]^2 would cancel.
 template <typename T>
-void normalise(int count, const T* __restrict x, const T* __restrict centre, const T* __restrict scale,
-               const T* __restrict offset, T* __restrict w) {
-  for (int c = 0; c < count; ++c) w[c] = (x[c] + centre[c]) * scale[c] + offset[c];
-}
-
-// w (C) of one pixel, from both sources.
-template <typename T, typename Args>
-void normalise_row(const GroupNormShape& shape, const Args& args, const ChannelTerms<T>& terms, int64_t row,
-                   T* w) {
-  for_each_source(shape, args.x0, args.x1, row, [&](const T* x, int first, int count) {
-    normalise(count, x, &terms.centre[first], &terms.scale[first], &terms.offset[first], w + first);
-  });
-}
-
-template <typename T>
-void apply_silu(int count, T* w) {
-  for (int c = 0; c < count; ++c) w[c] = silu(w[c]);
-}
-
-template <typename T>
-void multiply_by_silu_derivative(int count, const T* __restrict w, T* __restrict dw) {
-  for (int c = 0; c < count; ++c) dw[c] *= silu_derivative(w[c]);
-}
-
-template <typename T>
-void multiply(int count, const T* __restrict factor, T* __restrict values) {
-  for (int c = 0; c < count; ++c) values[c] *= factor[c];
-}
-
-// The image's dropout factors (pixels, C), or nothing where there is no dropout.
-template <typename T>
-std::unique_ptr<T[]> dropout_mask(const GroupNormShape& shape, const DropoutKey& key, int64_t n) {
-  if (shape.dropout == 0) return nullptr;
-  const int64_t elements = int64_t{shape.pixels} * shape.channels();
-  auto mask = std::make_unique_for_overwrite<T[]>(elements);
-  fill_dropout_mask({key.seed, shape.dropout_stream}, uint64_t(*key.step) * uint64_t(shape.n) + uint64_t(n),
-                    shape.dropout, elements, mask.get());
-  return mask;
-}
-
-template <typename T>
-void normalise_image(const GroupNormShape& shape, const GroupNormArgs<T>& args, int64_t n) {
-  const int channels = shape.channels();
-  const ChannelTerms<T> terms = channel_terms<T>(shape, args, n);
-  const auto mask = dropout_mask<T>(shape, args.dropout, n);
-  for (int64_t i = 0; i < shape.pixels; ++i) {
-    const int64_t row = n * shape.pixels + i;
-    T* y = args.y + row * channels;
-    normalise_row(shape, args, terms, row, y);
-    if (shape.activation == Activation::kSilu) apply_silu(channels, y);
-    if (mask) multiply(channels, mask.get() + i * channels, y);
-  }
-}
-
-// The sums over an image's pixels that the backward pass needs, for each channel: A, B and X above.
-struct ChannelSums {
-  explicit ChannelSums(int channels) : dw(channels), dw_centred(channels), centred(channels) {}
-  std::vector<double> dw, dw_centred, centred;
-};
-
-template <typename T>
-void add_to_sums(int count, const T* __restrict x, const T* __restrict centre, const T* __restrict dw,
-                 double* __restrict sum_dw, double* __restrict sum_dw_centred,
-                 double* __restrict sum_centred) {
-  for (int c = 0; c < count; ++c) {
-    const double centred = double(x[c] + centre[c]);
-    sum_dw[c] += double(dw[c]);
-    sum_dw_centred[c] += double(dw[c]) * centred;
-    sum_centred[c] += centred;
-  }
-}
-
-// dw (pixels, C) of image n, and the sums over it.
-template <typename T>
-ChannelSums activation_gradient(const GroupNormShape& shape, const GroupNormBackwardArgs<T>& args,
-                                const ChannelTerms<T>& terms, int64_t n, T* image_dw) {
-  const int channels = shape.channels();
-  const auto mask = dropout_mask<T>(shape, args.dropout, n);
-  std::vector<T> w(channels);
-  ChannelSums sums(channels);
-  for (int64_t i = 0; i < shape.pixels; ++i) {
-    const int64_t row = n * shape.pixels + i;
-    T* dw = image_dw + i * channels;
-    std::copy_n(args.dy + row * channels, channels, dw);
-    if (mask) multiply(channels, mask.get() + i * channels, dw);
-    if (shape.activation == Activation::kSilu) {
-      normalise_row(shape, args, terms, row, w.data());
-      multiply_by_silu_derivative(channels, w.data(), dw);
+void statistics(const Image<GroupNormArgs<T>>& image) {
+  const GroupNormShape& shape = image.shape;
+  const double m = image.values_per_group();
+  std::vector<double> sum(shape.groups), squares(shape.groups);
+  for (int64_t i = 0; i < shape.pixels; ++i)
+    for (int c = 0; c < shape.channels(); ++c) sum[image.group(c)] += image.u(i, c);
+  for (int64_t i = 0; i < shape.pixels; ++i)
+    for (int c = 0; c < shape.channels(); ++c) {
+      const double centered = image.u(i, c) - sum[image.group(c)] / m;
+      squares[image.group(c)] += centered * centered;
     }
-    for_each_source(shape, args.x0, args.x1, row, [&](const T* x, int first, int count) {
-      add_to_sums(count, x, &terms.centre[first], dw + first, &sums.dw[first], &sums.dw_centred[first],
-                  &sums.centred[first]);
-    });
+  for (int g = 0; g < shape.groups; ++g) {
+    image.args.mean[image.n * shape.groups + g] = T(sum[g] / m);
+    image.args.rstd[image.n * shape.groups + g] = T(1 / std::sqrt(squares[g] / m + shape.eps));
   }
-  return sums;
 }
 
-// The gradient of u is du = scale dw - factor (x + e) - constant, with these numbers of each channel.
-template <typename T>
-struct InputGradientTerms {
-  std::vector<T> factor, constant;
-};
-
-template <typename T>
-InputGradientTerms<T> input_gradient_terms(const GroupNormShape& shape, const GroupNormBackwardArgs<T>& args,
-                                           const ChannelSums& sums, int64_t n) {
-  const int channels = shape.channels();
-  const double m = double(shape.pixels) * shape.channels_per_group();
-  std::vector<double> a(channels), b(channels);
-  for (int c = 0; c < channels; ++c) {
-    const double s = double(args.gamma[c]) * film_scale<T>(shape, args, n, c);
-    a[c] = s * sums.dw[c];
-    b[c] = s * sums.dw_centred[c];
-  }
-  const std::vector<double> s1 = group_sums(shape, a), s2 = group_sums(shape, b);
-  InputGradientTerms<T> terms{std::vector<T>(channels), std::vector<T>(channels)};
-  for (int c = 0; c < channels; ++c) {
-    const int g = c / shape.channels_per_group();
-    const double rstd = double(args.rstd[n * shape.groups + g]);
-    terms.factor[c] = T(rstd * rstd * rstd * s2[g] / m);
-    terms.constant[c] = T(rstd * s1[g] / m);
-  }
-  return terms;
-}
-
-// One image's part of the gradients that are sums over images (C).
+// One image's contribution to the gradients that are summed over images (C).
 struct ImageGradients {
   std::vector<double> gamma, beta, bias;
 };
 
-// Writes dshift and dfilm of image n, and returns what it adds to the other parameters' gradients.
+// The gradient by w (pixels, C).
 template <typename T>
-ImageGradients parameter_gradients(const GroupNormShape& shape, const GroupNormBackwardArgs<T>& args,
-                                   const ChannelTerms<T>& terms, const InputGradientTerms<T>& input,
-                                   const ChannelSums& sums, int64_t n) {
+std::vector<double> gradient_of_w(const Image<GroupNormBackwardArgs<T>>& image) {
+  const GroupNormShape& shape = image.shape;
+  std::vector<double> dw = image.dropout();
+  for (int64_t i = 0; i < shape.pixels; ++i)
+    for (int c = 0; c < shape.channels(); ++c) {
+      const int64_t at = i * shape.channels() + c;
+      dw[at] *= image.args.dy[image.n * shape.pixels * shape.channels() + at];
+      if (shape.activation == Activation::kSilu) dw[at] *= silu_derivative(image.w(i, c));
+    }
+  return dw;
+}
+
+template <typename T>
+ImageGradients image_backward(const Image<GroupNormBackwardArgs<T>>& image) {
+  const GroupNormShape& shape = image.shape;
+  const GroupNormBackwardArgs<T>& args = image.args;
   const int channels = shape.channels();
-  ImageGradients image{std::vector<double>(channels), std::vector<double>(channels),
-                       std::vector<double>(channels)};
+  const double m = image.values_per_group();
+  const std::vector<double> dw = gradient_of_w(image);
+
+  ImageGradients sums{std::vector<double>(channels), std::vector<double>(channels),
+                      std::vector<double>(channels)};
+  std::vector<double> sum_dw(channels), sum_dw_v(channels);
+  std::vector<double> sum_dxhat(shape.groups), sum_dxhat_xhat(shape.groups);
+  for (int64_t i = 0; i < shape.pixels; ++i)
+    for (int c = 0; c < channels; ++c) {
+      const double xhat = image.xhat(i, c);
+      const double dv = dw[i * channels + c] * image.film_scale(c);
+      const double dxhat = dv * args.gamma[c];
+      sums.gamma[c] += dv * xhat;
+      sums.beta[c] += dv;
+      sum_dw[c] += dw[i * channels + c];
+      sum_dw_v[c] += dw[i * channels + c] * image.v(i, c);
+      sum_dxhat[image.group(c)] += dxhat;
+      sum_dxhat_xhat[image.group(c)] += dxhat * xhat;
+    }
+
+  for (int64_t i = 0; i < shape.pixels; ++i)
+    for (int c = 0; c < channels; ++c) {
+      const double dxhat = dw[i * channels + c] * image.film_scale(c) * args.gamma[c];
+      const double du = image.rstd(c) * (dxhat - sum_dxhat[image.group(c)] / m -
+                                         image.xhat(i, c) * sum_dxhat_xhat[image.group(c)] / m);
+      sums.bias[c] += du;
+
+      const bool first_source = c < shape.c0;
+      const int64_t row = image.n * shape.pixels + i;
+      const int64_t at = first_source ? row * shape.c0 + c : row * shape.c1 + c - shape.c0;
+      double dx = du;
+      for (const T* addend : first_source ? args.dx0_addends : args.dx1_addends)
+        if (addend != nullptr) dx += addend[at];
+      (first_source ? args.dx0 : args.dx1)[at] = T(dx);
+    }
+
   for (int c = 0; c < channels; ++c) {
-    const double rstd = double(args.rstd[n * shape.groups + c / shape.channels_per_group()]);
-    const double f = film_scale<T>(shape, args, n, c);
-    const double dw_xhat = rstd * sums.dw_centred[c];
-    image.gamma[c] = f * dw_xhat;
-    image.beta[c] = f * sums.dw[c];
-    image.bias[c] = double(terms.scale[c]) * sums.dw[c] - double(input.factor[c]) * sums.centred[c] -
-                    double(input.constant[c]) * shape.pixels;
-    if (args.dshift != nullptr) args.dshift[n * shape.shift_stride + c] = T(image.bias[c]);
+    if (args.dshift != nullptr) args.dshift[image.n * shape.shift_stride + c] = T(sums.bias[c]);
     if (args.dfilm == nullptr) continue;
-    T* dfilm = args.dfilm + n * shape.film_stride;
-    dfilm[c] = T(double(args.gamma[c]) * dw_xhat + double(args.beta[c]) * sums.dw[c]);
-    dfilm[channels + c] = T(sums.dw[c]);
+    args.dfilm[image.n * shape.film_stride + c] = T(sum_dw_v[c]);
+    args.dfilm[image.n * shape.film_stride + channels + c] = T(sum_dw[c]);
   }
-  return image;
-}
-
-// dw becomes du, in place.
-template <typename T>
-void input_gradient(int count, const T* __restrict x, const T* __restrict centre, const T* __restrict scale,
-                    const T* __restrict factor, const T* __restrict constant, T* __restrict dw) {
-  for (int c = 0; c < count; ++c) dw[c] = scale[c] * dw[c] - factor[c] * (x[c] + centre[c]) - constant[c];
-}
-
-// dx = du + addends, for one pixel of one source. Each element is read before it is written: dx may be an
-// addend.
-template <typename T>
-void store_with_addends(int count, const T* du, const T* const addends[2], int64_t at, T* dx) {
-  const T* first = addends[0];
-  const T* second = addends[1];
-  if (first == nullptr) std::swap(first, second);
-  if (first == nullptr)
-    std::copy_n(du, count, dx + at);
-  else if (second == nullptr)
-    for (int c = 0; c < count; ++c) dx[at + c] = du[c] + first[at + c];
-  else
-    for (int c = 0; c < count; ++c) dx[at + c] = du[c] + first[at + c] + second[at + c];
-}
-
-template <typename T>
-ImageGradients image_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<T>& args, int64_t n) {
-  const int channels = shape.channels();
-  const ChannelTerms<T> terms = channel_terms<T>(shape, args, n);
-  const auto image_dw = std::make_unique_for_overwrite<T[]>(int64_t{shape.pixels} * channels);
-  const ChannelSums sums = activation_gradient(shape, args, terms, n, image_dw.get());
-  const InputGradientTerms<T> input = input_gradient_terms(shape, args, sums, n);
-
-  for (int64_t i = 0; i < shape.pixels; ++i) {
-    const int64_t row = n * shape.pixels + i;
-    T* du = image_dw.get() + i * channels;
-    for_each_source(shape, args.x0, args.x1, row, [&](const T* x, int first, int count) {
-      input_gradient(count, x, &terms.centre[first], &terms.scale[first], &input.factor[first],
-                     &input.constant[first], du + first);
-    });
-    store_with_addends(shape.c0, du, args.dx0_addends, row * shape.c0, args.dx0);
-    if (shape.c1 > 0) store_with_addends(shape.c1, du + shape.c0, args.dx1_addends, row * shape.c1, args.dx1);
-  }
-  return parameter_gradients(shape, args, terms, input, sums, n);
+  return sums;
 }
 
 }  // namespace
@@ -325,15 +152,25 @@ ImageGradients image_backward(const GroupNormShape& shape, const GroupNormBackwa
 template <typename T>
 void group_norm(const GroupNormShape& shape, const GroupNormArgs<T>& args) {
   parallel_for(shape.n, [&](int64_t n) {
-    statistics(shape, args, n);
-    normalise_image(shape, args, n);
+    const Image<GroupNormArgs<T>> image{shape, args, n};
+    statistics(image);
+    const std::vector<double> dropout = image.dropout();
+    for (int64_t i = 0; i < shape.pixels; ++i)
+      for (int c = 0; c < shape.channels(); ++c) {
+        const int64_t at = i * shape.channels() + c;
+        const double w = image.w(i, c);
+        const double y = shape.activation == Activation::kSilu ? silu(w) : w;
+        args.y[n * shape.pixels * shape.channels() + at] = T(y * dropout[at]);
+      }
   });
 }
 
 template <typename T>
 void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<T>& args) {
   std::vector<ImageGradients> images(shape.n);
-  parallel_for(shape.n, [&](int64_t n) { images[n] = image_backward(shape, args, n); });
+  parallel_for(shape.n, [&](int64_t n) {
+    images[n] = image_backward(Image<GroupNormBackwardArgs<T>>{shape, args, n});
+  });
   for (int c = 0; c < shape.channels(); ++c) {
     double dgamma = 0, dbeta = 0, dbias = 0;
     for (const ImageGradients& image : images) {

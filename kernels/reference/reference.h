@@ -1,9 +1,10 @@
-// Every operation as plain readable loops on the CPU, in float and double: the oracle that all faster
-// implementations are held against, and the only implementation where there is no other. The mathematics
-// stands in each operation's own header in kernels/.
+// Every operation as plain loops on the CPU, in float and double: the oracle for all faster implementations,
+// as close to the formulas as code can be. The math is in each operation's own header in kernels/. All sums
+// and intermediate values are double; a result is rounded to T once, when it is stored. For speed in float
+// see kernels/cpu/cpu.h.
 //
-// Results do not depend on the number of threads: parallel loops run over independent outputs, and every sum
-// has one fixed order.
+// Results do not depend on the number of threads: parallel loops write independent outputs, and every sum has
+// a fixed order.
 #pragma once
 
 #include "kernels/adam_ema.h"
@@ -37,8 +38,8 @@ template <typename T>
 void upsample_conv2d_backward_weight(const UpsampleConv2dShape& shape,
                                      const Conv2dBackwardWeightArgs<T>& args);
 
-// y (N,2H,2W,C): each pixel of x (N,H,W,C) four times; and its gradient, dx = sum of the four + residual (or
-// null).
+// y (N,2H,2W,C) repeats each pixel of x (N,H,W,C) four times. Its gradient is dx = sum of the four +
+// residual, which may be null.
 template <typename T>
 void upsample_nearest(int n, int h, int w, int c, const T* x, T* y);
 template <typename T>

@@ -1,6 +1,8 @@
 // p = softmax(scale x) over each row, and its backward pass (kernels/softmax.h). Parallel over rows.
+#include <algorithm>
+#include <cmath>
+
 #include "kernels/reference/reference.h"
-#include "kernels/reference/softmax_row.h"
 #include "support/parallel.h"
 
 namespace ddpm::reference {
@@ -8,16 +10,25 @@ namespace ddpm::reference {
 template <typename T>
 void softmax(const SoftmaxShape& shape, const SoftmaxArgs<T>& args) {
   parallel_for(shape.rows, [&](int64_t row) {
-    const int64_t at = row * shape.length;
-    softmax_row(shape.length, T(shape.scale), args.x + at, args.p + at);
+    const T* x = args.x + row * shape.length;
+    T* p = args.p + row * shape.length;
+    // Subtracting the maximum changes no quotient and keeps the exponentials from overflowing.
+    const double largest = *std::max_element(x, x + shape.length);
+    double sum = 0;
+    for (int i = 0; i < shape.length; ++i) sum += std::exp(shape.scale * (x[i] - largest));
+    for (int i = 0; i < shape.length; ++i) p[i] = T(std::exp(shape.scale * (x[i] - largest)) / sum);
   });
 }
 
 template <typename T>
 void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<T>& args) {
   parallel_for(shape.rows, [&](int64_t row) {
-    const int64_t at = row * shape.length;
-    softmax_row_backward(shape.length, T(shape.scale), args.p + at, args.dp + at, args.dx + at);
+    const T* p = args.p + row * shape.length;
+    const T* dp = args.dp + row * shape.length;
+    T* dx = args.dx + row * shape.length;
+    double mean = 0;
+    for (int i = 0; i < shape.length; ++i) mean += double(p[i]) * dp[i];
+    for (int i = 0; i < shape.length; ++i) dx[i] = T(shape.scale * p[i] * (dp[i] - mean));
   });
 }
 

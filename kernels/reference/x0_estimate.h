@@ -1,5 +1,5 @@
-// What the network's answer says about the clean image, before any clipping: shared by sampler_step and
-// dynamic_threshold.
+// What the network's answer says about the clean image, before any clipping: shared by sampler_step
+// and dynamic_threshold.
 #pragma once
 
 #include "kernels/sampler_step.h"

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/cpu/cpu.h"
 #include "kernels/reference/reference.h"
 #include "runtime/cpu/onednn_ops.h"
 #include "support/error.h"
@@ -60,7 +61,7 @@ struct CpuExecutor<T>::Implementation {
   Implementation(Program given, CpuProducts requested)
       : program(std::move(given)),
         plan(plan_memory(program, {.real = sizeof(T), .master = sizeof(T)})),
-        use_onednn(std::is_same_v<T, float> && requested == CpuProducts::kFast),
+        fast(std::is_same_v<T, float> && requested == CpuProducts::kFast),
         arena(plan.arena_bytes),
         parameters(program.parameter_elements() * int64_t{sizeof(T)}),
         gradients(program.gradient_elements() * int64_t{sizeof(T)}) {
@@ -112,100 +113,110 @@ struct CpuExecutor<T>::Implementation {
   void run(const Conv2d& op) {
     const Conv2dArgs<T> args{real(op.x), real(op.weight), real(op.bias), real(op.residual), real(op.y)};
     if constexpr (std::is_same_v<T, float>)
-      if (use_onednn) return onednn.conv2d(op.shape, args);
+      if (fast) return onednn.conv2d(op.shape, args);
     reference::conv2d<T>(op.shape, args);
   }
   void run(const Conv2dBackwardData& op) {
     const Conv2dBackwardDataArgs<T> args{real(op.dy), real(op.weight), real(op.residual), real(op.dx)};
     if constexpr (std::is_same_v<T, float>)
-      if (use_onednn) return onednn.conv2d_backward_data(op.shape, args);
+      if (fast) return onednn.conv2d_backward_data(op.shape, args);
     reference::conv2d_backward_data<T>(op.shape, args);
   }
   void run(const Conv2dBackwardWeight& op) {
     const Conv2dBackwardWeightArgs<T> args{real(op.x), real(op.dy), real(op.dweight), real(op.dbias),
                                            real(op.also_dbias)};
     if constexpr (std::is_same_v<T, float>)
-      if (use_onednn) return onednn.conv2d_backward_weight(op.shape, args);
+      if (fast) return onednn.conv2d_backward_weight(op.shape, args);
     reference::conv2d_backward_weight<T>(op.shape, args);
   }
   void run(const UpsampleConv2d& op) {
     const Conv2dArgs<T> args{real(op.x), real(op.weight), real(op.bias), nullptr, real(op.y)};
     if constexpr (std::is_same_v<T, float>)
-      if (use_onednn) return onednn.upsample_conv2d(op.shape, args);
+      if (fast) return onednn.upsample_conv2d(op.shape, args);
     reference::upsample_conv2d<T>(op.shape, args);
   }
   void run(const UpsampleConv2dBackwardData& op) {
     const Conv2dBackwardDataArgs<T> args{real(op.dy), real(op.weight), real(op.residual), real(op.dx)};
     if constexpr (std::is_same_v<T, float>)
-      if (use_onednn) return onednn.upsample_conv2d_backward_data(op.shape, args);
+      if (fast) return onednn.upsample_conv2d_backward_data(op.shape, args);
     reference::upsample_conv2d_backward_data<T>(op.shape, args);
   }
   void run(const UpsampleConv2dBackwardWeight& op) {
     const Conv2dBackwardWeightArgs<T> args{real(op.x), real(op.dy), real(op.dweight), real(op.dbias)};
     if constexpr (std::is_same_v<T, float>)
-      if (use_onednn) return onednn.upsample_conv2d_backward_weight(op.shape, args);
+      if (fast) return onednn.upsample_conv2d_backward_weight(op.shape, args);
     reference::upsample_conv2d_backward_weight<T>(op.shape, args);
   }
 
   void run(const GroupNorm& op) {
-    reference::group_norm<T>(op.shape, {.x0 = real(op.x0),
-                                        .x1 = real(op.x1),
-                                        .shift = column(op.shift, op.shift_column),
-                                        .bias = real(op.bias),
-                                        .gamma = real(op.gamma),
-                                        .beta = real(op.beta),
-                                        .film = column(op.film, op.film_column),
-                                        .y = real(op.y),
-                                        .mean = real(op.mean),
-                                        .rstd = real(op.rstd),
-                                        .dropout = {op.seed, index(op.step)}});
+    const GroupNormArgs<T> args{.x0 = real(op.x0),
+                                .x1 = real(op.x1),
+                                .shift = column(op.shift, op.shift_column),
+                                .bias = real(op.bias),
+                                .gamma = real(op.gamma),
+                                .beta = real(op.beta),
+                                .film = column(op.film, op.film_column),
+                                .y = real(op.y),
+                                .mean = real(op.mean),
+                                .rstd = real(op.rstd),
+                                .dropout = {op.seed, index(op.step)}};
+    if constexpr (std::is_same_v<T, float>)
+      if (fast) return cpu::group_norm(op.shape, args);
+    reference::group_norm<T>(op.shape, args);
   }
   void run(const GroupNormBackward& op) {
     const GroupNorm& forward = op.forward;
-    reference::group_norm_backward<T>(forward.shape,
-                                      {.dy = real(op.dy),
-                                       .x0 = real(forward.x0),
-                                       .x1 = real(forward.x1),
-                                       .shift = column(forward.shift, forward.shift_column),
-                                       .bias = real(forward.bias),
-                                       .gamma = real(forward.gamma),
-                                       .beta = real(forward.beta),
-                                       .film = column(forward.film, forward.film_column),
-                                       .mean = real(forward.mean),
-                                       .rstd = real(forward.rstd),
-                                       .dx0_addends = {real(op.dx0_addends[0]), real(op.dx0_addends[1])},
-                                       .dx1_addends = {real(op.dx1_addends[0]), real(op.dx1_addends[1])},
-                                       .dx0 = real(op.dx0),
-                                       .dx1 = real(op.dx1),
-                                       .dshift = column(op.dshift, forward.shift_column),
-                                       .dbias = real(op.dbias),
-                                       .dgamma = real(op.dgamma),
-                                       .dbeta = real(op.dbeta),
-                                       .dfilm = column(op.dfilm, forward.film_column),
-                                       .dropout = {forward.seed, index(forward.step)}});
+    const GroupNormBackwardArgs<T> args{.dy = real(op.dy),
+                                        .x0 = real(forward.x0),
+                                        .x1 = real(forward.x1),
+                                        .shift = column(forward.shift, forward.shift_column),
+                                        .bias = real(forward.bias),
+                                        .gamma = real(forward.gamma),
+                                        .beta = real(forward.beta),
+                                        .film = column(forward.film, forward.film_column),
+                                        .mean = real(forward.mean),
+                                        .rstd = real(forward.rstd),
+                                        .dx0_addends = {real(op.dx0_addends[0]), real(op.dx0_addends[1])},
+                                        .dx1_addends = {real(op.dx1_addends[0]), real(op.dx1_addends[1])},
+                                        .dx0 = real(op.dx0),
+                                        .dx1 = real(op.dx1),
+                                        .dshift = column(op.dshift, forward.shift_column),
+                                        .dbias = real(op.dbias),
+                                        .dgamma = real(op.dgamma),
+                                        .dbeta = real(op.dbeta),
+                                        .dfilm = column(op.dfilm, forward.film_column),
+                                        .dropout = {forward.seed, index(forward.step)}};
+    if constexpr (std::is_same_v<T, float>)
+      if (fast) return cpu::group_norm_backward(forward.shape, args);
+    reference::group_norm_backward<T>(forward.shape, args);
   }
 
   void run(const Attention& op) {
     const AttentionArgs<T> args{real(op.qkv), real(op.probabilities), real(op.y)};
     if constexpr (std::is_same_v<T, float>)
-      if (use_onednn) return onednn.attention(op.shape, args);
+      if (fast) return onednn.attention(op.shape, args);
     reference::attention<T>(op.shape, args);
   }
   void run(const AttentionBackward& op) {
     const AttentionBackwardArgs<T> args{real(op.dy), real(op.qkv), real(op.probabilities), real(op.dscores),
                                         real(op.dqkv)};
     if constexpr (std::is_same_v<T, float>)
-      if (use_onednn) return onednn.attention_backward(op.shape, args);
+      if (fast) return onednn.attention_backward(op.shape, args);
     reference::attention_backward<T>(op.shape, args);
   }
 
   void run(const Linear& op) {
-    reference::linear<T>(op.shape,
-                         {real(op.x), real(op.weight), real(op.bias), real(op.residual), real(op.y)});
+    const LinearArgs<T> args{real(op.x), real(op.weight), real(op.bias), real(op.residual), real(op.y)};
+    if constexpr (std::is_same_v<T, float>)
+      if (fast) return cpu::linear(op.shape, args);
+    reference::linear<T>(op.shape, args);
   }
   void run(const LinearBackward& op) {
-    reference::linear_backward<T>(
-        op.shape, {real(op.dy), real(op.x), real(op.weight), real(op.dx), real(op.dweight), real(op.dbias)});
+    const LinearBackwardArgs<T> args{real(op.dy), real(op.x),       real(op.weight),
+                                     real(op.dx), real(op.dweight), real(op.dbias)};
+    if constexpr (std::is_same_v<T, float>)
+      if (fast) return cpu::linear_backward(op.shape, args);
+    reference::linear_backward<T>(op.shape, args);
   }
   void run(const TimeEmbedding& op) {
     reference::time_embedding<T>(op.shape, {real(op.t), real(op.frequencies), real(op.y)});
@@ -246,14 +257,17 @@ struct CpuExecutor<T>::Implementation {
 
   void run(const ZeroGradients&) { std::fill_n(gradient_arena(), program.gradient_elements(), T{0}); }
   void run(const AdamEma& op) {
-    reference::adam_ema<T>(op.shape, {.step = index(op.step),
-                                      .gradients = gradient_arena(),
-                                      .parameters = parameter_arena(),
-                                      .m = real(op.m),
-                                      .v = real(op.v),
-                                      .ema = real(op.ema),
-                                      .gradient_norm = real(op.gradient_norm),
-                                      .learning_rate = real(op.learning_rate)});
+    const AdamEmaArgs<T> args{.step = index(op.step),
+                              .gradients = gradient_arena(),
+                              .parameters = parameter_arena(),
+                              .m = real(op.m),
+                              .v = real(op.v),
+                              .ema = real(op.ema),
+                              .gradient_norm = real(op.gradient_norm),
+                              .learning_rate = real(op.learning_rate)};
+    if constexpr (std::is_same_v<T, float>)
+      if (fast) return cpu::adam_ema(op.shape, args);
+    reference::adam_ema<T>(op.shape, args);
   }
   void run(const AdvanceCounter& op) { ++*index(op.counter); }
 
@@ -301,7 +315,7 @@ struct CpuExecutor<T>::Implementation {
 
   Program program;
   MemoryPlan plan;
-  bool use_onednn;
+  bool fast;
   OneDnnOps onednn;
   AlignedBytes arena, parameters, gradients;
   std::vector<std::unique_ptr<AlignedBytes>> persistent;

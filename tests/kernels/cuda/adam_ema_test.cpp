@@ -87,8 +87,8 @@ TEST_P(AdamEma, FollowsTheReference) {
   expect_within("norm", {result.norm}, {norm}, [&](size_t) { return 12 * u * norm; });
   expect_within("learning rate", {result.learning_rate}, {learning_rate},
                 [&](size_t) { return u * learning_rate; });
-  // m: the clipped gradient errs by 12 + 2 roundings, its product and m's by one or two each, their sum by
-  // one.
+  // m: the clipped gradient errs by 12 + 2 roundings, its product and m's by one or two each, their
+  // sum by one.
   expect_within("m", widened(result.state.m), m, [&](size_t) { return 20 * u * 1.2; });
   expect_within("v", widened(result.state.v), v, [&](size_t i) { return 40 * u * v[i]; });
   // The step is rate mhat / (sqrt(vhat) + eps), with m's error on top: relative to the step that m = 1.2

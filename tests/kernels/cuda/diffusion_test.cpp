@@ -188,8 +188,8 @@ TYPED_TEST(Diffusion, LossFollowsTheReference) {
           shape, {widened(prediction).data(), f.dataset.data(), widened(f.signal).data(),
                   widened(f.noise).data(), reference::data_or_null(wide_weight), widened(t).data(), &f.step,
                   expected.dprediction.data(), expected.image_loss.data()});
-      // The target errs by 5 roundings of values below 8 (see above), the difference by one; the factor by
-      // three.
+      // The target errs by 5 roundings of values below 8 (see above), the difference by one; the
+      // factor by three.
       const double u = 0x1p-24;
       const double error = 6 * 8 * u;
       const double elements = double(shape.image_elements());

@@ -139,8 +139,8 @@ TYPED_TEST(Elementwise, BiasIsAddedToEachRow) {
   }
 }
 
-// Into rows that are wider by 8 (still vectors), by 5 (not) or not at all, from a column that is aligned or
-// not.
+// Into rows that are wider by 8 (still vectors), by 5 (not) or not at all, from a column that is
+// aligned or not.
 TYPED_TEST(Elementwise, AccumulationIntoAColumnSliceLeavesTheOthersAlone) {
   using T = TypeParam;
   for (const auto& [rows, channels] : kMatrices)

@@ -1,4 +1,4 @@
-// The forward pass of group normalisation against the reference in double.
+// The forward pass of group norm against the reference in double.
 #include <cmath>
 
 #include "support/error_types.h"
@@ -13,8 +13,8 @@ template <typename T>
 class GroupNorm : public testing::Test {};
 TYPED_TEST_SUITE(GroupNorm, StorageTypes);
 
-// Largest magnitudes of what the bounds are made of: u = x + shift + bias; its scale; w, before the
-// activation.
+// Largest magnitudes of what the bounds are made of: u = x + shift + bias; its scale; w,
+// before the activation.
 struct Magnitudes {
   double u, scale, w;
 };
@@ -35,8 +35,8 @@ void expect_agrees(const GroupNormCase& test, const GroupNormInputs<T, float>& i
   const double sums =
       0x1p-24 * (additions(cuda::plan_group_norm(test.shape, sizeof(T), GroupNormPass::kForward)) + 4);
   expect_within("mean", actual.mean, expected.mean, [&](size_t) { return sums * m.u; });
-  // Half the relative error of the variance, which the mean's error enters twice: by (u - mean) (error of
-  // mean).
+  // Half the relative error of the variance, which the mean's error enters twice: by (u - mean)
+  // (error of mean).
   const auto rstd_bound = [&](size_t i) {
     return expected.rstd[i] * (sums + 2 * sums * m.u * expected.rstd[i]);
   };
@@ -50,7 +50,7 @@ void expect_agrees(const GroupNormCase& test, const GroupNormInputs<T, float>& i
   });
 }
 
-TYPED_TEST(GroupNorm, AgreesWithTheReference) {
+TYPED_TEST(GroupNorm, MatchesReference) {
   for (const GroupNormCase& test : group_norm_cases()) {
     SCOPED_TRACE(test.name);
     const auto in = random_inputs<TypeParam>(test);

@@ -1,14 +1,12 @@
-// What tests of the GPU's kernels share: arrays between guards, the same run in every order of threads, and
-// the comparison with an oracle in double. Tests only; depends on tests/device/device_memory.h and
-// GoogleTest.
+// What tests of the GPU's kernels share: arrays between guards, the same run in every order of
+// threads, and the comparison with an oracle in double. Tests only; depends on
+// tests/device/device_memory.h and GoogleTest.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
-#include <string>
 #include <vector>
 
 #include "device/bfloat16.h"
@@ -23,8 +21,8 @@ constexpr double unit_roundoff() {
   return sizeof(T) == 2 ? 0x1p-8 : 0x1p-24;
 }
 
-// What a kernel with storage type T is given: `values` rounded to T. The oracle gets the same through
-// widened().
+// What a kernel with storage type T is given: `values` rounded to T. The oracle gets the
+// same through widened().
 template <typename T>
 std::vector<T> rounded(const std::vector<double>& values) {
   std::vector<T> result;
@@ -40,9 +38,9 @@ std::vector<double> widened(const std::vector<T>& values) {
   return result;
 }
 
-// An array in device memory between two guards, all of it NaN (0xFF) until written. Read back, it fails the
-// test where a guard was written to. Where AddressSanitizer watches, its own guards begin at the array's last
-// byte.
+// An array in device memory between two guards, all of it NaN (0xFF) until written. Read back, it fails
+// the test where a guard was written to. Where AddressSanitizer watches, its own guards begin at the
+// array's last byte.
 template <typename T>
 class Guarded {
  public:
@@ -88,25 +86,7 @@ auto same_in_every_order(Run run) {
   return first;
 }
 
-// |actual - expected| <= bound(i) for every element; prints the worst error as a part of its bound.
-template <typename Bound>
-void expect_within(const char* what, const std::vector<double>& actual, const std::vector<double>& expected,
-                   Bound bound) {
-  ASSERT_EQ(actual.size(), expected.size()) << what;
-  double worst = 0;
-  size_t worst_index = 0;
-  for (size_t i = 0; i < actual.size(); ++i) {
-    const double error = std::abs(actual[i] - expected[i]);
-    const double ratio = error == 0 ? 0 : error / bound(i);
-    if (ratio <= worst) continue;
-    worst = ratio;  // NaN too: it is not <= anything
-    worst_index = i;
-    if (std::isnan(ratio)) break;
-  }
-  std::printf("[  margin  ] %s: worst error / bound = %.3f\n", what, worst);
-  EXPECT_LE(worst, 1) << what << ": element " << worst_index << " is " << actual[worst_index] << ", expected "
-                      << expected[worst_index] << " +- " << bound(worst_index);
-}
+using reference::expect_within;
 
 // The two storage types of activations.
 using StorageTypes = testing::Types<float, BFloat16>;

@@ -6,8 +6,8 @@
 namespace ddpm {
 namespace {
 
-// A class of few and of many; attributes of fewer columns than a warp and of more; more rows than a block
-// has.
+// A class of few and of many; attributes of fewer columns than a warp and of more; more rows than
+// a block has.
 std::vector<LabelsShape> shapes() {
   return {{.n = 3, .dataset_count = 5, .fields = 1, .values = 4},
           {.n = 7,

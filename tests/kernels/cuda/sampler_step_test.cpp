@@ -106,9 +106,9 @@ void expect_reference(const char* what, const Case& c) {
   const SamplerStepShape& s = c.shape;
   const auto output = rounded<T>(random_values(s.elements() / s.c * s.output_channels(), 2));
   const Results actual = run<T>(c, output), wanted = expected<T>(c, output);
-  // In float: the terms' magnitudes add up to less than 4, and each passes through at most 5 roundings (x0's
-  // three, its product, the sum). The noise is below |x| + 4 and rounds up to 8 times: its factors, exp, the
-  // sum.
+  // In float: the terms' magnitudes add up to less than 4, and each passes through at most 5 roundings
+  // (x0's three, its product, the sum). The noise is below |x| + 4 and rounds up to 8 times: its factors,
+  // exp, the sum.
   const auto bound_for = [&](size_t result) {
     return [&wanted, result](size_t i) { return (5 * 4 + 8 * (std::abs(wanted[result][i]) + 4)) * 0x1p-24; };
   };
@@ -166,8 +166,8 @@ TYPED_TEST(SamplerStep, MemoriesAreReadBeforeTheyAreWrittenAndNotAtAllWithoutAWe
     row.memory[1].output = -0.5F;  // memory 2 stays
     expect_reference<TypeParam>("three memories", c);
     row.x.memory[0] = row.memory[1].memory[0] = 0;
-    // Nobody has written to memory 0 and 1 yet. Memory 2 stays unwritten, so it is left out of the
-    // comparison.
+    // Nobody has written to memory 0 and 1 yet. Memory 2 stays unwritten, so it is left out
+    // of the comparison.
     c.shape.memories = 2;
     c.memory.assign(2 * elements, std::numeric_limits<float>::quiet_NaN());
     expect_reference<TypeParam>("first step", c);

@@ -82,8 +82,8 @@ TYPED_TEST(UpsampleWeight, ItsGradientUnfoldsToTheWeightsAndIsAdded) {
     });
     std::vector<double> expected = widened(before);
     reference::upsample_conv2d_backward_weight<double>(s, {x.data(), dy.data(), expected.data(), nullptr});
-    // Four elements of dfolded, each a sum of at most N H W products below 1, rounded to T, and four
-    // additions.
+    // Four elements of dfolded, each a sum of at most N H W products below 1, rounded to T,
+    // and four additions.
     const double largest = 4.0 * s.n * s.h * s.w;
     const double bound = largest * unit_roundoff<T>() + (largest + 1) * 4 * 0x1p-24;
     expect_within("weight gradient", dweight, expected, [&](size_t) { return bound; });

@@ -1,5 +1,5 @@
-// Convolutions against their definition, written as a scatter, and their gradients against finite
-// differences.
+// Convolutions against their definition, written as a scatter, and their gradients
+// against finite differences.
 #include <gtest/gtest.h>
 
 #include <limits>

@@ -14,43 +14,6 @@
 namespace ddpm::reference {
 namespace {
 
-const std::vector<GroupNormCase>& cases() {
-  constexpr Activation kSilu = Activation::kSilu;
-  static const std::vector<GroupNormCase> all = {
-      group_norm_case("Plain", {.n = 2, .pixels = 6, .c0 = 4, .groups = 2}),
-      group_norm_case("Silu", {.n = 2, .pixels = 5, .c0 = 6, .groups = 3, .activation = kSilu}),
-      group_norm_case("OneChannelPerGroup", {.n = 2, .pixels = 7, .c0 = 5, .groups = 5, .activation = kSilu}),
-      group_norm_case("OneGroupOneImage", {.n = 1, .pixels = 4, .c0 = 3, .groups = 1, .activation = kSilu}),
-      group_norm_case("OnePixel", {.n = 2, .pixels = 1, .c0 = 8, .groups = 2}),
-      group_norm_case("TwoSources",
-                      {.n = 2, .pixels = 4, .c0 = 4, .c1 = 2, .groups = 3, .activation = kSilu}),
-      group_norm_case("GroupStraddlesSources",
-                      {.n = 2, .pixels = 5, .c0 = 3, .c1 = 5, .groups = 2, .activation = kSilu}),
-      group_norm_case("Shift", {.n = 3, .pixels = 4, .c0 = 4, .groups = 2, .activation = kSilu}, true),
-      group_norm_case("ShiftAndBias", {.n = 2, .pixels = 4, .c0 = 4, .groups = 2, .activation = kSilu}, true,
-                      true),
-      group_norm_case("Bias", {.n = 2, .pixels = 3, .c0 = 4, .groups = 4}, false, true),
-      group_norm_case("Film", {.n = 2, .pixels = 4, .c0 = 4, .groups = 2, .activation = kSilu}, false, false,
-                      true),
-      group_norm_case("Dropout", {.n = 2, .pixels = 5, .c0 = 3, .groups = 3, .dropout = 0.4}),
-      group_norm_case("Everything",
-                      {.n = 3,
-                       .pixels = 5,
-                       .c0 = 3,
-                       .c1 = 3,
-                       .groups = 2,
-                       .eps = 1e-5,
-                       .activation = kSilu,
-                       .dropout = 0.3},
-                      true, true, true)};
-  return all;
-}
-
-GroupNormInputs<double> in_double(const GroupNormInputs<float>& in) {
-  return {to_double(in.x0), to_double(in.x1),   to_double(in.shift), to_double(in.film),
-          to_double(in.dy), to_double(in.bias), to_double(in.gamma), to_double(in.beta)};
-}
-
 // The definition, a value at a time, in long double.
 struct Definition {
   const GroupNormShape& s;
@@ -95,45 +58,15 @@ struct Definition {
   }
 };
 
-struct Gradients {
-  std::vector<double> x0, x1, shift, bias, gamma, beta, film;
-};
-
-Gradients backward(const GroupNormShape& s, const GroupNormInputs<double>& in) {
-  const GroupNormOutputs<double> kept = group_norm_forward(s, in);
-  const auto zeros = [](int64_t count) { return std::vector<double>(count, 0.0); };
-  Output<double> dx0(int64_t(in.x0.size())), dx1(int64_t(in.x1.size()));
-  // Slices are overwritten; the columns beside them must stay 0, which is also their gradient.
-  Output<double> dshift(zeros(int64_t(in.shift.size()))), dfilm(zeros(int64_t(in.film.size())));
-  Output<double> dbias(zeros(s.channels())), dgamma(zeros(s.channels())), dbeta(zeros(s.channels()));
-  group_norm_backward<double>(s, {.dy = in.dy.data(),
-                                  .x0 = in.x0.data(),
-                                  .x1 = data_or_null(in.x1),
-                                  .shift = data_or_null(in.shift),
-                                  .bias = data_or_null(in.bias),
-                                  .gamma = in.gamma.data(),
-                                  .beta = in.beta.data(),
-                                  .film = data_or_null(in.film),
-                                  .mean = kept.mean.data(),
-                                  .rstd = kept.rstd.data(),
-                                  .dx0_addends = {},
-                                  .dx1_addends = {},
-                                  .dx0 = dx0.data(),
-                                  .dx1 = in.x1.empty() ? nullptr : dx1.data(),
-                                  .dshift = in.shift.empty() ? nullptr : dshift.data(),
-                                  .dbias = in.bias.empty() ? nullptr : dbias.data(),
-                                  .dgamma = dgamma.data(),
-                                  .dbeta = dbeta.data(),
-                                  .dfilm = in.film.empty() ? nullptr : dfilm.data(),
-                                  .dropout = {kDropoutSeed, &kDropoutStep}});
-  return {dx0.values(),    in.x1.empty() ? zeros(0) : dx1.values(),
-          dshift.values(), dbias.values(),
-          dgamma.values(), dbeta.values(),
-          dfilm.values()};
+// The gradients alone, without addends and in zeroed memory: the columns beside the slices must stay 0, which
+// is also their gradient.
+GroupNormGradients<double> gradients_of(const GroupNormCase& test, const GroupNormInputs<double>& in) {
+  const GroupNormOutputs<double> kept = group_norm_forward(test.shape, in);
+  return group_norm_gradients(test, in, kept.mean, kept.rstd, empty_surroundings<double>(test));
 }
 
 class GroupNorm : public ::testing::TestWithParam<GroupNormCase> {};
-INSTANTIATE_TEST_SUITE_P(Options, GroupNorm, ::testing::ValuesIn(cases()),
+INSTANTIATE_TEST_SUITE_P(Options, GroupNorm, ::testing::ValuesIn(group_norm_option_cases(1)),
                          [](const auto& i) { return i.param.name; });
 
 TEST_P(GroupNorm, IsTheDefinition) {
@@ -151,7 +84,7 @@ TEST_P(GroupNorm, IsTheDefinition) {
 TEST_P(GroupNorm, GradientsAreTheDerivatives) {
   const GroupNormShape s = GetParam().shape;
   GroupNormInputs<double> in = group_norm_inputs<double>(GetParam());
-  const Gradients gradients = backward(s, in);
+  const auto gradients = gradients_of(GetParam(), in);
   const auto loss = [&] { return inner_product(group_norm_forward(s, in).y, in.dy); };
   expect_gradient("x0", in.x0, gradients.x0, loss);
   expect_gradient("x1", in.x1, gradients.x1, loss);
@@ -167,7 +100,7 @@ TEST(GroupNormBackward, BiasGradientIsTheSumOfTheShiftGradients) {
   const GroupNormCase test = group_norm_case(
       "", {.n = 3, .pixels = 4, .c0 = 4, .groups = 2, .activation = Activation::kSilu}, true, true);
   const GroupNormInputs<double> in = group_norm_inputs<double>(test);
-  const Gradients gradients = backward(test.shape, in);
+  const auto gradients = gradients_of(test, in);
   for (int c = 0; c < 4; ++c) {
     double sum = 0;
     for (int n = 0; n < 3; ++n) sum += gradients.shift[n * test.shape.shift_stride + c];
@@ -175,50 +108,27 @@ TEST(GroupNormBackward, BiasGradientIsTheSumOfTheShiftGradients) {
   }
 }
 
-TEST(GroupNormBackward, AddsAddendsAlsoInPlaceAndAccumulatesParameters) {
-  const GroupNormCase test = group_norm_case("", {.n = 2, .pixels = 3, .c0 = 3, .c1 = 5, .groups = 4});
-  const GroupNormShape& s = test.shape;
+TEST(GroupNormBackward, AddsAddendsInPlaceAndAccumulatesParameterGradients) {
+  const GroupNormCase test =
+      group_norm_case("", {.n = 2, .pixels = 3, .c0 = 3, .c1 = 5, .groups = 4}, true, true, true);
   const GroupNormInputs<double> in = group_norm_inputs<double>(test);
-  const Gradients plain = backward(s, in);
-  const GroupNormOutputs<double> kept = group_norm_forward(s, in);
-  const auto a = random_values(int64_t(in.x0.size()), 9), b = random_values(int64_t(in.x0.size()), 10);
-  const auto c = random_values(int64_t(in.x1.size()), 11);
-  const std::vector<double> ones(s.channels(), 1.0);
-
-  // dx0 is its own first addend; dx1 has only a second one.
-  Output<double> dx0(a), dx1(int64_t(in.x1.size())), dgamma(ones), dbeta(ones);
-  group_norm_backward<double>(s, {.dy = in.dy.data(),
-                                  .x0 = in.x0.data(),
-                                  .x1 = in.x1.data(),
-                                  .shift = nullptr,
-                                  .bias = nullptr,
-                                  .gamma = in.gamma.data(),
-                                  .beta = in.beta.data(),
-                                  .film = nullptr,
-                                  .mean = kept.mean.data(),
-                                  .rstd = kept.rstd.data(),
-                                  .dx0_addends = {dx0.data(), b.data()},
-                                  .dx1_addends = {nullptr, c.data()},
-                                  .dx0 = dx0.data(),
-                                  .dx1 = dx1.data(),
-                                  .dshift = nullptr,
-                                  .dbias = nullptr,
-                                  .dgamma = dgamma.data(),
-                                  .dbeta = dbeta.data(),
-                                  .dfilm = nullptr,
-                                  .dropout = {}});
-  auto expected_dx0 = plain.x0, expected_dx1 = plain.x1, expected_dgamma = plain.gamma,
-       expected_dbeta = plain.beta;
-  for (size_t e = 0; e < a.size(); ++e) expected_dx0[e] = expected_dx0[e] + a[e] + b[e];
-  for (size_t e = 0; e < c.size(); ++e) expected_dx1[e] += c[e];
-  for (size_t e = 0; e < ones.size(); ++e) {
-    expected_dgamma[e] += 1;
-    expected_dbeta[e] += 1;
-  }
-  EXPECT_EQ(dx0.values(), expected_dx0);
-  EXPECT_EQ(dx1.values(), expected_dx1);
-  EXPECT_EQ(dgamma.values(), expected_dgamma);
-  EXPECT_EQ(dbeta.values(), expected_dbeta);
+  const GroupNormOutputs<double> kept = group_norm_forward(test.shape, in);
+  const auto beside = random_surroundings<double>(test);
+  GroupNormGradients<double> expected = gradients_of(test, in);
+  for (size_t e = 0; e < expected.x0.size(); ++e)
+    expected.x0[e] = expected.x0[e] + beside.x0_first[e] + beside.x0_second[e];
+  for (size_t e = 0; e < expected.x1.size(); ++e) expected.x1[e] += beside.x1_second[e];
+  for (auto* gradient : {&expected.bias, &expected.gamma, &expected.beta})
+    for (double& value : *gradient) value += 1;
+  // The columns beside the slices keep what they held.
+  const auto keep_columns = [](std::vector<double>& values, const std::vector<double>& held, int stride,
+                               int width) {
+    for (size_t e = 0; e < values.size(); ++e)
+      if (int(e % stride) >= width) values[e] = held[e];
+  };
+  keep_columns(expected.shift, beside.shift, test.shape.shift_stride, test.shape.channels());
+  keep_columns(expected.film, beside.film, test.shape.film_stride, 2 * test.shape.channels());
+  EXPECT_EQ(group_norm_gradients(test, in, kept.mean, kept.rstd, beside), expected);
 }
 
 // E[x^2] - E[x]^2 would lose all of the variance here (1e8 against 1/3, with 24 bits).
@@ -226,7 +136,7 @@ TEST(GroupNormNumerics, LargeOffsetDoesNotCancel) {
   constexpr double kOffset = 1e4;
   const GroupNormCase test = group_norm_case("", {.n = 2, .pixels = 64, .c0 = 4, .c1 = 4, .groups = 2});
   const GroupNormInputs<float> in = group_norm_inputs<float>(test, kOffset);
-  const GroupNormInputs<double> same = in_double(in);
+  const GroupNormInputs<double> same = to_double(in);
   const GroupNormOutputs<float> single = group_norm_forward(test.shape, in);
   const GroupNormOutputs<double> exact = group_norm_forward(test.shape, same);
   constexpr double kUnit = std::numeric_limits<float>::epsilon() / 2;
@@ -251,13 +161,13 @@ TEST(GroupNormNumerics, ConstantInputGivesBetaAndFiniteGradients) {
     const double beta = in.beta[e % 4];
     EXPECT_NEAR(out.y[e], beta / (1 + std::exp(-beta)), 1e-14);
   }
-  for (const double g : backward(test.shape, in).x0) EXPECT_TRUE(std::isfinite(g));
+  for (const double g : gradients_of(test, in).x0) EXPECT_TRUE(std::isfinite(g));
 }
 
 TEST(GroupNormNumerics, FloatAgreesWithDouble) {
-  for (const GroupNormCase& test : cases()) {
+  for (const GroupNormCase& test : group_norm_option_cases(1)) {
     const GroupNormInputs<float> in = group_norm_inputs<float>(test);
-    const GroupNormInputs<double> same = in_double(in);
+    const GroupNormInputs<double> same = to_double(in);
     const auto single = group_norm_forward(test.shape, in).y;
     const auto exact = group_norm_forward(test.shape, same).y;
     // About ten roundings (mean, centre, scale, offset, product, sum, SiLU's four, mask) of values up to

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <limits>
 #include <random>
 #include <vector>
@@ -74,6 +76,26 @@ template <typename T>
 void expect_all_near(const std::vector<T>& actual, const std::vector<T>& expected, double bound) {
   ASSERT_EQ(actual.size(), expected.size());
   for (size_t i = 0; i < actual.size(); ++i) EXPECT_NEAR(actual[i], expected[i], bound) << "element " << i;
+}
+
+// |actual - expected| <= bound(i) for every element; prints the worst error as a part of its bound.
+template <typename Bound>
+void expect_within(const char* what, const std::vector<double>& actual, const std::vector<double>& expected,
+                   const Bound& bound) {
+  ASSERT_EQ(actual.size(), expected.size()) << what;
+  double worst = 0;
+  size_t worst_index = 0;
+  for (size_t i = 0; i < actual.size(); ++i) {
+    const double error = std::abs(actual[i] - expected[i]);
+    const double ratio = error == 0 ? 0 : error / bound(i);
+    if (ratio <= worst) continue;
+    worst = ratio;  // NaN too: it is not <= anything
+    worst_index = i;
+    if (std::isnan(ratio)) break;
+  }
+  std::printf("[  margin  ] %s: worst error / bound = %.3f\n", what, worst);
+  EXPECT_LE(worst, 1) << what << ": element " << worst_index << " is " << actual[worst_index] << ", expected "
+                      << expected[worst_index] << " +- " << bound(worst_index);
 }
 
 }  // namespace ddpm::reference
