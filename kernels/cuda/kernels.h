@@ -1,13 +1,12 @@
-// Every kernel that runs on the GPU, by the function that starts it. The mathematics, shapes and arguments
-// stand in each operation's own header in kernels/; the kernels in the .cu file of that name here.
-// Convolutions and matrix products are not among them: cuDNN and cuBLASLt do those (runtime/), and
-// product_samples.cu looks at what they did.
+// Launchers of every GPU kernel. The math, shapes and arguments are in each operation's header in kernels/;
+// the kernels are in the .cu file of the same name here. Convolutions and GEMMs are not among them: cuDNN and
+// cuBLASLt run those (runtime/library/), and product_samples.cu checks their results.
 //
-// T is float or BFloat16: the type of activations. Arithmetic, statistics, parameters and optimiser states
-// are float. Pointers are device memory, 16-byte aligned; channels are multiples of 16 bytes unless a header
-// says otherwise, and what a kernel cannot do is refused with an InputError. All is asynchronous on `stream`;
-// nothing allocates. Results are the same bits in every run: no floating-point atomics, sums in a fixed
-// order.
+// T is float or BFloat16, the type of activations. Arithmetic, statistics, parameters and optimizer states
+// are float. Pointers are device memory, 16-byte aligned, and channels are multiples of 16 bytes, unless
+// stated otherwise. Launchers throw InputError for shapes that their kernel does not support. They enqueue on
+// `stream` and return; nothing allocates. Results are deterministic to the bit: no floating-point atomics,
+// and every sum has a fixed order.
 #pragma once
 
 #include <cstddef>
@@ -29,9 +28,9 @@
 
 namespace ddpm::cuda {
 
-// group_norm.cu, group_norm_backward.cu. Scratch holds, forward, the partial statistics of images that no
-// block's shared memory can keep (none otherwise), and backward the per-(image, channel) sums that become
-// dgamma, dbeta and dbias.
+// group_norm.cu, group_norm_backward.cu. Forward scratch holds partial statistics of images that no block can
+// keep in shared memory (and is empty otherwise); backward scratch holds the per-(image, channel) sums that
+// become dgamma, dbeta and dbias.
 size_t group_norm_scratch_bytes(const GroupNormShape& shape);
 template <typename T>
 void group_norm(const GroupNormShape& shape, const GroupNormArgs<T, float>& args, void* scratch,
@@ -41,12 +40,13 @@ template <typename T>
 void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<T, float>& args,
                          void* scratch, StreamView stream, const GroupNormTuning& tuning = {});
 
-// time_embedding.cu. Any channels.
+// time_embedding.cu. Any number of channels.
 template <typename T>
 void time_embedding(const TimeEmbeddingShape& shape, const TimeEmbeddingArgs<T, float>& args,
                     StreamView stream);
 
-// diffusion.cu. Scratch holds what was drawn for each image, and the loss's partial sums. Any size of image.
+// diffusion.cu. Scratch holds the random draws of each image and the partial sums of the loss.
+// Any image size.
 size_t diffuse_scratch_bytes(const DiffusionShape& shape);
 template <typename T>
 void diffuse(const DiffusionShape& shape, const DiffuseArgs<T, float>& args, void* scratch,
@@ -59,46 +59,47 @@ void loss(const DiffusionShape& shape, const LossArgs<T, float>& args, void* scr
 template <typename T>
 void gather_labels(const LabelsShape& shape, const GatherLabelsArgs<T, float>& args, StreamView stream);
 
-// sampler_step.cu. Any size of image.
+// sampler_step.cu. Any image size.
 template <typename T>
 void sampler_start(const SamplerStepShape& shape, const SamplerStartArgs<T, float>& args, StreamView stream);
 template <typename T>
 void sampler_step(const SamplerStepShape& shape, const SamplerStepArgs<T, float>& args, StreamView stream);
 
-// guidance.cu. Any size of image.
+// guidance.cu. Any image size.
 template <typename T>
 void guidance(const GuidanceShape& shape, const GuidanceArgs<T>& args, StreamView stream);
 
-// dynamic_threshold.cu. Any size of image.
+// dynamic_threshold.cu. Any image size.
 template <typename T>
 void dynamic_threshold(const DynamicThresholdShape& shape, const DynamicThresholdArgs<T, float>& args,
                        StreamView stream);
 
-// adam_ema.cu. compute_weights (count), the bf16 copy that the network computes with, may be null.
+// adam_ema.cu. compute_weights (count) receives the bf16 copy of the weights that the network computes with;
+// may be null.
 size_t adam_ema_scratch_bytes(const AdamEmaShape& shape);
 void adam_ema(const AdamEmaShape& shape, const AdamEmaArgs<float>& args, BFloat16* compute_weights,
               void* scratch, StreamView stream);
 
-// softmax.cu. Rows of any length up to 4096 elements in float and 8192 in bf16.
+// softmax.cu. Rows of up to 4096 elements in float and 8192 in bf16.
 template <typename T>
 void softmax(const SoftmaxShape& shape, const SoftmaxArgs<T>& args, StreamView stream);
 template <typename T>
 void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<T>& args, StreamView stream);
 
-// elementwise.cu. Any count, any channels.
+// elementwise.cu. Any count, any number of channels.
 // y[i] = a[i] + b[i]; y may be a or b.
 template <typename T>
 void add(int64_t count, const T* a, const T* b, T* y, StreamView stream);
-// to[i] += from[i]: a parameter's gradient that was computed in T joins the arena of gradients.
+// to[i] += from[i]: adds a parameter gradient computed in T to the float gradient arena.
 template <typename T>
 void accumulate(int64_t count, const T* from, float* to, StreamView stream);
-// The same for (rows, channels), where rows of `to` lie to_stride elements apart: the channels of a wider
-// filter. `to` need not be aligned.
+// The same for (rows, channels) where rows of `to` are to_stride elements apart: channels of a wider filter.
+// `to` need not be aligned.
 template <typename T>
 void accumulate_rows(int64_t rows, int channels, int64_t to_stride, const T* from, float* to,
                      StreamView stream);
-// y[row,k] = bias[k] (+ residual[row,k] where not null) for y (rows, channels): what a convolution then
-// accumulates on.
+// y[row,k] = bias[k] (+ residual[row,k] if not null) for y (rows, channels): the start value that a
+// convolution then accumulates on.
 template <typename T>
 void broadcast_bias(int64_t rows, int channels, const T* bias, const T* residual, T* y, StreamView stream);
 // dbias[k] and also_dbias[k] (may be null) += sum over rows of dy[row,k].
@@ -110,7 +111,7 @@ size_t bias_gradient_scratch_bytes(int64_t rows, int channels);
 template <typename T>
 void bias_gradient(int64_t rows, int channels, const T* dy, const BiasGradients& to, void* scratch,
                    StreamView stream);
-// y[i] = SiLU(x[i]), and dx[i] = dy[i] SiLU'(x[i]): the linear layers' input activation.
+// y[i] = SiLU(x[i]) and dx[i] = dy[i] SiLU'(x[i]): the input activation of fully connected layers.
 template <typename T>
 void silu(int64_t count, const T* x, T* y, StreamView stream);
 template <typename T>
@@ -120,7 +121,7 @@ void convert(int64_t count, const From* from, To* to, StreamView stream);
 // *counter += 1
 void advance_counter(int64_t* counter, StreamView stream);
 
-// resample.cu. Any channels.
+// resample.cu. Any number of channels.
 template <typename T>
 void upsample_nearest(const ResampleShape& shape, const ResampleArgs<T>& args, StreamView stream);
 template <typename T>
@@ -129,28 +130,27 @@ template <typename T>
 void rescale(const RescaleShape& shape, const RescaleArgs<T, float>& args, StreamView stream);
 template <typename T>
 void one_hot(const OneHotShape& shape, const OneHotArgs<T, float>& args, StreamView stream);
-// (N,H,W,C) -> (N,H+1,W+1,C) with zeros below and to the right, where a convolution library knows no (0,1)
+// (N,H,W,C) -> (N,H+1,W+1,C) with zeros below and to the right, for convolution libraries without (0,1)
 // padding; and back.
 template <typename T>
 void pad_after(int n, int h, int w, int c, const T* x, T* y, StreamView stream);
 template <typename T>
 void crop_after(int n, int h, int w, int c, const T* x, T* y, StreamView stream);
 
-// upsample_weight.cu. The weight (K,3,3,C) of a convolution after upsampling as the filter (C,4,4,K) of
-// UpsampleConv2dShape::folded(), and that filter's gradient added to the weight's (the transposed map). Any
-// channels.
+// upsample_weight.cu. Folds the weight (K,3,3,C) of a convolution after upsampling into the filter (C,4,4,K)
+// of UpsampleConv2dShape::folded(), and adds that filter's gradient to the weight gradient (the transposed
+// map). Any number of channels.
 template <typename T>
 void fold_upsample_weight(int k, int c, const T* weight, T* folded, StreamView stream);
 template <typename T>
 void unfold_upsample_gradient(int k, int c, const T* dfolded, float* dweight, StreamView stream);
 
-// flush_cache.cu. Reads `zeros`, a whole number of vectors that should be twice the L2 cache or more. What
-// then fills the cache are unchanged lines: lines that were written would have to go back to memory while the
-// next kernel is timed.
+// flush_cache.cu. Reads `zeros`, a whole number of vectors and at least twice the size of the L2 cache. It
+// fills the cache with clean lines; dirty ones would be written back while the next kernel is timed.
 void flush_cache(int64_t count, float* zeros, StreamView stream);
 
-// product_samples.cu: chosen elements of products, plainly computed, and what compares them with a library's.
-// Any sizes; pointers need no alignment. elements (count) holds the elements' indices.
+// product_samples.cu: computes chosen elements of convolutions and GEMMs directly and compares them with a
+// library's. Any size; pointers need no alignment. elements (count) holds element indices.
 template <typename T>
 void conv2d_samples(const Conv2dShape& shape, Conv2dPass pass, const Conv2dSampleArgs<T>& args, int64_t count,
                     const int64_t* elements, ProductSample* samples, StreamView stream);
@@ -160,11 +160,11 @@ void matrix_samples(const MatrixSampleShape& shape, const MatrixSampleArgs<From,
 // values[i] = from[offsets[i]]
 template <typename T>
 void gather(int64_t count, const int64_t* offsets, const T* from, double* values, StreamView stream);
-// Numbers whose sum (mod 2^64) tells arrays of this size apart by any bit, but for one pair in 2^64.
+// Numbers whose sum (mod 2^64) tells arrays of the same size apart with a collision probability of 2^-64.
 int64_t fingerprint_parts(int64_t bytes);
 void fingerprint(int64_t bytes, const void* array, uint64_t* parts, StreamView stream);
 
-// layout.cu: (N,C,H,W) <-> (N,H,W,C), any channels.
+// layout.cu: (N,C,H,W) <-> (N,H,W,C), any number of channels.
 template <typename T>
 void nchw_to_nhwc(int n, int c, int h, int w, const T* from, T* to, StreamView stream);
 template <typename T>

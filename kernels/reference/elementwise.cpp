@@ -1,6 +1,6 @@
 // Addition, and nearest-neighbor upsampling by 2 with its gradient.
 //
-// The addition is parallel over blocks of elements, upsampling and its gradient over rows of the written image.
+// The addition is parallel over blocks of elements, upsampling and its gradient over rows of the output.
 #include <algorithm>
 
 #include "kernels/reference/reference.h"

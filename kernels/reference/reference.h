@@ -1,7 +1,6 @@
 // Every operation as plain loops on the CPU, in float and double: the oracle for all faster implementations,
-// as close to the formulas as code can be. The math is in each operation's own header in kernels/. All sums
-// and intermediate values are double; a result is rounded to T once, when it is stored. For speed in float
-// see kernels/cpu/cpu.h.
+// as close to the formulas as code can be. The math is in each operation's header in kernels/. Sums are taken
+// in double and rounded to T once. kernels/cpu/cpu.h has float versions tuned for speed.
 //
 // Results do not depend on the number of threads: parallel loops write independent outputs, and every sum has
 // a fixed order.
@@ -38,8 +37,8 @@ template <typename T>
 void upsample_conv2d_backward_weight(const UpsampleConv2dShape& shape,
                                      const Conv2dBackwardWeightArgs<T>& args);
 
-// y (N,2H,2W,C) repeats each pixel of x (N,H,W,C) four times. Its gradient is dx = sum of the four +
-// residual, which may be null.
+// y (N,2H,2W,C) repeats each pixel of x (N,H,W,C) four times; the gradient is dx = sum of the four + residual
+// (may be null).
 template <typename T>
 void upsample_nearest(int n, int h, int w, int c, const T* x, T* y);
 template <typename T>

@@ -1,4 +1,4 @@
-// What the network's answer says about the clean image, before any clipping: shared by sampler_step
+// The estimate of the clean image implied by the model output, before clipping: shared by sampler_step
 // and dynamic_threshold.
 #pragma once
 
@@ -6,7 +6,7 @@
 
 namespace ddpm::reference {
 
-// Where in the network's answer the prediction for element e of image n stands.
+// Index of the prediction for element e of image n in the model output.
 inline int64_t output_index(const SamplerStepShape& shape, int64_t n, int64_t e) {
   const int64_t pixel = (n * shape.image_elements() + e) / shape.c;
   return pixel * shape.output_channels() + e % shape.c;

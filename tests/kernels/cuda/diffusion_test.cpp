@@ -8,7 +8,7 @@ namespace {
 
 using reference::random_values;
 
-// A data set without pattern, and a cosine-like schedule whose numbers are floats.
+// A data set without pattern, and a cosine-like schedule whose values are floats.
 struct Fixture {
   explicit Fixture(const DiffusionShape& s) : shape(s) {
     for (int64_t e = 0; e < s.dataset_count * s.image_elements(); ++e)
@@ -20,12 +20,12 @@ struct Fixture {
     }
   }
   DiffusionShape shape;
-  int64_t step = (int64_t{1} << 33) + 5;  // positions do not fit into 32 bits
+  int64_t step = (int64_t{1} << 33) + 5;  // positions exceed 32 bits
   std::vector<uint8_t> dataset;
   std::vector<float> signal, noise;
 };
 
-// Images of a vector, of no whole number of vectors, of several chunks; flips and antithetic timesteps.
+// Images of one vector, of a fractional number of vectors, of several chunks; flips and antithetic timesteps.
 std::vector<DiffusionShape> shapes() {
   return {{.n = 3, .h = 4, .w = 4, .c = 3, .dataset_count = 5, .timesteps = 20},
           {.n = 5,
@@ -86,7 +86,7 @@ Batch expected_batch(const Fixture& f) {
   return batch;
 }
 
-TYPED_TEST(Diffusion, DrawsWhatTheReferenceDraws) {
+TYPED_TEST(Diffusion, MatchesReference) {
   using T = TypeParam;
   for (const DiffusionShape& shape : shapes()) {
     const Fixture f(shape);
@@ -94,14 +94,14 @@ TYPED_TEST(Diffusion, DrawsWhatTheReferenceDraws) {
     const Batch expected = expected_batch(f);
     EXPECT_EQ(batch.t, expected.t);
     EXPECT_EQ(batch.index, expected.index);
-    // The noise has the same bits, |eps| < 6.8. In float: x0 rounds twice, each product and the sum once: 5
+    // The noise has the same bits, |eps| < 6.8. In float, x0 rounds twice, each product and the sum once: 5
     // roundings of values below 8. Storage rounds once.
     expect_within("diffuse", batch.x_t, expected.x_t,
                   [&](size_t i) { return 5 * 8 * 0x1p-24 + unit_roundoff<T>() * std::abs(expected.x_t[i]); });
   }
 }
 
-TYPED_TEST(Diffusion, WithoutNoiseOrSignalTheOtherIsLeft) {
+TYPED_TEST(Diffusion, ZeroNoiseOrSignalLeavesTheOther) {
   using T = TypeParam;
   Fixture f(shapes()[1]);
   f.noise.assign(f.noise.size(), 0);
@@ -114,7 +114,7 @@ TYPED_TEST(Diffusion, WithoutNoiseOrSignalTheOtherIsLeft) {
               to_float(from_float<T>(static_cast<float>(std::round(expected.x_t[i])))));
   f.signal.assign(f.signal.size(), 0);
   f.noise.assign(f.noise.size(), 1);
-  EXPECT_EQ(diffuse<T>(f, stream).x_t, widened(rounded<T>(expected_batch(f).x_t))) << "bits of the noise";
+  EXPECT_EQ(diffuse<T>(f, stream).x_t, widened(rounded<T>(expected_batch(f).x_t))) << "noise differs in bits";
 }
 
 struct Judgement {
@@ -141,7 +141,7 @@ Judgement judge(const Fixture& f, const std::vector<float>& t, const std::vector
   return {widened(dprediction.values(stream)), widened(image_loss.values(stream))};
 }
 
-// The rows of the step's images, in the batch's order, as a data set that is streamed.
+// The rows of the step's images in batch order, like a streamed data set.
 std::vector<uint8_t> rows_of_batch(const Fixture& f, const std::vector<int64_t>& index) {
   std::vector<uint8_t> rows;
   for (const int64_t i : index) {
@@ -151,7 +151,7 @@ std::vector<uint8_t> rows_of_batch(const Fixture& f, const std::vector<int64_t>&
   return rows;
 }
 
-TYPED_TEST(Diffusion, ABatchOfItsOwnRowsGivesTheSameBits) {
+TYPED_TEST(Diffusion, StreamedRowsGiveTheSameBits) {
   using T = TypeParam;
   const Stream stream;
   for (const DiffusionShape& shape : shapes()) {
@@ -168,7 +168,7 @@ TYPED_TEST(Diffusion, ABatchOfItsOwnRowsGivesTheSameBits) {
   }
 }
 
-TYPED_TEST(Diffusion, LossFollowsTheReference) {
+TYPED_TEST(Diffusion, LossMatchesReference) {
   using T = TypeParam;
   for (DiffusionShape shape : shapes()) {
     for (const Prediction kind : {Prediction::kEpsilon, Prediction::kSample, Prediction::kVelocity}) {
@@ -188,7 +188,7 @@ TYPED_TEST(Diffusion, LossFollowsTheReference) {
           shape, {widened(prediction).data(), f.dataset.data(), widened(f.signal).data(),
                   widened(f.noise).data(), reference::data_or_null(wide_weight), widened(t).data(), &f.step,
                   expected.dprediction.data(), expected.image_loss.data()});
-      // The target errs by 5 roundings of values below 8 (see above), the difference by one; the
+      // The target is off by 5 roundings of values below 8 (see above), the difference by one, the
       // factor by three.
       const double u = 0x1p-24;
       const double error = 6 * 8 * u;
@@ -198,9 +198,9 @@ TYPED_TEST(Diffusion, LossFollowsTheReference) {
         return 2 * factor / shape.n * error +
                (4 * u + unit_roundoff<T>()) * std::abs(expected.dprediction[i]);
       });
-      // The squares err by 2 |difference| error, together by at most 2 error sqrt(elements * sum of squares);
-      // the sum of positive terms by a relative rounding for each of 8 + 7 additions in a block, 7 over
-      // chunks, 4 products.
+      // The squares are off by 2 |difference| error, together by at most 2 error sqrt(elements * sum of
+      // squares); the sum of positive terms by one relative rounding for each of 8 + 7 additions in a block,
+      // 7 over chunks, 4 products.
       expect_within("image_loss", actual.image_loss, expected.image_loss, [&](size_t i) {
         const double loss = expected.image_loss[i];
         return 2 * error * std::sqrt(elements * factor * loss) + 26 * u * loss;
@@ -209,7 +209,7 @@ TYPED_TEST(Diffusion, LossFollowsTheReference) {
   }
 }
 
-TYPED_TEST(Diffusion, LossIsZeroAtTheTruth) {
+TYPED_TEST(Diffusion, LossIsZeroAtTheTarget) {
   using T = TypeParam;
   const Stream stream;
   Fixture f(shapes()[3]);

@@ -108,7 +108,7 @@ TYPED_TEST(GroupNormBackward, MatchesReference) {
   }
 }
 
-// Powers of two, sums of few bits, mean 0 and rstd 1/2: each step is exact and no error is allowed at all.
+// Powers of two, sums of few bits, mean 0 and rstd 1/2 make every step exact, so no error is allowed.
 TYPED_TEST(GroupNormBackward, IsExactOnPowersOfTwo) {
   using T = TypeParam;
   for (const int pixels : {16, 1024, 16384}) {  // the last in two phases
@@ -125,8 +125,8 @@ TYPED_TEST(GroupNormBackward, IsExactOnPowersOfTwo) {
     const std::vector<float> mean(8, 0.0f), rstd(8, 0.5f);
     auto actual = run_backward(test, in, mean, rstd, streams_of_every_order().front());
     auto expected = reference_backward(test, in, mean, rstd);
-    // The addends are random: their sums with the gradient are rounded to T once in the oracle, twice
-    // at most here.
+    // The addends are random: the reference rounds their sums with the gradient to T once, the kernel
+    // at most twice.
     expect_within("dx0", actual.x0, expected.x0,
                   [&](size_t i) { return unit_roundoff<T>() * std::abs(expected.x0[i]) + 3 * 0x1p-24 * 8; });
     expected.x0.clear();
@@ -137,7 +137,7 @@ TYPED_TEST(GroupNormBackward, IsExactOnPowersOfTwo) {
 }
 
 // More than units_per_range, and a mask in each.
-TEST(GroupNormBackwardTwoPhases, TakesSeveralRanges) {
+TEST(GroupNormBackwardTwoPhases, ProcessesSeveralRanges) {
   const GroupNormCase test = group_norm_case(
       "Ranges",
       {.n = 5, .pixels = 128 * 128, .c0 = 32, .groups = 8, .activation = Activation::kSilu, .dropout = 0.1});

@@ -1,4 +1,4 @@
-// The sampler's start and step against the reference in double, for every kind of row.
+// The start of sampling and its step against the reference in double, for every kind of row.
 #include "kernels/cuda/kernels.h"
 #include "kernels/reference/reference.h"
 #include "tests/kernels/cuda/kernel_test.h"
@@ -8,19 +8,19 @@ namespace {
 
 using reference::random_values;
 
-constexpr int64_t kFirstImage =
-    (int64_t{1} << 32) - 1;  // the second image's number does not fit into 32 bits
+constexpr int64_t kFirstImage = (int64_t{1} << 32) - 1;  // the second image's index exceeds 32 bits
 
 template <typename T>
 class SamplerStep : public testing::Test {};
 TYPED_TEST_SUITE(SamplerStep, StorageTypes);
 
-// Images of whole vectors and not; more than a block; the network asked twice.
+// Images of whole and fractional numbers of vectors; more than a block; two copies of the batch
+// for the network.
 const std::vector<SamplerStepShape> kShapes = {{.n = 2, .h = 4, .w = 4, .c = 3},
                                                {.n = 3, .h = 3, .w = 5, .c = 3, .copies = 2, .seed = 4},
                                                {.n = 2, .h = 16, .w = 13, .c = 3, .seed = 77}};
 
-// `values` as often as the network sees them.
+// `values` once per copy that the network sees.
 std::vector<double> repeated(const std::vector<double>& values, int copies) {
   std::vector<double> all;
   for (int copy = 0; copy < copies; ++copy) all.insert(all.end(), values.begin(), values.end());
@@ -35,7 +35,7 @@ SamplerRow<double> widened_row(const SamplerRow<float>& row) {
   return wide;
 }
 
-TYPED_TEST(SamplerStep, StartDrawsTheReferencesNoise) {
+TYPED_TEST(SamplerStep, StartMatchesReference) {
   using T = TypeParam;
   for (SamplerStepShape s : kShapes) {
     s.start_deviation = 4;  // a power of two: exact
@@ -106,14 +106,14 @@ void expect_reference(const char* what, const Case& c) {
   const SamplerStepShape& s = c.shape;
   const auto output = rounded<T>(random_values(s.elements() / s.c * s.output_channels(), 2));
   const Results actual = run<T>(c, output), wanted = expected<T>(c, output);
-  // In float: the terms' magnitudes add up to less than 4, and each passes through at most 5 roundings
-  // (x0's three, its product, the sum). The noise is below |x| + 4 and rounds up to 8 times: its factors,
+  // In float, the magnitudes of the terms add up to less than 4, and each passes through at most 5 roundings
+  // (three of x0, its product, the sum). The noise is below |x| + 4 and rounds up to 8 times: its factors,
   // exp, the sum.
   const auto bound_for = [&](size_t result) {
     return [&wanted, result](size_t i) { return (5 * 4 + 8 * (std::abs(wanted[result][i]) + 4)) * 0x1p-24; };
   };
   expect_within(what, actual[0], wanted[0], bound_for(0));
-  EXPECT_EQ(actual[1], repeated(widened(rounded<T>(actual[0])), s.copies)) << "the network gets x";
+  EXPECT_EQ(actual[1], repeated(widened(rounded<T>(actual[0])), s.copies)) << "the network input is x";
   if (!c.memory.empty()) expect_within("memory", actual[2], wanted[2], bound_for(2));
   EXPECT_EQ(actual[3], wanted[3]);
 }
@@ -138,7 +138,7 @@ Case plain_case(const SamplerStepShape& shape) {
   return c;
 }
 
-TYPED_TEST(SamplerStep, WithAndWithoutNoise) {
+TYPED_TEST(SamplerStep, MatchesReferenceWithAndWithoutNoise) {
   for (const SamplerStepShape& shape : kShapes) {
     Case c = plain_case(shape);
     expect_reference<TypeParam>("DDIM", c);
@@ -146,14 +146,14 @@ TYPED_TEST(SamplerStep, WithAndWithoutNoise) {
     expect_reference<TypeParam>("DDPM", c);
     c.index = 1;
     c.table[1].noise = 1;
-    expect_reference<TypeParam>("the last row leaves t", c);
+    expect_reference<TypeParam>("the last row keeps t", c);
     c.table[1].clip_range = std::numeric_limits<float>::infinity();
     c.table[1].x.output = -0.4F;
     expect_reference<TypeParam>("no clipping", c);
   }
 }
 
-TYPED_TEST(SamplerStep, MemoriesAreReadBeforeTheyAreWrittenAndNotAtAllWithoutAWeight) {
+TYPED_TEST(SamplerStep, HistoryIsReadBeforeWritingAndSkippedAtZeroWeight) {
   for (const SamplerStepShape& shape : kShapes) {
     Case c = plain_case(shape);
     c.shape.memories = 3;
@@ -161,12 +161,12 @@ TYPED_TEST(SamplerStep, MemoriesAreReadBeforeTheyAreWrittenAndNotAtAllWithoutAWe
     c.memory = rounded<float>(random_values(3 * elements, 3));
     SamplerRow<float>& row = c.table[0];
     row.x.memory[0] = 1.5F;
-    row.memory[0].x0 = 1;          // the new x0 in the place of the old,
-    row.memory[1].memory[0] = 1;   // which moves on
+    row.memory[0].x0 = 1;          // the new x0 replaces the old,
+    row.memory[1].memory[0] = 1;   // which moves on to 1
     row.memory[1].output = -0.5F;  // memory 2 stays
-    expect_reference<TypeParam>("three memories", c);
+    expect_reference<TypeParam>("three history tensors", c);
     row.x.memory[0] = row.memory[1].memory[0] = 0;
-    // Nobody has written to memory 0 and 1 yet. Memory 2 stays unwritten, so it is left out
+    // History 0 and 1 have not been written yet. History 2 stays unwritten, so it is left out
     // of the comparison.
     c.shape.memories = 2;
     c.memory.assign(2 * elements, std::numeric_limits<float>::quiet_NaN());
@@ -174,7 +174,7 @@ TYPED_TEST(SamplerStep, MemoriesAreReadBeforeTheyAreWrittenAndNotAtAllWithoutAWe
   }
 }
 
-TYPED_TEST(SamplerStep, LearnedVarianceAndThresholds) {
+TYPED_TEST(SamplerStep, MatchesReferenceWithLearnedVarianceAndThresholds) {
   for (const SamplerStepShape& shape : kShapes) {
     Case c = plain_case(shape);
     c.shape.output = SamplerOutput::kMeanAndLogVariance;
@@ -187,7 +187,7 @@ TYPED_TEST(SamplerStep, LearnedVarianceAndThresholds) {
   }
 }
 
-TEST(SamplerStepClipping, KeepsNotANumber) {
+TEST(SamplerStepClipping, PropagatesNaN) {
   Case c = plain_case(kShapes[0]);
   std::vector<float> output(c.x.size(), 0.0F);
   output[5] = std::numeric_limits<float>::quiet_NaN();

@@ -12,8 +12,8 @@
 namespace ddpm::reference {
 namespace {
 
-TEST(Add, AddsAlsoInPlaceAndAcrossBlocks) {
-  const int64_t count = 40001;  // more than two blocks, and a rest
+TEST(Add, AddsInPlaceAndAcrossBlocks) {
+  const int64_t count = 40001;  // more than two blocks, and a remainder
   const auto a = random_values<float>(count, 1), b = random_values<float>(count, 2);
   Output<float> y(count), in_place(a);
   add(count, a.data(), b.data(), y.data());
@@ -24,8 +24,8 @@ TEST(Add, AddsAlsoInPlaceAndAcrossBlocks) {
 }
 
 TEST(Upsample, RepeatsEachPixelFourTimesAndSumsTheGradients) {
-  // n = 1, 1 x 2 pixels of 1 channel; the gradient's numbers are distinct powers of two, so a sum
-  // names its terms.
+  // n = 1, 1 x 2 pixels of 1 channel. The gradients are distinct powers of two, so that a sum
+  // identifies its terms.
   const std::vector<double> x = {3, 7}, dy = {1, 2, 4, 8, 16, 32, 64, 128}, residual = {1000, 2000};
   Output<double> y(8), dx(2), dx_residual(residual);
   upsample_nearest(1, 1, 2, 1, x.data(), y.data());
@@ -49,8 +49,8 @@ TEST(Upsample, KeepsChannelsAndImagesApart) {
   });
 }
 
-TEST(Silu, HasItsKnownValuesAndLimits) {
-  // x / (1 + e^-x) at 1, and its minimum, which lies at the root of 1 + x (1 - sigmoid x) = 0.
+TEST(Silu, HasKnownValuesAndLimits) {
+  // x / (1 + e^-x) at 1, and its minimum at the root of 1 + x (1 - sigmoid x) = 0.
   EXPECT_NEAR(silu(1.0), 0.7310585786300049, 1e-15);
   EXPECT_NEAR(silu_derivative(-1.2784645427610738), 0.0, 1e-15);
   EXPECT_NEAR(silu(-1.2784645427610738), -0.2784645427610738, 1e-15);
@@ -59,7 +59,7 @@ TEST(Silu, HasItsKnownValuesAndLimits) {
   EXPECT_EQ(silu_derivative(0.0), 0.5);
 }
 
-TEST(Silu, DerivativeIsTheDerivative) {
+TEST(Silu, DerivativeMatchesFiniteDifferences) {
   for (double at : {-20.0, -3.0, -0.5, 0.0, 0.7, 4.0, 30.0}) {
     std::vector<double> x = {at};
     expect_gradient("silu", x, {silu_derivative(at)}, [&] { return silu(x[0]); });

@@ -122,17 +122,16 @@ GroupNormOutputs<T> group_norm_forward(const GroupNormShape& s, const GroupNormI
   return {y.values(), mean.values(), rstd.values()};
 }
 
-// Gradients by the inputs of the same names. Those of inputs that the case lacks are not
-// comparable, save bias.
+// Gradients by the inputs of the same names. For inputs that the case lacks they are meaningless.
 template <typename T>
 struct GroupNormGradients {
   std::vector<T> x0, x1, shift, film, bias, gamma, beta;
   bool operator==(const GroupNormGradients&) const = default;
 };
 
-// What the gradients find in memory: the addends of dx0 (which is its own first one) and the second one of
-// dx1, empty for none; shift and film with columns beside the slices that must stay; what the parameter
-// gradients are added to.
+// What the gradients find in memory: the addends of dx0 (which is its own first one) and the second addend of
+// dx1, empty for none; shift and film, whose columns beside the slices must stay; the initial values of the
+// parameter gradients.
 template <typename T, typename M = T>
 struct GroupNormSurroundings {
   std::vector<T> x0_first, x0_second, x1_second, shift, film;
@@ -207,8 +206,8 @@ inline double largest(const std::vector<double>& values) {
   return result;
 }
 
-// How a float implementation of the backward pass rounds, in unit roundoffs of float: what its error bounds
-// are made of.
+// Rounding errors of a float implementation of the backward pass, in unit roundoffs of float, from which its
+// error bounds follow.
 struct GroupNormRounding {
   double additions = 0;    // longest chain of float additions in a sum over a group; 0: sums are in double
   double w = 4;            // roundings on the way to w, relative to the magnitudes

@@ -1,5 +1,5 @@
-// Group normalisation with every neighbour that it fuses: against its definition, written one value at a
-// time, and its gradients against finite differences.
+// Group norm with all its fused neighbors: against its definition, written one value at a time, and its
+// gradients against finite differences.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 namespace ddpm::reference {
 namespace {
 
-// The definition, a value at a time, in long double.
+// The definition, one value at a time, in long double.
 struct Definition {
   const GroupNormShape& s;
   const GroupNormInputs<double>& in;
@@ -69,7 +69,7 @@ class GroupNorm : public ::testing::TestWithParam<GroupNormCase> {};
 INSTANTIATE_TEST_SUITE_P(Options, GroupNorm, ::testing::ValuesIn(group_norm_option_cases(1)),
                          [](const auto& i) { return i.param.name; });
 
-TEST_P(GroupNorm, IsTheDefinition) {
+TEST_P(GroupNorm, MatchesDefinition) {
   const GroupNormShape s = GetParam().shape;
   const GroupNormInputs<double> in = group_norm_inputs<double>(GetParam());
   const GroupNormOutputs<double> out = group_norm_forward(s, in);
@@ -81,7 +81,7 @@ TEST_P(GroupNorm, IsTheDefinition) {
         EXPECT_NEAR(out.y[(int64_t{n} * s.pixels + i) * s.channels() + c], definition.y(n, i, c), 1e-13);
 }
 
-TEST_P(GroupNorm, GradientsAreTheDerivatives) {
+TEST_P(GroupNorm, GradientsMatchFiniteDifferences) {
   const GroupNormShape s = GetParam().shape;
   GroupNormInputs<double> in = group_norm_inputs<double>(GetParam());
   const auto gradients = gradients_of(GetParam(), in);
@@ -95,8 +95,8 @@ TEST_P(GroupNorm, GradientsAreTheDerivatives) {
   if (!in.film.empty()) expect_gradient("film", in.film, gradients.film, loss);
 }
 
-// The header's promise to convolutions that leave their bias to this operation.
-TEST(GroupNormBackward, BiasGradientIsTheSumOfTheShiftGradients) {
+// Convolutions leave their bias to this operation and rely on it.
+TEST(GroupNormBackward, BiasGradientIsSumOfShiftGradients) {
   const GroupNormCase test = group_norm_case(
       "", {.n = 3, .pixels = 4, .c0 = 4, .groups = 2, .activation = Activation::kSilu}, true, true);
   const GroupNormInputs<double> in = group_norm_inputs<double>(test);
@@ -145,8 +145,8 @@ TEST(GroupNormNumerics, LargeOffsetDoesNotCancel) {
     EXPECT_NEAR(single.rstd[g], exact.rstd[g], 2 * kUnit * exact.rstd[g]);
     EXPECT_NEAR(single.mean[g], exact.mean[g], 1.01 * kUnit * exact.mean[g]);
   }
-  // x and its double are the same numbers. The mean is rounded to float, (1e4 + 1) u; times rstd * gamma
-  // below 2 * 2.5 that is 3e-3, and everything after is relative to values of order ten.
+  // The inputs are the same numbers in both types. The mean is rounded to float, (1e4 + 1) u; times rstd *
+  // gamma below 2 * 2.5 that is 3e-3, and everything after is relative to values of order ten.
   const double bound = (kOffset + 1) * kUnit * 2 * 2.5 + 10 * 10 * kUnit;
   for (size_t e = 0; e < exact.y.size(); ++e) EXPECT_NEAR(single.y[e], exact.y[e], bound) << e;
 }
@@ -164,21 +164,21 @@ TEST(GroupNormNumerics, ConstantInputGivesBetaAndFiniteGradients) {
   for (const double g : gradients_of(test, in).x0) EXPECT_TRUE(std::isfinite(g));
 }
 
-TEST(GroupNormNumerics, FloatAgreesWithDouble) {
+TEST(GroupNormNumerics, FloatMatchesDouble) {
   for (const GroupNormCase& test : group_norm_option_cases(1)) {
     const GroupNormInputs<float> in = group_norm_inputs<float>(test);
     const GroupNormInputs<double> same = to_double(in);
     const auto single = group_norm_forward(test.shape, in).y;
     const auto exact = group_norm_forward(test.shape, same).y;
-    // About ten roundings (mean, centre, scale, offset, product, sum, SiLU's four, mask) of values up to
-    // some 50.
+    // The result is rounded once, and mean and rstd before: far less than ten roundings of values up
+    // to some 50.
     const double bound = 10 * 50 * double(std::numeric_limits<float>::epsilon()) / 2;
     for (size_t e = 0; e < exact.size(); ++e)
       EXPECT_NEAR(single[e], exact[e], bound) << test.name << ' ' << e;
   }
 }
 
-TEST(GroupNormDropout, MaskFollowsTheImageNotTheBatch) {
+TEST(GroupNormDropout, MaskDependsOnImageNotBatch) {
   // Step 3 of batches of 2 holds images 6 and 7; images 6 and 7 are also steps 6 and 7 of batches of 1.
   const GroupNormCase test =
       group_norm_case("", {.n = 2, .pixels = 50, .c0 = 6, .groups = 2, .dropout = 0.25});
@@ -205,7 +205,7 @@ TEST(GroupNormDropout, MaskFollowsTheImageNotTheBatch) {
     apart.insert(apart.end(), values.begin(), values.end());
   }
   EXPECT_EQ(apart, both);
-  // 600 draws at 1/4: mean 150, standard deviation 10.6; five of those to either side.
+  // 600 draws at 1/4: mean 150, standard deviation 10.6; five of those on either side.
   EXPECT_NEAR(double(std::count(both.begin(), both.end(), 0.0)), 150, 53);
 }
 

@@ -1,4 +1,4 @@
-// Inputs and outputs for tests of single operations. Tests only; depends on GoogleTest.
+// Random inputs, guarded outputs and comparisons for tests of single operations.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -34,8 +34,8 @@ inline double inner_product(const std::vector<double>& a, const std::vector<doub
   return sum;
 }
 
-// An output array between two guards, filled with NaN: values() fails the test where an element was not
-// written, or something beside the array was.
+// An output array between two guards, filled with NaN: values() fails the test if an element was not written
+// or a guard was overwritten.
 template <typename T>
 class Output {
  public:
@@ -53,7 +53,7 @@ class Output {
   std::vector<T> values() const {
     for (int64_t i = 0; i < kGuard; ++i) {
       EXPECT_EQ(storage_[i], kGuardValue) << "written before the array";
-      EXPECT_EQ(storage_[storage_.size() - 1 - i], kGuardValue) << "written behind the array";
+      EXPECT_EQ(storage_[storage_.size() - 1 - i], kGuardValue) << "written after the array";
     }
     std::vector<T> values(storage_.begin() + kGuard, storage_.end() - kGuard);
     for (size_t i = 0; i < values.size(); ++i) EXPECT_FALSE(std::isnan(values[i])) << "not written: " << i;
@@ -66,7 +66,7 @@ class Output {
   std::vector<T> storage_;
 };
 
-// The pointer that an operation takes for an argument that may be missing.
+// The pointer for an optional argument.
 template <typename T>
 const T* data_or_null(const std::vector<T>& values) {
   return values.empty() ? nullptr : values.data();
@@ -78,7 +78,7 @@ void expect_all_near(const std::vector<T>& actual, const std::vector<T>& expecte
   for (size_t i = 0; i < actual.size(); ++i) EXPECT_NEAR(actual[i], expected[i], bound) << "element " << i;
 }
 
-// |actual - expected| <= bound(i) for every element; prints the worst error as a part of its bound.
+// |actual - expected| <= bound(i) for every element; prints the worst ratio of error to bound.
 template <typename Bound>
 void expect_within(const char* what, const std::vector<double>& actual, const std::vector<double>& expected,
                    const Bound& bound) {
