@@ -13,8 +13,7 @@
 namespace ddpm::cpu {
 namespace {
 
-constexpr int64_t kBlock =
-    16384;  // parameters: 64 KB of each array, enough to hide the cost of scheduling a block
+constexpr int64_t kBlock = 16384;  // parameters: 64 KB per array, enough to hide the scheduling cost
 
 int64_t blocks(int64_t count) { return (count + kBlock - 1) / kBlock; }
 

@@ -21,7 +21,7 @@ struct Quantile {
   int elements;  // of an image
   int channels;
   SamplerOutput output;
-  int below;       // the quantile is between order statistic `below`, counted from 0, and the next one,
+  int below;       // the quantile is between order statistic `below` (from 0) and the next,
   float fraction;  // at this fraction of the way
   float max_value;
 };

@@ -100,8 +100,7 @@ std::optional<GroupNormPlan> resident_plan(const GroupNormPlan& start, int array
 
 GroupNormPlan two_phase_plan(GroupNormPlan plan, int arrays, GroupNormPass pass) {
   plan.path = GroupNormPath::kTwoPhase;
-  plan.tiles =
-      pass == GroupNormPass::kForward ? 1 : 0;  // the backward pass has sums, no deviations from a mean
+  plan.tiles = pass == GroupNormPass::kForward ? 1 : 0;  // the backward pass needs no deviations
   plan.slice = slice_of_row(plan, kRowBytes[0]);
   const size_t row_bytes = size_t(16) * plan.vectors();
   plan.chunk = std::clamp(int(kChunkBytes / row_bytes), 1, plan.shape.pixels);

@@ -18,13 +18,13 @@ constexpr int kThreads = 256;
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kThreads)
     guidance_kernel(int64_t elements, int channels, int answer_channels, float scale,
-                    const T* __restrict__ answers, T* __restrict__ y) {
+                    const T* __restrict__ outputs, T* __restrict__ y) {
   const int64_t at = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kWidth;
   if (at >= elements) return;
   float conditional[kWidth];
   float unconditional[kWidth];
-  load_columns<kWidth>(answers + at, conditional);
-  load_columns<kWidth>(answers + elements + at, unconditional);
+  load_columns<kWidth>(outputs + at, conditional);
+  load_columns<kWidth>(outputs + elements + at, unconditional);
   int channel = static_cast<int>(at % answer_channels);
 #pragma unroll
   for (int k = 0; k < kWidth; ++k) {

@@ -140,10 +140,10 @@ struct Step {
 // The model output and, if the variance is learned, the factor of row.noise.
 template <int kWidth, typename T>
 __device__ __forceinline__ void load_answer(const Step& step, const Place& place, float noise_range,
-                                            const T* __restrict__ output, float (&answer)[kElements],
+                                            const T* __restrict__ output, float (&prediction)[kElements],
                                             float (&deviation)[kElements]) {
   if (step.output == SamplerOutput::kMean) {
-    load<kWidth>(output, place, step.elements, answer);
+    load<kWidth>(output, place, step.elements, prediction);
 #pragma unroll
     for (int k = 0; k < kElements; ++k) deviation[k] = 1;
     return;
@@ -152,7 +152,7 @@ __device__ __forceinline__ void load_answer(const Step& step, const Place& place
   for (int k = 0; k < kElements; ++k) {
     if (place.first + k >= step.elements) break;
     const int64_t at = mean_index(place.image, place.first + k, step.elements, step.channels);
-    answer[k] = to_float(output[at]);
+    prediction[k] = to_float(output[at]);
     deviation[k] = expf(noise_range * (to_float(output[at + step.channels]) + 1) * 0.5f);
   }
 }

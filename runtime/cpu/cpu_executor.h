@@ -1,5 +1,5 @@
-// The executor of the CPU: the reference kernels in float or double, with oneDNN for the convolutions and
-// matrix products in float. It is the oracle of the CUDA executor and what runs where there is no GPU.
+// The CPU executor, which runs programs without a GPU and checks the GPU executor. In float it uses oneDNN for
+// convolutions and attention and the tuned loops of kernels/cpu; in double the plain loops of kernels/reference.
 #pragma once
 
 #include <memory>
@@ -9,10 +9,10 @@
 
 namespace ddpm {
 
-// Who computes convolutions, linear layers and attention.
+// The implementation of the operations that have several.
 enum class CpuProducts : uint8_t {
-  kFast,        // oneDNN (float only; double always takes the plain loops)
-  kPlainLoops,  // the reference kernels
+  kFast,        // oneDNN and kernels/cpu (float only; double always runs the plain loops)
+  kPlainLoops,  // kernels/reference
 };
 
 // T is float or double: the type of both Element::kReal and Element::kMaster.

@@ -117,26 +117,26 @@ TYPED_TEST(Diffusion, ZeroNoiseOrSignalLeavesTheOther) {
   EXPECT_EQ(diffuse<T>(f, stream).x_t, widened(rounded<T>(expected_batch(f).x_t))) << "noise differs in bits";
 }
 
-struct Judgement {
+struct LossOutputs {
   std::vector<double> dprediction, image_loss;
-  bool operator==(const Judgement&) const = default;
+  bool operator==(const LossOutputs&) const = default;
 };
 
 template <typename T>
-Judgement judge(const Fixture& f, const std::vector<float>& t, const std::vector<T>& prediction,
-                const std::vector<float>& weight, StreamView stream) {
+LossOutputs run_loss(const Fixture& f, const std::vector<float>& t, const std::vector<T>& prediction,
+                     const std::vector<float>& weight, StreamView stream) {
   const Guarded<uint8_t> dataset(f.dataset, stream);
   const Guarded<float> signal(f.signal, stream), noise(f.noise, stream), weights(weight, stream),
       times(t, stream);
   const Guarded<int64_t> step(std::vector<int64_t>{f.step}, stream);
-  const Guarded<T> answer(prediction, stream), dprediction(f.shape.elements(), stream);
+  const Guarded<T> on_device(prediction, stream), dprediction(f.shape.elements(), stream);
   const Guarded<float> image_loss(f.shape.n, stream);
   const Guarded<unsigned char> scratch(int64_t(cuda::loss_scratch_bytes(f.shape)), stream);
-  cuda::loss<T>(
-      f.shape,
-      {answer.data(), dataset.data(), signal.data(), noise.data(), weight.empty() ? nullptr : weights.data(),
-       times.data(), step.data(), dprediction.data(), image_loss.data()},
-      scratch.data(), stream);
+  cuda::loss<T>(f.shape,
+                {on_device.data(), dataset.data(), signal.data(), noise.data(),
+                 weight.empty() ? nullptr : weights.data(), times.data(), step.data(), dprediction.data(),
+                 image_loss.data()},
+                scratch.data(), stream);
   static_cast<void>(scratch.values(stream));
   return {widened(dprediction.values(stream)), widened(image_loss.values(stream))};
 }
@@ -162,9 +162,10 @@ TYPED_TEST(Diffusion, StreamedRowsGiveTheSameBits) {
     streamed.dataset = rows_of_batch(whole, expected.index);
     EXPECT_EQ(diffuse<T>(streamed, stream), expected);
     whole.shape.prediction = streamed.shape.prediction = Prediction::kVelocity;  // reads the images again
-    const auto answer = rounded<T>(random_values(shape.elements(), 1));
+    const auto prediction = rounded<T>(random_values(shape.elements(), 1));
     const auto t = rounded<float>(expected.t);
-    EXPECT_EQ(judge<T>(streamed, t, answer, {}, stream), judge<T>(whole, t, answer, {}, stream));
+    EXPECT_EQ(run_loss<T>(streamed, t, prediction, {}, stream),
+              run_loss<T>(whole, t, prediction, {}, stream));
   }
 }
 
@@ -179,10 +180,10 @@ TYPED_TEST(Diffusion, LossMatchesReference) {
       const auto weight = kind == Prediction::kEpsilon ? std::vector<float>{}
                                                        : rounded<float>(random_values(shape.timesteps, 2, 2));
       const auto t = rounded<float>(expected_batch(f).t);
-      const Judgement actual =
-          same_in_every_order([&](StreamView stream) { return judge<T>(f, t, prediction, weight, stream); });
+      const LossOutputs actual = same_in_every_order(
+          [&](StreamView stream) { return run_loss<T>(f, t, prediction, weight, stream); });
 
-      Judgement expected{std::vector<double>(shape.elements()), std::vector<double>(shape.n)};
+      LossOutputs expected{std::vector<double>(shape.elements()), std::vector<double>(shape.n)};
       const auto wide_weight = widened(weight);
       reference::loss<double>(
           shape, {widened(prediction).data(), f.dataset.data(), widened(f.signal).data(),
@@ -217,9 +218,9 @@ TYPED_TEST(Diffusion, LossIsZeroAtTheTarget) {
   f.noise.assign(f.noise.size(), 1);
   const auto t = rounded<float>(expected_batch(f).t);
   const auto noise = rounded<T>(expected_batch(f).x_t);
-  const Judgement judgement = judge<T>(f, t, noise, {}, stream);
+  const LossOutputs actual = run_loss<T>(f, t, noise, {}, stream);
   // In float the difference is exactly zero; in bf16 it is what storage rounded off |eps| < 6.8.
-  for (const double value : judgement.image_loss)
+  for (const double value : actual.image_loss)
     EXPECT_LE(value, sizeof(T) == 4 ? 0 : std::pow(6.8 * unit_roundoff<T>(), 2));
 }
 

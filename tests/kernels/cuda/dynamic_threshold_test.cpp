@@ -27,11 +27,11 @@ std::vector<double> thresholds(const DynamicThresholdShape& s, const std::vector
                                const std::vector<T>& output, float x0_from_x, float x0_from_output) {
   return same_in_every_order([&](StreamView stream) {
     const Guarded<float> state(x, stream), threshold(s.step.n, stream);
-    const Guarded<T> answer(output, stream);
+    const Guarded<T> device_output(output, stream);
     const Guarded<SamplerRow<float>> rows(table(x0_from_x, x0_from_output), stream);
     const Guarded<int64_t> index(std::vector<int64_t>{1}, stream);
-    cuda::dynamic_threshold<T>(s, {answer.data(), rows.data(), index.data(), state.data(), threshold.data()},
-                               stream);
+    cuda::dynamic_threshold<T>(
+        s, {device_output.data(), rows.data(), index.data(), state.data(), threshold.data()}, stream);
     return widened(threshold.values(stream));
   });
 }
@@ -58,22 +58,22 @@ TYPED_TEST(DynamicThreshold, SelectsOrderStatisticsExactly) {
 
 TYPED_TEST(DynamicThreshold, MatchesReference) {
   using T = TypeParam;
-  for (const SamplerOutput output : {SamplerOutput::kMean, SamplerOutput::kMeanAndLogVariance}) {
-    const DynamicThresholdShape s{.step = {.n = 3, .h = 20, .w = 9, .c = 3, .steps = 2, .output = output},
+  for (const SamplerOutput variant : {SamplerOutput::kMean, SamplerOutput::kMeanAndLogVariance}) {
+    const DynamicThresholdShape s{.step = {.n = 3, .h = 20, .w = 9, .c = 3, .steps = 2, .output = variant},
                                   .ratio = 0.9,
                                   .max_value = 10};
     const auto x = rounded<float>(random_values(s.step.elements(), 1));
-    const auto answer =
+    const auto output =
         rounded<T>(random_values(s.step.n * s.step.h * s.step.w * s.step.output_channels(), 2));
     std::vector<double> expected(s.step.n);
     const int64_t index = 1;
     const auto rows = table<double>(2.5F, -1.75F);
     reference::dynamic_threshold<double>(
-        s, {widened(answer).data(), rows.data(), &index, widened(x).data(), expected.data()});
+        s, {widened(output).data(), rows.data(), &index, widened(x).data(), expected.data()});
     for (const double value : expected) EXPECT_TRUE(value > 1 && value < 4.25) << "not a limit";
     // No order statistic moves by more than the largest error of an element, two roundings of values below
     // 4.25; then come the three of the interpolation.
-    expect_within("dynamic_threshold", thresholds<T>(s, x, answer, 2.5F, -1.75F), expected,
+    expect_within("dynamic_threshold", thresholds<T>(s, x, output, 2.5F, -1.75F), expected,
                   [](size_t) { return 5 * 4.25 * 0x1p-24; });
   }
 }

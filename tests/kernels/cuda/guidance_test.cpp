@@ -20,14 +20,14 @@ TYPED_TEST_SUITE(Guidance, StorageTypes);
 TYPED_TEST(Guidance, MatchesReference) {
   using T = TypeParam;
   for (const GuidanceShape& s : kShapes) {
-    const auto answers = rounded<T>(reference::random_values(2 * s.elements(), 1));
+    const auto outputs = rounded<T>(reference::random_values(2 * s.elements(), 1));
     const auto y = same_in_every_order([&](StreamView stream) {
-      const Guarded<T> from(answers, stream), to(s.elements(), stream);
+      const Guarded<T> from(outputs, stream), to(s.elements(), stream);
       cuda::guidance<T>(s, {from.data(), to.data()}, stream);
       return widened(to.values(stream));
     });
     std::vector<double> expected(y.size());
-    reference::guidance<double>(s, {widened(answers).data(), expected.data()});
+    reference::guidance<double>(s, {widened(outputs).data(), expected.data()});
     // Values below 1 + 2 scale: difference, product and sum in float, then storage.
     expect_within("guidance", y, expected,
                   [&](size_t) { return (1 + 2 * s.scale) * (3 * 0x1p-24 + unit_roundoff<T>()); });

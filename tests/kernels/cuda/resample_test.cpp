@@ -91,8 +91,7 @@ TYPED_TEST(Resample, RescaleUsesPerImageDivisor) {
 TYPED_TEST(Resample, OneHotRowsHaveAtMostOneOne) {
   using T = TypeParam;
   const OneHotShape s{.n = 4, .classes = 10};
-  const std::vector<float> index = {0, 9, 10,
-                                    4};  // 10 is not a class, but the index of images without a label
+  const std::vector<float> index = {0, 9, 10, 4};  // 10: no class, as for images without a label
   const auto y = same_in_every_order([&](StreamView stream) {
     const Guarded<float> labels(index, stream);
     const Guarded<T> to(s.n * s.classes, stream);

@@ -77,9 +77,9 @@ Results run(const Case& c, const std::vector<T>& output) {
     const Guarded<int64_t> first(std::vector<int64_t>{kFirstImage}, stream);
     const Guarded<float> x(c.x, stream), memory(c.memory, stream), threshold(c.threshold, stream);
     const Guarded<float> t(std::vector<float>(c.shape.copies * c.shape.n, -1.0F), stream);
-    const Guarded<T> answer(output, stream), input(c.shape.copies * c.shape.elements(), stream);
+    const Guarded<T> device_output(output, stream), input(c.shape.copies * c.shape.elements(), stream);
     cuda::sampler_step<T>(c.shape,
-                          {answer.data(), rows.data(), index.data(), first.data(), x.data(),
+                          {device_output.data(), rows.data(), index.data(), first.data(), x.data(),
                            c.memory.empty() ? nullptr : memory.data(),
                            c.threshold.empty() ? nullptr : threshold.data(), input.data(), t.data()},
                           stream);
@@ -105,17 +105,17 @@ template <typename T>
 void expect_reference(const char* what, const Case& c) {
   const SamplerStepShape& s = c.shape;
   const auto output = rounded<T>(random_values(s.elements() / s.c * s.output_channels(), 2));
-  const Results actual = run<T>(c, output), wanted = expected<T>(c, output);
+  const Results actual = run<T>(c, output), exact = expected<T>(c, output);
   // In float, the magnitudes of the terms add up to less than 4, and each passes through at most 5 roundings
   // (three of x0, its product, the sum). The noise is below |x| + 4 and rounds up to 8 times: its factors,
   // exp, the sum.
   const auto bound_for = [&](size_t result) {
-    return [&wanted, result](size_t i) { return (5 * 4 + 8 * (std::abs(wanted[result][i]) + 4)) * 0x1p-24; };
+    return [&exact, result](size_t i) { return (5 * 4 + 8 * (std::abs(exact[result][i]) + 4)) * 0x1p-24; };
   };
-  expect_within(what, actual[0], wanted[0], bound_for(0));
+  expect_within(what, actual[0], exact[0], bound_for(0));
   EXPECT_EQ(actual[1], repeated(widened(rounded<T>(actual[0])), s.copies)) << "the network input is x";
-  if (!c.memory.empty()) expect_within("memory", actual[2], wanted[2], bound_for(2));
-  EXPECT_EQ(actual[3], wanted[3]);
+  if (!c.memory.empty()) expect_within("memory", actual[2], exact[2], bound_for(2));
+  EXPECT_EQ(actual[3], exact[3]);
 }
 
 Case plain_case(const SamplerStepShape& shape) {
@@ -194,10 +194,10 @@ TEST(SamplerStepClipping, PropagatesNaN) {
   const Stream stream;
   const Guarded<SamplerRow<float>> rows(c.table, stream);
   const Guarded<int64_t> index(std::vector<int64_t>{0}, stream), first(std::vector<int64_t>{0}, stream);
-  const Guarded<float> x(c.x, stream), t(c.shape.n, stream), answer(output, stream),
+  const Guarded<float> x(c.x, stream), t(c.shape.n, stream), device_output(output, stream),
       input(c.shape.elements(), stream);
   cuda::sampler_step<float>(c.shape,
-                            {answer.data(), rows.data(), index.data(), first.data(), x.data(), nullptr,
+                            {device_output.data(), rows.data(), index.data(), first.data(), x.data(), nullptr,
                              nullptr, input.data(), t.data()},
                             stream);
   EXPECT_TRUE(std::isnan(x.values(stream)[5]));

@@ -47,7 +47,7 @@ Batch diffuse_step(const Fixture& f, int64_t step) {
   return {x.values(), t.values(), index};
 }
 
-struct Judgement {
+struct LossOutputs {
   std::vector<double> gradient, image_loss;
   double mean() const {
     double sum = 0;
@@ -56,8 +56,8 @@ struct Judgement {
   }
 };
 
-Judgement judge(const Fixture& f, int64_t step, const std::vector<double>& t,
-                const std::vector<double>& prediction, const std::vector<double>& weight = {}) {
+LossOutputs run_loss(const Fixture& f, int64_t step, const std::vector<double>& t,
+                     const std::vector<double>& prediction, const std::vector<double>& weight = {}) {
   Output<double> gradient(f.shape.elements()), image_loss(f.shape.n);
   loss<double>(f.shape, {.prediction = prediction.data(),
                          .dataset = f.dataset.data(),
@@ -105,11 +105,11 @@ TEST_P(Loss, IsZeroAtTheTargetOfDiffuse) {
   const Fixture f(
       {.n = 3, .h = 4, .w = 3, .c = 3, .dataset_count = 5, .timesteps = 20, .prediction = GetParam()});
   const Batch batch = diffuse_step(f, 7);
-  const Judgement at_truth = judge(f, 7, batch.t, target(f, batch));
+  const LossOutputs at_truth = run_loss(f, 7, batch.t, target(f, batch));
   // The noise is recovered by a division by s >= 0.07, so to about 1e-15 / 0.07; its square is below 1e-26.
   for (const double value : at_truth.image_loss) EXPECT_LT(value, 1e-26);
   // Another step has different noise (which matters only if it is part of the target).
-  const double elsewhere = judge(f, 8, batch.t, target(f, batch)).mean();
+  const double elsewhere = run_loss(f, 8, batch.t, target(f, batch)).mean();
   EXPECT_TRUE(GetParam() == Prediction::kSample || elsewhere > 0.1) << elsewhere;
 }
 
@@ -128,8 +128,8 @@ TEST_P(Loss, GradientMatchesFiniteDifferences) {
     const Batch batch = diffuse_step(f, 1);
     const auto weight = random_values(f.shape.timesteps, 1, 2);
     auto prediction = random_values(f.shape.elements(), 2);
-    expect_gradient("prediction", prediction, judge(f, 1, batch.t, prediction, weight).gradient,
-                    [&] { return judge(f, 1, batch.t, prediction, weight).mean(); });
+    expect_gradient("prediction", prediction, run_loss(f, 1, batch.t, prediction, weight).gradient,
+                    [&] { return run_loss(f, 1, batch.t, prediction, weight).mean(); });
   }
 }
 
@@ -139,10 +139,10 @@ TEST_P(Loss, AppliesReductionAndWeights) {
   auto prediction = target(f, batch);
   for (double& value : prediction) value += 0.5;
   // The squared error is 1/4 everywhere; the bounds are roundings of values of order ten.
-  for (const double value : judge(f, 0, batch.t, prediction).image_loss) EXPECT_NEAR(value, 0.25, 1e-13);
+  for (const double value : run_loss(f, 0, batch.t, prediction).image_loss) EXPECT_NEAR(value, 0.25, 1e-13);
   f.shape.reduction = LossReduction::kSum;
   const auto weight = random_values(f.shape.timesteps, 1, 2);
-  const auto weighted = judge(f, 0, batch.t, prediction, weight).image_loss;
+  const auto weighted = run_loss(f, 0, batch.t, prediction, weight).image_loss;
   for (int j = 0; j < 2; ++j) EXPECT_NEAR(weighted[j], weight[size_t(batch.t[j])] * 0.25 * 12, 1e-12);
 }
 
@@ -230,7 +230,7 @@ TEST(Diffuse, LossFlipsLikeDiffuse) {
   f.signal = {1};
   f.noise = {0};
   const Batch batch = diffuse_step(f, 0);
-  for (const double value : judge(f, 0, batch.t, batch.x).image_loss) EXPECT_EQ(value, 0);
+  for (const double value : run_loss(f, 0, batch.t, batch.x).image_loss) EXPECT_EQ(value, 0);
 }
 
 TEST(Diffuse, IsIndependentOfBatchSize) {
@@ -250,7 +250,7 @@ TEST(Diffuse, IsIndependentOfBatchSize) {
   const int64_t step = 3;
   const Batch all = diffuse_step(whole, step);
   const auto prediction = random_values(whole.shape.elements(), 1);
-  const auto all_losses = judge(whole, step, all.t, prediction).image_loss;
+  const auto all_losses = run_loss(whole, step, all.t, prediction).image_loss;
   const int64_t cut = half.shape.elements();
   for (int part = 0; part < 2; ++part) {
     const Batch batch = diffuse_step(half, 2 * step + part);
@@ -258,8 +258,9 @@ TEST(Diffuse, IsIndependentOfBatchSize) {
     EXPECT_EQ(batch.t, std::vector<double>(all.t.begin() + part * 2, all.t.begin() + (part + 1) * 2));
     EXPECT_EQ(batch.index,
               std::vector<int64_t>(all.index.begin() + part * 2, all.index.begin() + (part + 1) * 2));
-    const std::vector<double> answer(prediction.begin() + part * cut, prediction.begin() + (part + 1) * cut);
-    EXPECT_EQ(judge(half, 2 * step + part, batch.t, answer).image_loss,
+    const std::vector<double> part_prediction(prediction.begin() + part * cut,
+                                              prediction.begin() + (part + 1) * cut);
+    EXPECT_EQ(run_loss(half, 2 * step + part, batch.t, part_prediction).image_loss,
               std::vector<double>(all_losses.begin() + part * 2, all_losses.begin() + (part + 1) * 2));
   }
 }
@@ -287,9 +288,9 @@ TEST(Diffuse, StreamedRowsGiveTheSameNumbers) {
     streamed.dataset.insert(streamed.dataset.end(), begin, begin + elements);
   }
   EXPECT_EQ(diffuse_step(streamed, kStep).x, expected.x);
-  const std::vector<double> answer(expected.x.size(), 0.5);
-  EXPECT_EQ(judge(streamed, kStep, expected.t, answer).image_loss,
-            judge(whole, kStep, expected.t, answer).image_loss);
+  const std::vector<double> prediction(expected.x.size(), 0.5);
+  EXPECT_EQ(run_loss(streamed, kStep, expected.t, prediction).image_loss,
+            run_loss(whole, kStep, expected.t, prediction).image_loss);
 }
 
 TEST(Diffuse, SeedChangesEverything) {

@@ -213,8 +213,7 @@ struct GroupNormRounding {
   double w = 4;            // roundings on the way to w, relative to the magnitudes
   double derivative = 11;  // error of the activation's derivative and of its product with dy
   double derivative_per_w = 0;  // and what that grows by with |w|
-  double storage =
-      0x1p-24;  // not in units: unit roundoff of the type that dx, dshift, dfilm and dw are stored in
+  double storage = 0x1p-24;     // unit roundoff (absolute) of the type of dx, dshift, dfilm and dw
 };
 
 inline void expect_gradients_within_bounds(const GroupNormCase& test, const GroupNormInputs<double>& in,

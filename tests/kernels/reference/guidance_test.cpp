@@ -11,27 +11,27 @@
 namespace ddpm::reference {
 namespace {
 
-std::vector<double> guide(const GuidanceShape& shape, const std::vector<double>& answers) {
+std::vector<double> guide(const GuidanceShape& shape, const std::vector<double>& outputs) {
   Output<double> y(shape.elements());
-  guidance<double>(shape, {answers.data(), y.data()});
+  guidance<double>(shape, {outputs.data(), y.data()});
   return y.values();
 }
 
 TEST(Guidance, MatchesPaperWithScaleOnePlusW) {
   const GuidanceShape shape{.n = 2, .pixels = 5, .scale = 3.5};
-  const std::vector<double> answers = random_values(2 * shape.elements(), 1), y = guide(shape, answers);
+  const std::vector<double> outputs = random_values(2 * shape.elements(), 1), y = guide(shape, outputs);
   const double w = 2.5;
   for (int64_t e = 0; e < shape.elements(); ++e)
-    EXPECT_NEAR(y[e], (1 + w) * answers[e] - w * answers[shape.elements() + e], 1e-14)
+    EXPECT_NEAR(y[e], (1 + w) * outputs[e] - w * outputs[shape.elements() + e], 1e-14)
         << "a few roundings of values below 7";
 }
 
 TEST(Guidance, ScaleOneIsConditionalAndZeroUnconditional) {
   GuidanceShape shape{.n = 1, .pixels = 2, .scale = 1};
-  const std::vector<double> answers = {1, 2, 3, 4, 5, 6, 16, 32, 8, 2, 4, 1};
-  EXPECT_EQ(guide(shape, answers), std::vector<double>(answers.begin(), answers.begin() + 6));
+  const std::vector<double> outputs = {1, 2, 3, 4, 5, 6, 16, 32, 8, 2, 4, 1};
+  EXPECT_EQ(guide(shape, outputs), std::vector<double>(outputs.begin(), outputs.begin() + 6));
   shape.scale = 0;
-  EXPECT_EQ(guide(shape, answers), std::vector<double>(answers.begin() + 6, answers.end()));
+  EXPECT_EQ(guide(shape, outputs), std::vector<double>(outputs.begin() + 6, outputs.end()));
 }
 
 TEST(Guidance, KeepsConditionalVariance) {
