@@ -30,7 +30,7 @@ void add_options(CLI::App& app, CommandLine& c) {
                                     "Folder of a run (its newest checkpoint) or of one checkpoint")
                          ->group(to);
   app.add_flag("--raw", c.raw, "Export the weights themselves instead of their moving average")->group(to);
-  app.add_option("--dtype", c.dtype, "Element type of the exported weights: fp32 or bf16")
+  app.add_option("--dtype", c.dtype, "DType dtype of the exported weights: fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str()
       ->group(to);

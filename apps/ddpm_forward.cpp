@@ -70,7 +70,8 @@ Program make_program(const UnetConfig& network, int batch, bool wants_gradients)
   const BufferId output = program.find("conv_out");
   program.keep(output);
   const BufferId given = program.add_buffer("conv_out.gradient", program.shape(output), Role::kState);
-  program.add("zero_gradients", Phase::kBackward, ZeroGradients{});
+  program.add("zero_gradients", Phase::kBackward,
+              ZeroGradients{.count = program.parameter_elements(), .gradients = program.gradient_arena()});
   differentiate(program, {.output = output, .output_gradient = given});
   return program;
 }

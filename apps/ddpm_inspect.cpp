@@ -137,11 +137,11 @@ int run(int argc, char** argv) {
   const Arithmetic arithmetic = parse_enum(kArithmetics, "precision", command.precision);
   const TrainConfig config = configure(app, command);
   const Program program = build_program(kind, config);
-  const Precision precision{.real = arithmetic == Arithmetic::kBf16 ? 2 : 4, .master = 4};
-  const MemoryPlan plan = plan_memory(program, precision);
+  const ElementSizes sizes{.compute = arithmetic == Arithmetic::kBf16 ? 2 : 4, .master = 4};
+  const MemoryPlan plan = plan_memory(program, sizes);
   const std::string title = fmt::format("{}, {}", config.preset, command.program);
   const ProgramReport report =
-      report_program(program, plan, {.title = title, .batch = config.batch, .precision = precision});
+      report_program(program, plan, {.title = title, .batch = config.batch, .sizes = sizes});
 
   fmt::print("{}", summary_text(report));
   if (command.operations) fmt::print("\n{}", operations_text(report));

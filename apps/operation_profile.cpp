@@ -97,7 +97,7 @@ std::string operation_profile_text(const Executor& executor, const DevicePeak& p
   double all_seconds = 0;
   for (size_t i = 0; i < times.size(); ++i) {
     const Operation& operation = executor.program().operations()[i];
-    const Cost once = cost(operation.operation, executor.precision().real);
+    const Cost once = cost(operation.operation, executor.element_sizes().compute);
     by_kind[kind(operation.operation)].add(times[i], once, peak);
     single.emplace_back().name = operation.name;
     single.back().add(times[i], once, peak);
@@ -124,7 +124,7 @@ nlohmann::ordered_json operation_profile_json(const Executor& executor, const De
   json["operations"] = nlohmann::ordered_json::array();
   for (size_t i = 0; i < times.size(); ++i) {
     const Operation& operation = executor.program().operations()[i];
-    const Cost once = cost(operation.operation, executor.precision().real);
+    const Cost once = cost(operation.operation, executor.element_sizes().compute);
     const auto count = static_cast<double>(times[i].runs);
     json["operations"].push_back({{"name", operation.name},
                                   {"kind", kind(operation.operation)},

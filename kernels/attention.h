@@ -1,10 +1,11 @@
-// Self-attention over the pixels of an image: its shape, arguments and cost. Implementation:
-// kernels/reference/attention.cpp.
+// Self-attention over the pixels of an image. Implementations: plain loops in
+// kernels/reference/attention.cpp, oneDNN in runtime/cpu/onednn_ops.cpp, cuBLASLt and kernels/softmax.h
+// through runtime/library.
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/cost.h"
+#include "kernels/operation.h"
 
 namespace ddpm {
 
@@ -49,5 +50,50 @@ inline Cost backward_cost(const AttentionShape& s, int element_bytes) {
   return {8.0 * double(s.score_elements()) * s.head_dim,
           element_bytes * (7.0 * double(s.y_elements()) + double(s.score_elements()))};
 }
+
+namespace reference {
+template <typename T>
+void attention(const AttentionShape& shape, const AttentionArgs<T>& args);
+template <typename T>
+void attention_backward(const AttentionShape& shape, const AttentionBackwardArgs<T>& args);
+}  // namespace reference
+
+struct Attention {
+  AttentionShape shape;
+  BufferId qkv, probabilities = kNoBuffer, y = kNoBuffer;
+
+  static constexpr const char* kKind = "attention";
+  template <typename Memory>
+  auto args(Memory&& m) const {
+    return AttentionArgs<ComputeType<Memory>>{.qkv = m.read("qkv", qkv),
+                                              .probabilities = m.write("probabilities", probabilities),
+                                              .y = m.write("y", y)};
+  }
+  Cost cost(int element_bytes) const { return ddpm::cost(shape, element_bytes); }
+  template <typename T>
+  void compute(const AttentionArgs<T>& args) const {
+    reference::attention<T>(shape, args);
+  }
+};
+
+struct AttentionBackward {
+  AttentionShape shape;
+  BufferId dy, qkv, probabilities, dscores = kNoBuffer, dqkv = kNoBuffer;
+
+  static constexpr const char* kKind = "attention_backward";
+  template <typename Memory>
+  auto args(Memory&& m) const {
+    return AttentionBackwardArgs<ComputeType<Memory>>{.dy = m.read("dy", dy),
+                                                      .qkv = m.read("qkv", qkv),
+                                                      .probabilities = m.read("probabilities", probabilities),
+                                                      .dscores = m.write("dscores", dscores),
+                                                      .dqkv = m.write("dqkv", dqkv)};
+  }
+  Cost cost(int element_bytes) const { return backward_cost(shape, element_bytes); }
+  template <typename T>
+  void compute(const AttentionBackwardArgs<T>& args) const {
+    reference::attention_backward<T>(shape, args);
+  }
+};
 
 }  // namespace ddpm

@@ -1,18 +1,18 @@
-// The 2-D convolution: its shape, arguments and cost. Implementations: kernels/reference/conv2d.cpp (plain
-// loops), runtime/cpu/onednn_ops.cpp (fast on the CPU).
+// The 2-D convolution, and the convolution after nearest-neighbor upsampling. Implementations: plain loops in
+// kernels/reference/conv2d.cpp, oneDNN in runtime/cpu/onednn_ops.cpp, cuDNN and cuBLASLt through
+// runtime/library.
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/cost.h"
+#include "kernels/operation.h"
 
 namespace ddpm {
 
-// Cross-correlation as deep learning means it, with zero padding:
+// Cross-correlation, as deep learning means the word, with zero padding:
 //   y[n,p,q,k] = bias[k] + residual[n,p,q,k]
-//              + sum over r,s,c of x[n, p*stride + r - pad_before, q*stride + s - pad_before, c] *
-//              weight[k,r,s,c]
-// x (N,H,W,C), weight (K,R,R,weight_channels), y (N,P,Q,K).
+//              + sum over r,s,c of x[n, p stride + r - pad_before, q stride + s - pad_before, c] w[k,r,s,c]
+// x (N,H,W,C), weight w (K,R,R,weight_channels), y (N,P,Q,K).
 struct Conv2dShape {
   int n = 1, h = 1, w = 1, c = 1;
   int k = 1;
@@ -72,7 +72,7 @@ inline Cost cost(const Conv2dShape& s, int element_bytes) {
           element_bytes * (double(s.x_elements()) + double(s.y_elements()) + weight)};
 }
 
-// Nearest-neighbour upsampling by 2, then a 3x3 convolution with padding 1:
+// Nearest-neighbor upsampling by 2, then a 3x3 convolution with padding 1:
 // x (N,H,W,C) -> y (N,2H,2W,K), weight (K,3,3,C). The upsampled image is never stored.
 struct UpsampleConv2dShape {
   int n = 1, h = 1, w = 1, c = 1;
@@ -83,10 +83,10 @@ struct UpsampleConv2dShape {
     return {.n = n, .h = 2 * h, .w = 2 * w, .c = c, .k = k, .weight_channels = c};
   }
   // The same map as the data gradient of a 4x4 convolution of stride 2, with 2.25 times fewer multiply-adds:
-  // this one's y takes the place of its x. Each 2x2 phase of the larger image sees the sums of those of the
-  // nine taps that fall on one smaller pixel:
-  //   weight4[c,a,b,k] = sum over r,s of A[a,r] A[b,s] weight[k,r,s,c],  A =
-  //   [[0,0,1],[0,1,1],[1,1,0],[1,0,0]].
+  // our y takes the place of its x. Each 2x2 phase of the larger image sees the sums of those of the nine
+  // taps that fall on one smaller pixel:
+  //   weight4[c,a,b,k] = sum over r,s of A[a,r] A[b,s] weight[k,r,s,c]
+  //   A = [[0,0,1], [0,1,1], [1,1,0], [1,0,0]]
   // weight4 (C,4,4,K) is the filter of folded(), whose input has K channels and whose output has C.
   Conv2dShape folded() const {
     return {.n = n, .h = 2 * h, .w = 2 * w, .c = k, .k = c, .filter = 4, .stride = 2, .weight_channels = k};
@@ -99,5 +99,146 @@ inline Cost cost(const UpsampleConv2dShape& s, int element_bytes) {
   full.bytes -= element_bytes * 0.75 * double(s.upsampled().x_elements());
   return full;
 }
+
+namespace reference {
+template <typename T>
+void conv2d(const Conv2dShape& shape, const Conv2dArgs<T>& args);
+template <typename T>
+void conv2d_backward_data(const Conv2dShape& shape, const Conv2dBackwardDataArgs<T>& args);
+template <typename T>
+void conv2d_backward_weight(const Conv2dShape& shape, const Conv2dBackwardWeightArgs<T>& args);
+template <typename T>
+void upsample_conv2d(const UpsampleConv2dShape& shape, const Conv2dArgs<T>& args);
+template <typename T>
+void upsample_conv2d_backward_data(const UpsampleConv2dShape& shape, const Conv2dBackwardDataArgs<T>& args);
+template <typename T>
+void upsample_conv2d_backward_weight(const UpsampleConv2dShape& shape,
+                                     const Conv2dBackwardWeightArgs<T>& args);
+}  // namespace reference
+
+struct Conv2d {
+  Conv2dShape shape;
+  BufferId x, weight, bias = kNoBuffer, residual = kNoBuffer, y = kNoBuffer;
+
+  // A library's convolution that adds bias and residual itself does not promise that it may read the residual
+  // where it writes y. Whether such a kernel is used must not depend on where buffers are, for it rounds
+  // differently.
+  bool may_be_fused() const { return shape.filter > 1 && bias != kNoBuffer; }
+
+  static constexpr const char* kKind = "conv2d";
+  template <typename Memory>
+  auto args(Memory&& m) const {
+    return Conv2dArgs<ComputeType<Memory>, MasterType<Memory>>{
+        .x = m.read("x", x),
+        .weight = m.read("weight", weight),
+        .bias = m.read("bias", bias),
+        .residual = m.read("residual", residual),
+        .y = m.write("y", y, may_be_fused() ? kNoBuffer : residual)};
+  }
+  Cost cost(int element_bytes) const { return ddpm::cost(shape, element_bytes); }
+  template <typename T>
+  void compute(const Conv2dArgs<T>& args) const {
+    reference::conv2d<T>(shape, args);
+  }
+};
+
+struct Conv2dBackwardData {
+  Conv2dShape shape;
+  BufferId dy, weight, residual = kNoBuffer, dx = kNoBuffer;
+
+  static constexpr const char* kKind = "conv2d_backward_data";
+  template <typename Memory>
+  auto args(Memory&& m) const {
+    return Conv2dBackwardDataArgs<ComputeType<Memory>>{.dy = m.read("dy", dy),
+                                                       .weight = m.read("weight", weight),
+                                                       .residual = m.read("residual", residual),
+                                                       .dx = m.write("dx", dx, residual)};
+  }
+  Cost cost(int element_bytes) const { return ddpm::cost(shape, element_bytes); }
+  template <typename T>
+  void compute(const Conv2dBackwardDataArgs<T>& args) const {
+    reference::conv2d_backward_data<T>(shape, args);
+  }
+};
+
+struct Conv2dBackwardWeight {
+  Conv2dShape shape;
+  BufferId x, dy, dweight, dbias = kNoBuffer, also_dbias = kNoBuffer;
+
+  static constexpr const char* kKind = "conv2d_backward_weight";
+  template <typename Memory>
+  auto args(Memory&& m) const {
+    return Conv2dBackwardWeightArgs<ComputeType<Memory>, MasterType<Memory>>{
+        .x = m.read("x", x),
+        .dy = m.read("dy", dy),
+        .dweight = m.update("dweight", dweight),
+        .dbias = m.update("dbias", dbias),
+        .also_dbias = m.update("also_dbias", also_dbias)};
+  }
+  Cost cost(int element_bytes) const { return ddpm::cost(shape, element_bytes); }
+  template <typename T>
+  void compute(const Conv2dBackwardWeightArgs<T>& args) const {
+    reference::conv2d_backward_weight<T>(shape, args);
+  }
+};
+
+struct UpsampleConv2d {
+  UpsampleConv2dShape shape;
+  BufferId x, weight, bias = kNoBuffer, y = kNoBuffer;
+
+  static constexpr const char* kKind = "upsample_conv2d";
+  template <typename Memory>
+  auto args(Memory&& m) const {
+    return Conv2dArgs<ComputeType<Memory>, MasterType<Memory>>{.x = m.read("x", x),
+                                                               .weight = m.read("weight", weight),
+                                                               .bias = m.read("bias", bias),
+                                                               .residual = nullptr,
+                                                               .y = m.write("y", y)};
+  }
+  Cost cost(int element_bytes) const { return ddpm::cost(shape, element_bytes); }
+  template <typename T>
+  void compute(const Conv2dArgs<T>& args) const {
+    reference::upsample_conv2d<T>(shape, args);
+  }
+};
+
+struct UpsampleConv2dBackwardData {
+  UpsampleConv2dShape shape;
+  BufferId dy, weight, residual = kNoBuffer, dx = kNoBuffer;
+
+  static constexpr const char* kKind = "upsample_conv2d_backward_data";
+  template <typename Memory>
+  auto args(Memory&& m) const {
+    return Conv2dBackwardDataArgs<ComputeType<Memory>>{.dy = m.read("dy", dy),
+                                                       .weight = m.read("weight", weight),
+                                                       .residual = m.read("residual", residual),
+                                                       .dx = m.write("dx", dx, residual)};
+  }
+  Cost cost(int element_bytes) const { return ddpm::cost(shape, element_bytes); }
+  template <typename T>
+  void compute(const Conv2dBackwardDataArgs<T>& args) const {
+    reference::upsample_conv2d_backward_data<T>(shape, args);
+  }
+};
+
+struct UpsampleConv2dBackwardWeight {
+  UpsampleConv2dShape shape;
+  BufferId x, dy, dweight, dbias = kNoBuffer;
+
+  static constexpr const char* kKind = "upsample_conv2d_backward_weight";
+  template <typename Memory>
+  auto args(Memory&& m) const {
+    return Conv2dBackwardWeightArgs<ComputeType<Memory>, MasterType<Memory>>{
+        .x = m.read("x", x),
+        .dy = m.read("dy", dy),
+        .dweight = m.update("dweight", dweight),
+        .dbias = m.update("dbias", dbias)};
+  }
+  Cost cost(int element_bytes) const { return ddpm::cost(shape, element_bytes); }
+  template <typename T>
+  void compute(const Conv2dBackwardWeightArgs<T>& args) const {
+    reference::upsample_conv2d_backward_weight<T>(shape, args);
+  }
+};
 
 }  // namespace ddpm

@@ -1,19 +1,17 @@
-// Both ends of a training step: `diffuse` makes the noisy input, `loss` judges the network's answer. The
-// two draw the same random numbers from the same counters, so the noise is never stored. Owns what the
-// network predicts (epsilon, x_0 or v), how t is drawn and how the loss is reduced. Implementation:
-// kernels/reference/diffusion.cpp.
+// Both ends of a training step: `diffuse` makes the noisy input, `loss` compares the model's output with its
+// target. The two draw the same random numbers from the same counters, so the noise is never stored. Also
+// defines what the model predicts (epsilon, x0 or v), how t is drawn and how the loss is reduced.
 #pragma once
 
 #include <cstdint>
 
 #include "device/host_device.h"
-#include "kernels/cost.h"
+#include "kernels/operation.h"
 #include "kernels/permutation.h"
 
 namespace ddpm {
 
-// What the network is asked to predict. With a = sqrt(alpha_bar_t), s = sqrt(1 - alpha_bar_t), x_t = a x0 + s
-// eps:
+// What the model predicts. With a = sqrt(alpha_bar_t), s = sqrt(1 - alpha_bar_t), x_t = a x0 + s eps:
 enum class Prediction : uint8_t {
   kEpsilon,   // eps: Ho et al. 2020
   kSample,    // x0
@@ -31,17 +29,16 @@ enum class LossReduction : uint8_t {
   kSum,   // sum over elements: DDIM's code
 };
 
-// What lies in the memory that the images are read from.
+// What the memory holds that the images are read from.
 enum class DatasetRows : uint8_t {
   kEveryImage,   // the whole data set: row i is its image i
-  kBatchImages,  // the step's images, in the batch's order: row j is image j of the batch (see
-                 // image_of_batch)
+  kBatchImages,  // the step's images: row j is image j of the batch (image_of_batch)
 };
 
-// The batch of a training step. Image j of step k stands at position p = k*n + j of the run's stream of
-// images: p / dataset_count is the epoch, and the epoch's order is a keyed permutation of the data set. All
-// of an image's random numbers are a function of (seed, p, element), so nothing depends on the batch's split.
-struct DiffusionShape {
+// The batch of a training step. Image j of step k has position p = k*n + j in the run's stream of images:
+// p / dataset_count is the epoch, and the epoch's order is a keyed permutation of the data set. All of an
+// image's random numbers are a function of (seed, p, element), so nothing depends on how a batch is split.
+struct DiffusionParams {
   int n = 1, h = 1, w = 1, c = 3;
   int64_t dataset_count = 1;
   int timesteps = 1000;  // T
@@ -54,7 +51,7 @@ struct DiffusionShape {
 
   int64_t image_elements() const { return int64_t{h} * w * c; }
   int64_t elements() const { return n * image_elements(); }
-  bool operator==(const DiffusionShape&) const = default;
+  bool operator==(const DiffusionParams&) const = default;
 };
 
 // Which image of the data set image j of step k is.
@@ -67,7 +64,7 @@ DDPM_HOST_DEVICE constexpr int64_t image_of_batch(uint64_t seed, int n, int64_t 
 // dataset (dataset_count, H, W, C), or (N, H, W, C) with DatasetRows::kBatchImages, in 0..255; x0 = pixel /
 // 127.5 - 1. signal[t] = sqrt(alpha_bar_t), noise[t] = sqrt(1 - alpha_bar_t), both (T). *step is k above.
 // Writes x_t (N,H,W,C) and t (N), whole numbers; and where `index` is not null, which image of the data set
-// (N). T is the activations' type, M that of tables, times and losses.
+// it is (N). T is the activations' type, M that of tables, times and losses.
 template <typename T, typename M = T>
 struct DiffuseArgs {
   const uint8_t* dataset;
@@ -94,12 +91,88 @@ struct LossArgs {
   M* image_loss;
 };
 
-inline Cost cost_of_diffuse(const DiffusionShape& s, int element_bytes) {
+inline Cost cost_of_diffuse(const DiffusionParams& s, int element_bytes) {
   return {40.0 * double(s.elements()), (1.0 + element_bytes) * double(s.elements())};
 }
-inline Cost cost_of_loss(const DiffusionShape& s, int element_bytes) {
+inline Cost cost_of_loss(const DiffusionParams& s, int element_bytes) {
   const bool reads_image = s.prediction != Prediction::kEpsilon;
   return {40.0 * double(s.elements()), (2.0 * element_bytes + (reads_image ? 1 : 0)) * double(s.elements())};
 }
+
+namespace reference {
+template <typename T>
+void diffuse(const DiffusionParams& params, const DiffuseArgs<T>& args);
+template <typename T>
+void loss(const DiffusionParams& params, const LossArgs<T>& args);
+}  // namespace reference
+
+// diffusion.cu. Scratch holds what was drawn for each image, and the loss's partial sums. Any image size.
+namespace cuda {
+size_t diffuse_scratch_bytes(const DiffusionParams& params);
+template <typename T>
+void diffuse(const DiffusionParams& params, const DiffuseArgs<T, float>& args, void* scratch,
+             StreamView stream);
+size_t loss_scratch_bytes(const DiffusionParams& params);
+template <typename T>
+void loss(const DiffusionParams& params, const LossArgs<T, float>& args, void* scratch, StreamView stream);
+}  // namespace cuda
+
+struct Diffuse {
+  DiffusionParams params;
+  BufferId dataset, signal, noise, step, x_t, t;
+
+  static constexpr const char* kKind = "diffuse";
+  template <typename Memory>
+  auto args(Memory&& m) const {
+    return DiffuseArgs<ComputeType<Memory>, MasterType<Memory>>{.dataset = m.read("dataset", dataset),
+                                                                .signal = m.read("signal", signal),
+                                                                .noise = m.read("noise", noise),
+                                                                .step = m.read("step", step),
+                                                                .x_t = m.write("x_t", x_t),
+                                                                .t = m.write("t", t),
+                                                                .index = nullptr};
+  }
+  Cost cost(int element_bytes) const { return cost_of_diffuse(params, element_bytes); }
+  template <typename T>
+  void compute(const DiffuseArgs<T>& args) const {
+    reference::diffuse<T>(params, args);
+  }
+  size_t scratch_bytes() const { return cuda::diffuse_scratch_bytes(params); }
+  template <typename T>
+  void launch(const DiffuseArgs<T, float>& args, const LaunchOn& on) const {
+    cuda::diffuse<T>(params, args, on.scratch, on.stream);
+  }
+};
+
+struct Loss {
+  DiffusionParams params;
+  BufferId prediction, dataset, signal, noise, weight = kNoBuffer, t, step;
+  BufferId dprediction, image_loss;
+
+  static constexpr const char* kKind = "loss";
+  template <typename Memory>
+  auto args(Memory&& m) const {
+    return LossArgs<ComputeType<Memory>, MasterType<Memory>>{
+        .prediction = m.read("prediction", prediction),
+        .dataset = m.read("dataset", dataset),
+        .signal = m.read("signal", signal),
+        .noise = m.read("noise", noise),
+        .weight = m.read("weight", weight),
+        .t = m.read("t", t),
+        .step = m.read("step", step),
+        .dprediction = m.write("dprediction", dprediction),
+        .image_loss = m.write("image_loss", image_loss)};
+  }
+  Cost cost(int element_bytes) const { return cost_of_loss(params, element_bytes); }
+  template <typename T>
+  void compute(const LossArgs<T>& args) const {
+    reference::loss<T>(params, args);
+  }
+  size_t scratch_bytes() const { return cuda::loss_scratch_bytes(params); }
+  template <typename T>
+  void launch(const LossArgs<T, float>& args, const LaunchOn& on) const {
+    cuda::loss<T>(params, args, on.scratch, on.stream);
+  }
+};
 
 }  // namespace ddpm

@@ -1,18 +1,19 @@
-// How far an image's estimate of x0 may reach under dynamic thresholding (Saharia et al. 2022, Imagen,
-// section 2.3): a reduction over each image, so an operation of its own before sampler_step, which applies
-// the result. Implementation: kernels/reference/dynamic_threshold.cpp.
+// Dynamic thresholding (Saharia et al. 2022, Imagen, section 2.3): how large an image's estimate of x0 may
+// get. It is a reduction over each image, so it runs as its own operation before sampler_step, which applies
+// the result.
 #pragma once
 
+#include "kernels/operation.h"
 #include "kernels/sampler_step.h"
 
 namespace ddpm {
 
-struct DynamicThresholdShape {
-  SamplerStepShape step;
+struct DynamicThresholdParams {
+  SamplerStepParams step;
   double ratio = 0.995;  // which quantile, in [0, 1]
   double max_value = 1;  // at least 1
 
-  bool operator==(const DynamicThresholdShape&) const = default;
+  bool operator==(const DynamicThresholdParams&) const = default;
 };
 
 // threshold[n] = clamp(the ratio-quantile of |x0| over image n, 1, max_value), with x0 not yet clipped.
@@ -26,8 +27,45 @@ struct DynamicThresholdArgs {
   M* threshold;  // (N)
 };
 
-inline Cost cost(const DynamicThresholdShape& s, int element_bytes) {
+inline Cost cost(const DynamicThresholdParams& s, int element_bytes) {
   return {4.0 * double(s.step.elements()), 2.0 * element_bytes * double(s.step.elements())};
 }
+
+namespace reference {
+template <typename T>
+void dynamic_threshold(const DynamicThresholdParams& params, const DynamicThresholdArgs<T>& args);
+}  // namespace reference
+
+// dynamic_threshold.cu. Any image size.
+namespace cuda {
+template <typename T>
+void dynamic_threshold(const DynamicThresholdParams& params, const DynamicThresholdArgs<T, float>& args,
+                       StreamView stream);
+}  // namespace cuda
+
+struct DynamicThreshold {
+  DynamicThresholdParams params;
+  BufferId output, table, index, x, threshold;
+
+  static constexpr const char* kKind = "dynamic_threshold";
+  template <typename Memory>
+  auto args(Memory&& m) const {
+    return DynamicThresholdArgs<ComputeType<Memory>, MasterType<Memory>>{
+        .output = m.read("output", output),
+        .table = m.read("table", table),
+        .index = m.read("index", index),
+        .x = m.read("x", x),
+        .threshold = m.write("threshold", threshold)};
+  }
+  Cost cost(int element_bytes) const { return ddpm::cost(params, element_bytes); }
+  template <typename T>
+  void compute(const DynamicThresholdArgs<T>& args) const {
+    reference::dynamic_threshold<T>(params, args);
+  }
+  template <typename T>
+  void launch(const DynamicThresholdArgs<T, float>& args, const LaunchOn& on) const {
+    cuda::dynamic_threshold<T>(params, args, on.stream);
+  }
+};
 
 }  // namespace ddpm

@@ -1,10 +1,10 @@
 // The condition of a training step: the labels of the batch's images as rows of ones and zeros, which a
-// linear layer makes embeddings of. Implementation: kernels/reference/labels.cpp.
+// linear layer turns into embeddings.
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/cost.h"
+#include "kernels/operation.h"
 
 namespace ddpm {
 
@@ -16,7 +16,7 @@ enum class NullCondition : uint8_t {
 
 // Image j of step k is the one that `diffuse` takes: position p = k*n + j of the run's stream. What is hidden
 // is a function of (seed, p, field) too, so a run resumes exactly and nothing depends on the batch's split.
-struct LabelsShape {
+struct LabelParams {
   int n = 1;
   int64_t dataset_count = 1;
   int fields = 1;  // labels of an image: 1 for a class, A for attributes
@@ -30,7 +30,7 @@ struct LabelsShape {
   uint64_t seed = 0;
 
   int columns() const { return fields * values + (null == NullCondition::kLastColumn ? 1 : 0); }
-  bool operator==(const LabelsShape&) const = default;
+  bool operator==(const LabelParams&) const = default;
 };
 
 // labels (dataset_count, fields) holds whole numbers of [0, values); any other is unknown, as if it were
@@ -44,8 +44,40 @@ struct GatherLabelsArgs {
   T* y;
 };
 
-inline Cost cost(const LabelsShape& s, int element_bytes) {
+inline Cost cost(const LabelParams& s, int element_bytes) {
   return {0, double(s.n) * (double(element_bytes) * s.columns() + sizeof(float) * s.fields)};
 }
+
+namespace reference {
+template <typename T>
+void gather_labels(const LabelParams& params, const GatherLabelsArgs<T>& args);
+}  // namespace reference
+
+// labels.cu
+namespace cuda {
+template <typename T>
+void gather_labels(const LabelParams& params, const GatherLabelsArgs<T, float>& args, StreamView stream);
+}  // namespace cuda
+
+struct GatherLabels {
+  LabelParams params;
+  BufferId labels, step, y;
+
+  static constexpr const char* kKind = "gather_labels";
+  template <typename Memory>
+  auto args(Memory&& m) const {
+    return GatherLabelsArgs<ComputeType<Memory>, MasterType<Memory>>{
+        .labels = m.read("labels", labels), .step = m.read("step", step), .y = m.write("y", y)};
+  }
+  Cost cost(int element_bytes) const { return ddpm::cost(params, element_bytes); }
+  template <typename T>
+  void compute(const GatherLabelsArgs<T>& args) const {
+    reference::gather_labels<T>(params, args);
+  }
+  template <typename T>
+  void launch(const GatherLabelsArgs<T, float>& args, const LaunchOn& on) const {
+    cuda::gather_labels<T>(params, args, on.stream);
+  }
+};
 
 }  // namespace ddpm

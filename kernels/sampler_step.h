@@ -1,67 +1,66 @@
-// One step of the reverse process for a batch of images, noise included: its row of coefficients, shape,
-// arguments and cost. Every sampler of this engine is this one operation with another table
-// (model/sampling/sampler_table.h). Implementation: kernels/reference/sampler_step.cpp.
+// One step of the reverse process for a batch of images, noise included. Every sampler of this engine is this
+// one operation with another table of coefficients (model/sampling/sampler_table.h).
 //
-// Given the network's answer `output` at x, a sampler estimates the clean image, which it may clip,
+// Given the model's `output` at x, a sampler estimates the clean image, which it may clip,
 //   x0 = clip(x0_from_x x + x0_from_output output),
-// and from there on all published methods are linear. Beside x they carry at most three more images, here
-// memory 0..2, so a step is one small matrix applied to each element, and noise z ~ N(0, I):
-//   next x         = w_x . (x, output, x0, memory 0, memory 1, memory 2) + noise z
-//   next memory i  = w_i . (x, output, x0, memory 0, memory 1, memory 2)
-// - Prediction types differ in the first line alone. The network's eps = (x - signal x0) / noise_level is a
-//   combination of x and output, so it needs no term of its own; DDIM's use of eps beside a clipped x0 too.
-// - DDPM (Ho et al. 2020, algorithm 2) and DDIM (Song et al. 2021, equation 12) remember nothing.
-// - DPM-Solver++ (Lu et al. 2022, algorithm 2) remembers the x0 of the order - 1 steps before.
-// - Heun's method (Karras et al. 2022, algorithm 1) takes two rows a step: the first moves x to the next
-// noise
-//   level and leaves in memory 0 the step that uses half of its slope, to which the second adds its own half.
-// - UniPC (Zhao et al. 2023, algorithm 1) corrects the step that led to x once x0 is known there. All of
-//   the correction but the term of the new x0 lies in memory 0 already, and earlier x0 in memory 1 and 2.
-// - x is always sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps, which is what the network is asked about.
-//   Methods that are published for x0 + sigma eps, those of Karras et al. among them, divide by
-//   sqrt(1 + sigma^2) in their coefficients instead of in a pass over the input.
+// and from there on all published methods are linear. Besides x they carry at most three more images, here
+// history 0..2, so a step is one small matrix applied to each element, and noise z ~ N(0, I):
+//   next x         = w_x . (x, output, x0, history 0, history 1, history 2) + noise z
+//   next history i = w_i . (x, output, x0, history 0, history 1, history 2)
+// - Prediction types differ in the first line alone. The model's eps = (x - signal x0) / noise_level is a
+//   combination of x and output, so it needs no term of its own; neither does DDIM's use of eps next to a
+//   clipped x0.
+// - DDPM (Ho et al. 2020, algorithm 2) and DDIM (Song et al. 2021, equation 12) have no history.
+// - DPM-Solver++ (Lu et al. 2022, algorithm 2) keeps the x0 of the previous order - 1 steps.
+// - Heun's method (Karras et al. 2022, algorithm 1) takes two rows a step: the first moves x to the next noise
+//   level and leaves in history 0 the step that uses half of its slope, to which the second adds its own half.
+// - UniPC (Zhao et al. 2023, algorithm 1) corrects the step that led to x once x0 is known there. All of the
+//   correction except the term of the new x0 is in history 0 already, and earlier x0 in history 1 and 2.
+// - x is always sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps, which is what the model takes. Methods that are
+//   published for x0 + sigma eps, such as those of Karras et al., divide by sqrt(1 + sigma^2) in their
+//   coefficients instead of in a pass over the input.
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/cost.h"
+#include "kernels/operation.h"
 
 namespace ddpm {
 
-inline constexpr int kSamplerMemories = 3;
+inline constexpr int kSamplerHistory = 3;
 
 // What one result takes of each image at hand. M is the type of the sampler's state and tables.
 template <typename M>
 struct SamplerWeights {
   M x, output, x0;
-  M memory[kSamplerMemories];
+  M history[kSamplerHistory];
 };
 
 // The numbers of one step, computed in double on the host; a row of the table, without padding.
 template <typename M>
 struct SamplerRow {
-  M timestep;  // at which the network was asked
+  M timestep;  // at which the model is evaluated
   M x0_from_x, x0_from_output;
   M clip_range;   // x0 to +- this; infinity: not clipped
   M noise;        // standard deviation of the noise added to x
   M noise_range;  // where the variance is learned: ln of the largest deviation, / ln of the smallest, `noise`
   SamplerWeights<M> x;
-  SamplerWeights<M> memory[kSamplerMemories];  // a row of zeros: this memory stays as it is
+  SamplerWeights<M> history[kSamplerHistory];  // a row of zeros leaves this image as it is
 };
 inline constexpr int kSamplerColumns = 30;
 static_assert(sizeof(SamplerRow<float>) == kSamplerColumns * sizeof(float));
 
-// What the network's answer holds.
+// What the model's output holds.
 enum class SamplerOutput : uint8_t {
   kMean,                // C channels: the prediction
   kMeanAndLogVariance,  // 2C channels: and, in [-1, 1], where each element's log variance lies between the
                         // two bounds: Nichol & Dhariwal 2021, equation 15 ("learned_range")
 };
 
-struct SamplerStepShape {
+struct SamplerStepParams {
   int n = 1, h = 1, w = 1, c = 3;
-  int steps = 1;     // rows of the table
-  int memories = 0;  // 0 .. kSamplerMemories
+  int steps = 1;         // rows of the table
+  int history_size = 0;  // images kept besides x: 0 .. kSamplerHistory
   SamplerOutput output = SamplerOutput::kMean;
   int copies = 1;              // of network_input and t, one behind the other: see kernels/guidance.h
   double start_deviation = 1;  // of the noise that sampling starts from
@@ -70,7 +69,7 @@ struct SamplerStepShape {
   int output_channels() const { return output == SamplerOutput::kMean ? c : 2 * c; }
   int64_t image_elements() const { return int64_t{h} * w * c; }
   int64_t elements() const { return n * image_elements(); }
-  bool operator==(const SamplerStepShape&) const = default;
+  bool operator==(const SamplerStepParams&) const = default;
 };
 
 // Draws x ~ N(0, start_deviation^2) for images *first_image .. *first_image + n - 1. An image's noise depends
@@ -86,25 +85,98 @@ struct SamplerStartArgs {
 };
 
 // The step of row *index. Sets t to the next row's timestep (the last row leaves it) and network_input to x.
-// A weight of 0 leaves its term out rather than multiplies by 0: a memory holds nothing before it is first
-// written. So a step reads x, output and the memories that its row names, and writes x, network_input and the
-// memories whose row is not zero; which these are is the same for all elements.
+// A weight of 0 leaves its term out rather than multiplying by 0: an image of the history holds nothing
+// before it is first written. So a step reads x, output and the history that its row names, and writes x,
+// network_input and the history whose row is not zero; which these are is the same for all elements.
 template <typename T, typename M = T>
 struct SamplerStepArgs {
-  const T* output;  // (N,H,W,output_channels): the network's answer
+  const T* output;  // (N,H,W,output_channels): the model's output
   const SamplerRow<M>* table;
   const int64_t* index;
   const int64_t* first_image;
   M* x;
-  M* memory;           // (memories,N,H,W,C); null where there are none
+  M* history;          // (history_size,N,H,W,C); null where there are none
   const M* threshold;  // (N), or null; if given, x0 is clipped to +- threshold[n] and divided by it instead
   T* network_input;    // (copies,N,H,W,C)
   M* t;                // (copies,N)
 };
 
-inline Cost cost(const SamplerStepShape& s, int element_bytes) {
-  const double passes = 3 + s.copies + 2 * s.memories + (s.output == SamplerOutput::kMean ? 0 : 1);
+inline Cost cost(const SamplerStepParams& s, int element_bytes) {
+  const double passes = 3 + s.copies + 2 * s.history_size + (s.output == SamplerOutput::kMean ? 0 : 1);
   return {40.0 * double(s.elements()), passes * element_bytes * double(s.elements())};
 }
+
+namespace reference {
+template <typename T>
+void sampler_start(const SamplerStepParams& params, const SamplerStartArgs<T>& args);
+template <typename T>
+void sampler_step(const SamplerStepParams& params, const SamplerStepArgs<T>& args);
+}  // namespace reference
+
+// sampler_step.cu. Any image size.
+namespace cuda {
+template <typename T>
+void sampler_start(const SamplerStepParams& params, const SamplerStartArgs<T, float>& args,
+                   StreamView stream);
+template <typename T>
+void sampler_step(const SamplerStepParams& params, const SamplerStepArgs<T, float>& args, StreamView stream);
+}  // namespace cuda
+
+struct SamplerStart {
+  SamplerStepParams params;
+  BufferId table, first_image, x, network_input, t;
+
+  static constexpr const char* kKind = "sampler_start";
+  template <typename Memory>
+  auto args(Memory&& m) const {
+    return SamplerStartArgs<ComputeType<Memory>, MasterType<Memory>>{
+        .table = m.read("table", table),
+        .first_image = m.read("first_image", first_image),
+        .x = m.write("x", x),
+        .network_input = m.write("network_input", network_input),
+        .t = m.write("t", t)};
+  }
+  Cost cost(int /*element_bytes*/) const { return {}; }
+  template <typename T>
+  void compute(const SamplerStartArgs<T>& args) const {
+    reference::sampler_start<T>(params, args);
+  }
+  template <typename T>
+  void launch(const SamplerStartArgs<T, float>& args, const LaunchOn& on) const {
+    cuda::sampler_start<T>(params, args, on.stream);
+  }
+};
+
+struct SamplerStep {
+  SamplerStepParams params;
+  BufferId output, table, index, first_image, x;
+  BufferId history = kNoBuffer;    // (history_size, N, H, W, C)
+  BufferId threshold = kNoBuffer;  // (N)
+  BufferId network_input, t;
+
+  static constexpr const char* kKind = "sampler_step";
+  template <typename Memory>
+  auto args(Memory&& m) const {
+    return SamplerStepArgs<ComputeType<Memory>, MasterType<Memory>>{
+        .output = m.read("output", output),
+        .table = m.read("table", table),
+        .index = m.read("index", index),
+        .first_image = m.read("first_image", first_image),
+        .x = m.update("x", x),
+        .history = m.update("history", history),
+        .threshold = m.read("threshold", threshold),
+        .network_input = m.write("network_input", network_input),
+        .t = m.update("t", t)};
+  }
+  Cost cost(int element_bytes) const { return ddpm::cost(params, element_bytes); }
+  template <typename T>
+  void compute(const SamplerStepArgs<T>& args) const {
+    reference::sampler_step<T>(params, args);
+  }
+  template <typename T>
+  void launch(const SamplerStepArgs<T, float>& args, const LaunchOn& on) const {
+    cuda::sampler_step<T>(params, args, on.stream);
+  }
+};
 
 }  // namespace ddpm

@@ -1,21 +1,20 @@
-// The softmax over rows of a matrix: its shape, arguments and cost. Between two matrix products it is
-// attention. Implementation: kernels/reference/softmax.cpp.
+// The softmax over the rows of a matrix: between two GEMMs it is attention.
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/cost.h"
+#include "kernels/operation.h"
 
 namespace ddpm {
 
 // p[r,i] = exp(scale x[r,i]) / sum over j of exp(scale x[r,j]), for x (rows, length).
-struct SoftmaxShape {
+struct SoftmaxParams {
   int64_t rows = 1;
   int length = 1;
   double scale = 1;
 
   int64_t elements() const { return rows * length; }
-  bool operator==(const SoftmaxShape&) const = default;
+  bool operator==(const SoftmaxParams&) const = default;
 };
 
 // p may be x.
@@ -33,11 +32,26 @@ struct SoftmaxBackwardArgs {
   T* dx;
 };
 
-inline Cost cost(const SoftmaxShape& s, int element_bytes) {
+inline Cost cost(const SoftmaxParams& s, int element_bytes) {
   return {10.0 * double(s.elements()), 2.0 * element_bytes * double(s.elements())};
 }
-inline Cost backward_cost(const SoftmaxShape& s, int element_bytes) {
+inline Cost backward_cost(const SoftmaxParams& s, int element_bytes) {
   return {5.0 * double(s.elements()), 3.0 * element_bytes * double(s.elements())};
 }
+
+namespace reference {
+template <typename T>
+void softmax(const SoftmaxParams& params, const SoftmaxArgs<T>& args);
+template <typename T>
+void softmax_backward(const SoftmaxParams& params, const SoftmaxBackwardArgs<T>& args);
+}  // namespace reference
+
+// softmax.cu. Rows of up to 4096 elements in float and 8192 in bf16.
+namespace cuda {
+template <typename T>
+void softmax(const SoftmaxParams& params, const SoftmaxArgs<T>& args, StreamView stream);
+template <typename T>
+void softmax_backward(const SoftmaxParams& params, const SoftmaxBackwardArgs<T>& args, StreamView stream);
+}  // namespace cuda
 
 }  // namespace ddpm

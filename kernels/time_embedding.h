@@ -1,10 +1,9 @@
-// The embedding of the diffusion time as a vector: its shape, arguments and cost. Implementation:
-// kernels/reference/time_embedding.cpp.
+// The embedding of the diffusion time as a vector.
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/cost.h"
+#include "kernels/operation.h"
 
 namespace ddpm {
 
@@ -17,7 +16,7 @@ enum class TimeEmbeddingOrder : uint8_t {
 //   y[n] = [sin(t[n] f), cos(t[n] f)], and one zero column where channels is odd.
 // Fourier (Tancik et al. 2020; score-SDE models): a = 2 pi frequencies[i] * (log_time ? ln t[n] : t[n]),
 //   y[n] = [sin a, cos a], with frequencies (half) a parameter that is not trained.
-struct TimeEmbeddingShape {
+struct TimeEmbeddingParams {
   int n = 1;
   int channels = 2;
   TimeEmbeddingOrder order = TimeEmbeddingOrder::kSinCos;
@@ -25,7 +24,7 @@ struct TimeEmbeddingShape {
   double max_period = 10000;
   bool log_time = false;  // Fourier only
 
-  bool operator==(const TimeEmbeddingShape&) const = default;
+  bool operator==(const TimeEmbeddingParams&) const = default;
 };
 
 // t (N), y (N, channels); frequencies null: sinusoidal. M is the type of times and parameters, T of
@@ -37,8 +36,41 @@ struct TimeEmbeddingArgs {
   T* y;
 };
 
-inline Cost cost(const TimeEmbeddingShape& s, int element_bytes) {
+inline Cost cost(const TimeEmbeddingParams& s, int element_bytes) {
   return {20.0 * s.n * s.channels, double(element_bytes) * s.n * (s.channels + 1)};
 }
+
+namespace reference {
+template <typename T>
+void time_embedding(const TimeEmbeddingParams& params, const TimeEmbeddingArgs<T>& args);
+}  // namespace reference
+
+// time_embedding.cu. Any number of channels.
+namespace cuda {
+template <typename T>
+void time_embedding(const TimeEmbeddingParams& params, const TimeEmbeddingArgs<T, float>& args,
+                    StreamView stream);
+}  // namespace cuda
+
+struct TimeEmbedding {
+  TimeEmbeddingParams params;
+  BufferId t, frequencies = kNoBuffer, y = kNoBuffer;
+
+  static constexpr const char* kKind = "time_embedding";
+  template <typename Memory>
+  auto args(Memory&& m) const {
+    return TimeEmbeddingArgs<ComputeType<Memory>, MasterType<Memory>>{
+        .t = m.read("t", t), .frequencies = m.read("frequencies", frequencies), .y = m.write("y", y)};
+  }
+  Cost cost(int element_bytes) const { return ddpm::cost(params, element_bytes); }
+  template <typename T>
+  void compute(const TimeEmbeddingArgs<T>& args) const {
+    reference::time_embedding<T>(params, args);
+  }
+  template <typename T>
+  void launch(const TimeEmbeddingArgs<T, float>& args, const LaunchOn& on) const {
+    cuda::time_embedding<T>(params, args, on.stream);
+  }
+};
 
 }  // namespace ddpm

@@ -1,5 +1,4 @@
-// Which executor runs a program: the choice of device and precision, made once at the start of an app. It
-// is a library of its own, ddpm::executors, because it links the whole CUDA backend where there is one.
+// The choice of device and precision, made once at the start of an app.
 #pragma once
 
 #include <string>

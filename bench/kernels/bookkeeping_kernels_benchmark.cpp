@@ -17,7 +17,7 @@ constexpr double kReal = sizeof(BFloat16), kMaster = sizeof(float);
 void gather_labels(benchmark::State& state) {
   constexpr int64_t kImages = 16384;
   const bool attributes = state.range(1) == 80;
-  const LabelsShape shape{.n = static_cast<int>(state.range(0)),
+  const LabelParams shape{.n = static_cast<int>(state.range(0)),
                           .dataset_count = kImages,
                           .fields = attributes ? 40 : 1,
                           .values = attributes ? 2 : static_cast<int>(state.range(1)),
@@ -59,7 +59,7 @@ void images(benchmark::internal::Benchmark* benchmark) {
 // Some 20 operations for a normal number.
 void sampler_start(benchmark::State& state) {
   const int side = static_cast<int>(state.range(0));
-  const SamplerStepShape shape{
+  const SamplerStepParams shape{
       .n = static_cast<int>(state.range(1)), .h = side, .w = side, .c = 3, .steps = 1};
   const DeviceBuffer<SamplerRow<float>> table = filled<SamplerRow<float>>(1, {SamplerRow<float>{}});
   const DeviceBuffer<int64_t> first_image = filled<int64_t>(1, {0});
@@ -74,10 +74,10 @@ void sampler_start(benchmark::State& state) {
 BENCHMARK(sampler_start)->Name("sampler_start/ours")->Apply(images);
 
 void rescale(benchmark::State& state) {
-  const RescaleShape shape{.n = static_cast<int>(state.range(1)),
-                           .elements = 3 * state.range(0) * state.range(0),
-                           .scale = 2,
-                           .offset = -1};
+  const RescaleParams shape{.n = static_cast<int>(state.range(1)),
+                            .elements = 3 * state.range(0) * state.range(0),
+                            .scale = 2,
+                            .offset = -1};
   const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(shape.n * shape.elements);
   const DeviceBuffer<BFloat16> y(x.size());
   const DeviceBuffer<float> divisor = filled<float>(static_cast<size_t>(shape.n), {1, 2, 4});

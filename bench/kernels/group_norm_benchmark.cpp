@@ -34,13 +34,13 @@ struct Variant {
   cuda::GroupNormTuning tuning{};
 };
 
-GroupNormShape shape_of(const benchmark::State& state, const Variant& variant) {
+GroupNormParams shape_of(const benchmark::State& state, const Variant& variant) {
   const int side = static_cast<int>(state.range(0)), channels = static_cast<int>(state.range(1));
-  const int c1 = variant.sources == Sources::kTwo ? channels / 2 : 0;
+  const int skip_channels = variant.sources == Sources::kTwo ? channels / 2 : 0;
   return {.n = static_cast<int>(state.range(2)),
           .pixels = side * side,
-          .c0 = channels - c1,
-          .c1 = c1,
+          .x_channels = channels - skip_channels,
+          .skip_channels = skip_channels,
           .groups = 32,
           .activation = Activation::kSilu,
           .shift_stride = variant.shift == Shift::kTimeAndBias ? channels : 0,
@@ -50,37 +50,38 @@ GroupNormShape shape_of(const benchmark::State& state, const Variant& variant) {
 }
 
 struct Tensors {
-  Tensors(const GroupNormShape& group_norm_shape, const Variant& what)
+  Tensors(const GroupNormParams& group_norm_shape, const Variant& what)
       : shape(group_norm_shape),
         variant(what),
-        x0(random_buffer<BFloat16>(source_elements(shape.c0))),
-        x1(random_buffer<BFloat16>(source_elements(shape.c1))),
-        dy(random_buffer<BFloat16>(shape.elements())),
-        addend(random_buffer<BFloat16>(what.addend == Addend::kNone ? 0 : source_elements(shape.c0))),
-        y(static_cast<size_t>(shape.elements())),
-        shift(random_buffer<BFloat16>(int64_t{shape.n} * shape.channels())),
-        dshift(static_cast<size_t>(int64_t{shape.n} * shape.channels())),
-        film(random_buffer<BFloat16>(2 * int64_t{shape.n} * shape.channels())),
-        dfilm(static_cast<size_t>(2 * int64_t{shape.n} * shape.channels())),
-        bias(random_buffer<float>(shape.channels())),
-        gamma(random_buffer<float>(shape.channels())),
-        beta(random_buffer<float>(shape.channels())),
-        dbias(random_buffer<float>(shape.channels())),
-        dgamma(random_buffer<float>(shape.channels())),
-        dbeta(random_buffer<float>(shape.channels())),
-        mean(random_buffer<float>(int64_t{shape.n} * shape.groups)),
-        rstd(random_buffer<float>(int64_t{shape.n} * shape.groups)),
+        x(random_buffer<BFloat16>(source_elements(params.x_channels))),
+        skip(random_buffer<BFloat16>(source_elements(params.skip_channels))),
+        dy(random_buffer<BFloat16>(params.elements())),
+        addend(
+            random_buffer<BFloat16>(what.addend == Addend::kNone ? 0 : source_elements(params.x_channels))),
+        y(static_cast<size_t>(params.elements())),
+        shift(random_buffer<BFloat16>(int64_t{params.n} * params.channels())),
+        dshift(static_cast<size_t>(int64_t{params.n} * params.channels())),
+        film(random_buffer<BFloat16>(2 * int64_t{params.n} * params.channels())),
+        dfilm(static_cast<size_t>(2 * int64_t{params.n} * params.channels())),
+        bias(random_buffer<float>(params.channels())),
+        gamma(random_buffer<float>(params.channels())),
+        beta(random_buffer<float>(params.channels())),
+        dbias(random_buffer<float>(params.channels())),
+        dgamma(random_buffer<float>(params.channels())),
+        dbeta(random_buffer<float>(params.channels())),
+        mean(random_buffer<float>(int64_t{params.n} * params.groups)),
+        rstd(random_buffer<float>(int64_t{params.n} * params.groups)),
         step(1),
-        scratch(std::max(cuda::group_norm_scratch_bytes(shape),
-                         cuda::group_norm_backward_scratch_bytes(shape, what.tuning))) {
+        scratch(std::max(cuda::group_norm_scratch_bytes(params),
+                         cuda::group_norm_backward_scratch_bytes(params, what.tuning))) {
     const Stream stream;
     fill_bytes(step.span(), 0, stream);
     stream.synchronize();
   }
 
   GroupNormArgs<BFloat16, float> forward() const {
-    return {.x0 = x0.data(),
-            .x1 = x1.data(),
+    return {.x = x.data(),
+            .skip = skip.data(),
             .shift = only(Shift::kTimeAndBias, shift),
             .bias = with_bias(bias),
             .gamma = gamma.data(),
@@ -93,8 +94,8 @@ struct Tensors {
   }
   GroupNormBackwardArgs<BFloat16, float> backward() const {
     return {.dy = dy.data(),
-            .x0 = x0.data(),
-            .x1 = x1.data(),
+            .x = x.data(),
+            .skip = skip.data(),
             .shift = only(Shift::kTimeAndBias, shift),
             .bias = with_bias(bias),
             .gamma = gamma.data(),
@@ -102,10 +103,10 @@ struct Tensors {
             .film = only(Shift::kFilmAndBias, film),
             .mean = mean.data(),
             .rstd = rstd.data(),
-            .dx0_addends = {addend.data(), nullptr},
-            .dx1_addends = {},
-            .dx0 = y.data(),
-            .dx1 = shape.c1 == 0 ? nullptr : y.data() + source_elements(shape.c0),
+            .dx_addends = {addend.data(), nullptr},
+            .dskip_addends = {},
+            .dx = y.data(),
+            .dskip = params.skip_channels == 0 ? nullptr : y.data() + source_elements(params.x_channels),
             .dshift = only(Shift::kTimeAndBias, dshift),
             .dbias = with_bias(dbias),
             .dgamma = dgamma.data(),
@@ -114,7 +115,7 @@ struct Tensors {
             .dropout = {1, step.data()}};
   }
 
-  int64_t source_elements(int channels) const { return int64_t{shape.n} * shape.pixels * channels; }
+  int64_t source_elements(int channels) const { return int64_t{params.n} * params.pixels * channels; }
   // The bias of the convolution before; null where there is none.
   float* with_bias(const DeviceBuffer<float>& buffer) const {
     return variant.shift == Shift::kNone ? nullptr : buffer.data();
@@ -125,9 +126,9 @@ struct Tensors {
     return variant.shift == shift_of_buffer ? buffer.data() : nullptr;
   }
 
-  GroupNormShape shape;
+  GroupNormParams params;
   Variant variant;
-  DeviceBuffer<BFloat16> x0, x1, dy, addend, y, shift, dshift, film, dfilm;
+  DeviceBuffer<BFloat16> x, skip, dy, addend, y, shift, dshift, film, dfilm;
   DeviceBuffer<float> bias, gamma, beta, dbias, dgamma, dbeta, mean, rstd;
   DeviceBuffer<int64_t> step;
   DeviceBuffer<std::byte> scratch;
@@ -135,32 +136,32 @@ struct Tensors {
 
 void group_norm(benchmark::State& state, const Variant& variant) {
   const Tensors tensors(shape_of(state, variant), variant);
-  GpuBenchmark::run(state, cost(tensors.shape, sizeof(BFloat16)), [&](StreamView stream) {
-    cuda::group_norm<BFloat16>(tensors.shape, tensors.forward(), tensors.scratch.data(), stream,
+  GpuBenchmark::run(state, cost(tensors.params, sizeof(BFloat16)), [&](StreamView stream) {
+    cuda::group_norm<BFloat16>(tensors.params, tensors.forward(), tensors.scratch.data(), stream,
                                variant.tuning);
   });
 }
 
 void group_norm_backward(benchmark::State& state, const Variant& variant) {
   const Tensors tensors(shape_of(state, variant), variant);
-  Cost ideal = backward_cost(tensors.shape, sizeof(BFloat16));
+  Cost ideal = backward_cost(tensors.params, sizeof(BFloat16));
   ideal.bytes += sizeof(BFloat16) * static_cast<double>(tensors.addend.size());
   GpuBenchmark::run(state, ideal, [&](StreamView stream) {
-    cuda::group_norm_backward<BFloat16>(tensors.shape, tensors.backward(), tensors.scratch.data(), stream,
+    cuda::group_norm_backward<BFloat16>(tensors.params, tensors.backward(), tensors.scratch.data(), stream,
                                         variant.tuning);
   });
 }
 
 void naive_group_norm(benchmark::State& state) {
   const Tensors tensors(shape_of(state, {}), {});
-  GpuBenchmark::run(state, cost(tensors.shape, sizeof(BFloat16)),
-                    [&](StreamView stream) { naive::group_norm(tensors.shape, tensors.forward(), stream); });
+  GpuBenchmark::run(state, cost(tensors.params, sizeof(BFloat16)),
+                    [&](StreamView stream) { naive::group_norm(tensors.params, tensors.forward(), stream); });
 }
 
 void naive_group_norm_backward(benchmark::State& state) {
   const Tensors tensors(shape_of(state, {}), {});
-  GpuBenchmark::run(state, backward_cost(tensors.shape, sizeof(BFloat16)), [&](StreamView stream) {
-    naive::group_norm_backward(tensors.shape, tensors.backward(), stream);
+  GpuBenchmark::run(state, backward_cost(tensors.params, sizeof(BFloat16)), [&](StreamView stream) {
+    naive::group_norm_backward(tensors.params, tensors.backward(), stream);
   });
 }
 

@@ -103,30 +103,30 @@ BENCHMARK_CAPTURE(pad_after, naive, Kind::kNaive)->Apply(features);
 
 // ---- upsample_nearest and sum_pool. Arguments: side of the smaller image, channels, batch.
 
-ResampleShape resample_shape(const benchmark::State& state) {
+ResampleParams resample_shape(const benchmark::State& state) {
   const Features f(state);
   return {.n = f.n, .h = f.side, .w = f.side, .c = f.channels};
 }
 
 void upsample_nearest(benchmark::State& state, Kind kind) {
-  const ResampleShape shape = resample_shape(state);
-  const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(shape.small_elements());
-  const DeviceBuffer<BFloat16> y(static_cast<size_t>(shape.large_elements()));
+  const ResampleParams params = resample_shape(state);
+  const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(params.small_elements());
+  const DeviceBuffer<BFloat16> y(static_cast<size_t>(params.large_elements()));
   const ResampleArgs<BFloat16> args{x.data(), nullptr, y.data()};
-  GpuBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
-    if (kind == Kind::kNaive) return naive::upsample_nearest(shape, args, stream);
-    cuda::upsample_nearest<BFloat16>(shape, args, stream);
+  GpuBenchmark::run(state, cost(params, sizeof(BFloat16)), [&](StreamView stream) {
+    if (kind == Kind::kNaive) return naive::upsample_nearest(params, args, stream);
+    cuda::upsample_nearest<BFloat16>(params, args, stream);
   });
 }
 
 void sum_pool(benchmark::State& state, Kind kind) {
-  const ResampleShape shape = resample_shape(state);
-  const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(shape.large_elements());
-  const DeviceBuffer<BFloat16> y(static_cast<size_t>(shape.small_elements()));
+  const ResampleParams params = resample_shape(state);
+  const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(params.large_elements());
+  const DeviceBuffer<BFloat16> y(static_cast<size_t>(params.small_elements()));
   const ResampleArgs<BFloat16> args{x.data(), nullptr, y.data()};
-  GpuBenchmark::run(state, cost(shape, sizeof(BFloat16)), [&](StreamView stream) {
-    if (kind == Kind::kNaive) return naive::sum_pool(shape, args, stream);
-    cuda::sum_pool<BFloat16>(shape, args, stream);
+  GpuBenchmark::run(state, cost(params, sizeof(BFloat16)), [&](StreamView stream) {
+    if (kind == Kind::kNaive) return naive::sum_pool(params, args, stream);
+    cuda::sum_pool<BFloat16>(params, args, stream);
   });
 }
 

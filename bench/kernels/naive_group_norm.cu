@@ -31,17 +31,17 @@ __global__ void group_norm_kernel(Group group, float eps, GroupNormArgs<BFloat16
   const int first = static_cast<int>(threadIdx.x);
   const float count = static_cast<float>(group.count());
   float sum = 0;
-  for (int i = first; i < group.count(); i += kThreads) sum += to_float(args.x0[group.index(i)]);
+  for (int i = first; i < group.count(); i += kThreads) sum += to_float(args.x[group.index(i)]);
   const float mean = block_reduce(FloatPair{sum, 0}, Sum{}, shared.scratch).first / count;
   float squares = 0;
   for (int i = first; i < group.count(); i += kThreads) {
-    const float centred = to_float(args.x0[group.index(i)]) - mean;
+    const float centred = to_float(args.x[group.index(i)]) - mean;
     squares += centred * centred;
   }
   const float rstd = rsqrtf(block_reduce(FloatPair{squares, 0}, Sum{}, shared.scratch).first / count + eps);
   for (int i = first; i < group.count(); i += kThreads) {
     const int c = group.channel(i);
-    const float w = (to_float(args.x0[group.index(i)]) - mean) * rstd * args.gamma[c] + args.beta[c];
+    const float w = (to_float(args.x[group.index(i)]) - mean) * rstd * args.gamma[c] + args.beta[c];
     args.y[group.index(i)] = from_float<BFloat16>(w * sigmoid(w));
   }
   if (first == 0) args.mean[blockIdx.y * gridDim.x + blockIdx.x] = mean;
@@ -56,7 +56,7 @@ struct Gradient {
 __device__ Gradient gradient(const Group& group, const GroupNormBackwardArgs<BFloat16, float>& args, int i,
                              float mean, float rstd) {
   const int c = group.channel(i);
-  const float xhat = (to_float(args.x0[group.index(i)]) - mean) * rstd;
+  const float xhat = (to_float(args.x[group.index(i)]) - mean) * rstd;
   const float w = xhat * args.gamma[c] + args.beta[c];
   const float s = sigmoid(w);
   return {xhat, to_float(args.dy[group.index(i)]) * s * (1.0f + w * (1.0f - s)) * args.gamma[c]};
@@ -79,25 +79,26 @@ __global__ void group_norm_backward_kernel(Group group, GroupNormBackwardArgs<BF
   for (int i = first; i < group.count(); i += kThreads) {
     const Gradient g = gradient(group, args, i, mean, rstd);
     const float dx = rstd * (g.dxhat - sums.first / count - g.xhat * sums.second / count);
-    args.dx0[group.index(i)] = from_float<BFloat16>(dx);
+    args.dx[group.index(i)] = from_float<BFloat16>(dx);
   }
 }
 
-Group group_of(const GroupNormShape& shape) {
-  return {shape.pixels, shape.channels(), shape.channels_per_group()};
+Group group_of(const GroupNormParams& params) {
+  return {params.pixels, params.channels(), params.channels_per_group()};
 }
 
 }  // namespace
 
-void group_norm(const GroupNormShape& shape, const GroupNormArgs<BFloat16, float>& args, StreamView stream) {
-  launch(group_norm_kernel, {.grid = {shape.groups, shape.n}, .block = kThreads, .stream = stream},
-         group_of(shape), static_cast<float>(shape.eps), args);
+void group_norm(const GroupNormParams& params, const GroupNormArgs<BFloat16, float>& args,
+                StreamView stream) {
+  launch(group_norm_kernel, {.grid = {params.groups, params.n}, .block = kThreads, .stream = stream},
+         group_of(params), static_cast<float>(params.eps), args);
 }
 
-void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<BFloat16, float>& args,
+void group_norm_backward(const GroupNormParams& params, const GroupNormBackwardArgs<BFloat16, float>& args,
                          StreamView stream) {
-  launch(group_norm_backward_kernel, {.grid = {shape.groups, shape.n}, .block = kThreads, .stream = stream},
-         group_of(shape), args);
+  launch(group_norm_backward_kernel, {.grid = {params.groups, params.n}, .block = kThreads, .stream = stream},
+         group_of(params), args);
 }
 
 }  // namespace ddpm::naive

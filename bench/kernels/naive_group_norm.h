@@ -8,9 +8,9 @@
 namespace ddpm::naive {
 
 // One source, SiLU, nothing else.
-void group_norm(const GroupNormShape& shape, const GroupNormArgs<BFloat16, float>& args, StreamView stream);
-// dx0 alone.
-void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<BFloat16, float>& args,
+void group_norm(const GroupNormParams& params, const GroupNormArgs<BFloat16, float>& args, StreamView stream);
+// dx alone.
+void group_norm_backward(const GroupNormParams& params, const GroupNormBackwardArgs<BFloat16, float>& args,
                          StreamView stream);
 
 }  // namespace ddpm::naive

@@ -49,7 +49,7 @@ __global__ void loss_kernel(int64_t image_elements, int n, uint64_t seed, LossAr
   if (threadIdx.x == 0) args.image_loss[image] = sum / static_cast<float>(image_elements);
 }
 
-__global__ void adam_kernel(AdamEmaShape s, AdamEmaArgs<float> args) {
+__global__ void adam_kernel(AdamParams s, AdamEmaArgs<float> args) {
   const int64_t i = thread_index();
   if (i >= s.count) return;
   const float g = args.gradients[i];
@@ -116,7 +116,7 @@ __global__ void softmax_backward_kernel(int length, float scale, SoftmaxBackward
 __global__ void guidance_kernel(int64_t count, float scale, GuidanceArgs<BFloat16> args) {
   const int64_t i = thread_index();
   if (i >= count) return;
-  const float conditional = to_float(args.answers[i]), unconditional = to_float(args.answers[count + i]);
+  const float conditional = to_float(args.outputs[i]), unconditional = to_float(args.outputs[count + i]);
   args.y[i] = to_bfloat16(unconditional + scale * (conditional - unconditional));
 }
 
@@ -139,7 +139,7 @@ __global__ void threshold_kernel(int64_t image_elements, float ratio, float max_
   if (threadIdx.x == 0) args.threshold[blockIdx.x] = fmaxf(low, 1);
 }
 
-__global__ void time_embedding_kernel(int64_t count, TimeEmbeddingShape s,
+__global__ void time_embedding_kernel(int64_t count, TimeEmbeddingParams s,
                                       TimeEmbeddingArgs<BFloat16, float> args) {
   const int64_t i = thread_index();
   if (i >= count) return;
@@ -153,55 +153,55 @@ __global__ void time_embedding_kernel(int64_t count, TimeEmbeddingShape s,
 
 }  // namespace
 
-void diffuse(const DiffusionShape& shape, const DiffuseArgs<BFloat16, float>& args, StreamView stream) {
-  launch(diffuse_kernel, one_thread_each(shape.elements(), stream), shape.elements(), shape.image_elements(),
-         shape.n, shape.seed, shape.dataset_count, args);
+void diffuse(const DiffusionParams& params, const DiffuseArgs<BFloat16, float>& args, StreamView stream) {
+  launch(diffuse_kernel, one_thread_each(params.elements(), stream), params.elements(),
+         params.image_elements(), params.n, params.seed, params.dataset_count, args);
 }
 
-void loss(const DiffusionShape& shape, const LossArgs<BFloat16, float>& args, StreamView stream) {
-  launch(loss_kernel, {.grid = shape.n, .block = kThreads, .stream = stream}, shape.image_elements(), shape.n,
-         shape.seed, args);
+void loss(const DiffusionParams& params, const LossArgs<BFloat16, float>& args, StreamView stream) {
+  launch(loss_kernel, {.grid = params.n, .block = kThreads, .stream = stream}, params.image_elements(),
+         params.n, params.seed, args);
 }
 
-void adam_ema(const AdamEmaShape& shape, const AdamEmaArgs<float>& args, BFloat16* compute_weights,
+void adam_ema(const AdamParams& params, const AdamEmaArgs<float>& args, BFloat16* compute_weights,
               StreamView stream) {
-  const LaunchConfig config = one_thread_each(shape.count, stream);
-  launch(adam_kernel, config, shape, args);
-  launch(average_kernel, config, shape.count, shape.ema_decay, args.parameters, args.ema);
-  launch(copy_kernel, config, shape.count, args.parameters, compute_weights);
+  const LaunchConfig config = one_thread_each(params.count, stream);
+  launch(adam_kernel, config, params, args);
+  launch(average_kernel, config, params.count, params.ema_decay, args.parameters, args.ema);
+  launch(copy_kernel, config, params.count, args.parameters, compute_weights);
 }
 
-void sampler_step(const SamplerStepShape& shape, const SamplerStepArgs<BFloat16, float>& args,
+void sampler_step(const SamplerStepParams& params, const SamplerStepArgs<BFloat16, float>& args,
                   StreamView stream) {
-  launch(sampler_kernel, one_thread_each(shape.elements(), stream), shape.elements(), shape.image_elements(),
-         shape.seed, args);
+  launch(sampler_kernel, one_thread_each(params.elements(), stream), params.elements(),
+         params.image_elements(), params.seed, args);
 }
 
-void softmax(const SoftmaxShape& shape, const SoftmaxArgs<BFloat16>& args, StreamView stream) {
-  launch(softmax_kernel, {.grid = shape.rows, .block = kThreads, .stream = stream}, shape.length, shape.scale,
-         args.x, args.p);
+void softmax(const SoftmaxParams& params, const SoftmaxArgs<BFloat16>& args, StreamView stream) {
+  launch(softmax_kernel, {.grid = params.rows, .block = kThreads, .stream = stream}, params.length,
+         params.scale, args.x, args.p);
 }
 
-void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<BFloat16>& args,
+void softmax_backward(const SoftmaxParams& params, const SoftmaxBackwardArgs<BFloat16>& args,
                       StreamView stream) {
-  launch(softmax_backward_kernel, {.grid = shape.rows, .block = kThreads, .stream = stream}, shape.length,
-         shape.scale, args);
+  launch(softmax_backward_kernel, {.grid = params.rows, .block = kThreads, .stream = stream}, params.length,
+         params.scale, args);
 }
 
-void dynamic_threshold(const DynamicThresholdShape& shape, const DynamicThresholdArgs<BFloat16, float>& args,
-                       StreamView stream) {
-  launch(threshold_kernel, {.grid = shape.step.n, .block = kThreads, .stream = stream},
-         shape.step.image_elements(), shape.ratio, shape.max_value, args);
+void dynamic_threshold(const DynamicThresholdParams& params,
+                       const DynamicThresholdArgs<BFloat16, float>& args, StreamView stream) {
+  launch(threshold_kernel, {.grid = params.step.n, .block = kThreads, .stream = stream},
+         params.step.image_elements(), params.ratio, params.max_value, args);
 }
 
-void guidance(const GuidanceShape& shape, const GuidanceArgs<BFloat16>& args, StreamView stream) {
-  launch(guidance_kernel, one_thread_each(shape.elements(), stream), shape.elements(), shape.scale, args);
+void guidance(const GuidanceParams& params, const GuidanceArgs<BFloat16>& args, StreamView stream) {
+  launch(guidance_kernel, one_thread_each(params.elements(), stream), params.elements(), params.scale, args);
 }
 
-void time_embedding(const TimeEmbeddingShape& shape, const TimeEmbeddingArgs<BFloat16, float>& args,
+void time_embedding(const TimeEmbeddingParams& params, const TimeEmbeddingArgs<BFloat16, float>& args,
                     StreamView stream) {
-  const int64_t count = int64_t{shape.n} * shape.channels;
-  launch(time_embedding_kernel, one_thread_each(count, stream), count, shape, args);
+  const int64_t count = int64_t{params.n} * params.channels;
+  launch(time_embedding_kernel, one_thread_each(count, stream), count, params, args);
 }
 
 }  // namespace ddpm::naive

@@ -23,25 +23,25 @@ enum class Kind : uint8_t { kOurs, kNaive };
 namespace ddpm::naive {
 
 // No flips; t is given. Each thread draws its own element's noise and finds its own image.
-void diffuse(const DiffusionShape& shape, const DiffuseArgs<BFloat16, float>& args, StreamView stream);
+void diffuse(const DiffusionParams& params, const DiffuseArgs<BFloat16, float>& args, StreamView stream);
 // Predicts epsilon, without weights; a block an image.
-void loss(const DiffusionShape& shape, const LossArgs<BFloat16, float>& args, StreamView stream);
+void loss(const DiffusionParams& params, const LossArgs<BFloat16, float>& args, StreamView stream);
 // Adam, then the average, then the copy, each a pass of its own; no clipping, no norm.
-void adam_ema(const AdamEmaShape& shape, const AdamEmaArgs<float>& args, BFloat16* compute_weights,
+void adam_ema(const AdamParams& params, const AdamEmaArgs<float>& args, BFloat16* compute_weights,
               StreamView stream);
 // DDPM: x = a x + b clip(x0) + c z.
-void sampler_step(const SamplerStepShape& shape, const SamplerStepArgs<BFloat16, float>& args,
+void sampler_step(const SamplerStepParams& params, const SamplerStepArgs<BFloat16, float>& args,
                   StreamView stream);
 // A block an image, which is read again for each bit of the quantile: bisection.
-void dynamic_threshold(const DynamicThresholdShape& shape, const DynamicThresholdArgs<BFloat16, float>& args,
-                       StreamView stream);
-void guidance(const GuidanceShape& shape, const GuidanceArgs<BFloat16>& args, StreamView stream);
+void dynamic_threshold(const DynamicThresholdParams& params,
+                       const DynamicThresholdArgs<BFloat16, float>& args, StreamView stream);
+void guidance(const GuidanceParams& params, const GuidanceArgs<BFloat16>& args, StreamView stream);
 // Sinusoidal, sines first; even channels.
-void time_embedding(const TimeEmbeddingShape& shape, const TimeEmbeddingArgs<BFloat16, float>& args,
+void time_embedding(const TimeEmbeddingParams& params, const TimeEmbeddingArgs<BFloat16, float>& args,
                     StreamView stream);
 // A block a row, which is read three times, and twice in the backward pass.
-void softmax(const SoftmaxShape& shape, const SoftmaxArgs<BFloat16>& args, StreamView stream);
-void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<BFloat16>& args,
+void softmax(const SoftmaxParams& params, const SoftmaxArgs<BFloat16>& args, StreamView stream);
+void softmax_backward(const SoftmaxParams& params, const SoftmaxBackwardArgs<BFloat16>& args,
                       StreamView stream);
 
 // naive_layer_kernels.cu
@@ -53,8 +53,8 @@ void broadcast_bias(int64_t rows, int channels, const BFloat16* bias, const BFlo
 // A thread a column.
 void bias_gradient(int64_t rows, int channels, const BFloat16* dy, float* dbias, StreamView stream);
 // A thread an element of y.
-void upsample_nearest(const ResampleShape& shape, const ResampleArgs<BFloat16>& args, StreamView stream);
-void sum_pool(const ResampleShape& shape, const ResampleArgs<BFloat16>& args, StreamView stream);
+void upsample_nearest(const ResampleParams& params, const ResampleArgs<BFloat16>& args, StreamView stream);
+void sum_pool(const ResampleParams& params, const ResampleArgs<BFloat16>& args, StreamView stream);
 void pad_after(int n, int h, int w, int c, const BFloat16* x, BFloat16* y, StreamView stream);
 // A thread an element of the result, which gathers its addends from all over the other array.
 void fold_upsample_weight(int k, int c, const BFloat16* weight, BFloat16* folded, StreamView stream);

@@ -131,12 +131,12 @@ void bias_gradient(int64_t rows, int channels, const BFloat16* dy, float* dbias,
   launch(bias_gradient_kernel, one_thread_each(channels, stream), rows, channels, dy, dbias);
 }
 
-void upsample_nearest(const ResampleShape& shape, const ResampleArgs<BFloat16>& args, StreamView stream) {
+void upsample_nearest(const ResampleParams& shape, const ResampleArgs<BFloat16>& args, StreamView stream) {
   launch(upsample_kernel, one_thread_each(shape.large_elements(), stream), shape.large_elements(), shape.h,
          shape.w, shape.c, args.x, args.y);
 }
 
-void sum_pool(const ResampleShape& shape, const ResampleArgs<BFloat16>& args, StreamView stream) {
+void sum_pool(const ResampleParams& shape, const ResampleArgs<BFloat16>& args, StreamView stream) {
   launch(sum_pool_kernel, one_thread_each(shape.small_elements(), stream), shape.small_elements(), shape.h,
          shape.w, shape.c, args.x, args.y);
 }

@@ -46,29 +46,29 @@ struct Factors {
   float ema, one_minus_ema;
 };
 
-double learning_rate_of(const AdamEmaShape& shape, int64_t k) {
-  if (shape.warmup_steps == 0) return shape.learning_rate;
-  return shape.learning_rate * std::min(1.0, double(k + 1) / double(shape.warmup_steps));
+double learning_rate_of(const AdamParams& params, int64_t k) {
+  if (params.warmup_steps == 0) return params.learning_rate;
+  return params.learning_rate * std::min(1.0, double(k + 1) / double(params.warmup_steps));
 }
 
-double clip_factor(const AdamEmaShape& shape, double norm) {
-  return shape.clip_norm > 0 ? std::min(1.0, shape.clip_norm / (norm + 1e-6)) : 1.0;
+double clip_factor(const AdamParams& params, double norm) {
+  return params.clip_norm > 0 ? std::min(1.0, params.clip_norm / (norm + 1e-6)) : 1.0;
 }
 
-Factors factors_of(const AdamEmaShape& shape, int64_t k, double norm) {
-  const double rate = learning_rate_of(shape, k);
+Factors factors_of(const AdamParams& params, int64_t k, double norm) {
+  const double rate = learning_rate_of(params, k);
   const double steps = double(k + 1);
   const double ema =
-      shape.ema_ramp ? std::min(shape.ema_decay, double(1 + k) / double(10 + k)) : shape.ema_decay;
-  return {.clip = float(clip_factor(shape, norm)),
-          .decay = float(rate * shape.weight_decay),
-          .beta1 = float(shape.beta1),
-          .one_minus_beta1 = float(1 - shape.beta1),
-          .beta2 = float(shape.beta2),
-          .one_minus_beta2 = float(1 - shape.beta2),
-          .step_size = float(rate / (1 - std::pow(shape.beta1, steps))),
-          .second_correction = float(1 / (1 - std::pow(shape.beta2, steps))),
-          .eps = float(shape.eps),
+      params.ema_ramp ? std::min(params.ema_decay, double(1 + k) / double(10 + k)) : params.ema_decay;
+  return {.clip = float(clip_factor(params, norm)),
+          .decay = float(rate * params.weight_decay),
+          .beta1 = float(params.beta1),
+          .one_minus_beta1 = float(1 - params.beta1),
+          .beta2 = float(params.beta2),
+          .one_minus_beta2 = float(1 - params.beta2),
+          .step_size = float(rate / (1 - std::pow(params.beta1, steps))),
+          .second_correction = float(1 / (1 - std::pow(params.beta2, steps))),
+          .eps = float(params.eps),
           .ema = float(ema),
           .one_minus_ema = float(1 - ema)};
 }
@@ -91,17 +91,17 @@ void update(const Factors& f, int64_t count, const float* __restrict gradients, 
 
 }  // namespace
 
-void adam_ema(const AdamEmaShape& shape, const AdamEmaArgs<float>& args) {
+void adam_ema(const AdamParams& params, const AdamEmaArgs<float>& args) {
   const int64_t k = *args.step;
-  const double norm = norm_of(shape.count, args.gradients);
-  const Factors factors = factors_of(shape, k, norm);
-  parallel_for(blocks(shape.count), [&](int64_t block) {
+  const double norm = norm_of(params.count, args.gradients);
+  const Factors factors = factors_of(params, k, norm);
+  parallel_for(blocks(params.count), [&](int64_t block) {
     const int64_t begin = block * kBlock;
-    update(factors, std::min(kBlock, shape.count - begin), args.gradients + begin, args.parameters + begin,
+    update(factors, std::min(kBlock, params.count - begin), args.gradients + begin, args.parameters + begin,
            args.m + begin, args.v + begin, args.ema + begin);
   });
   *args.gradient_norm = float(norm);
-  *args.learning_rate = float(learning_rate_of(shape, k));
+  *args.learning_rate = float(learning_rate_of(params, k));
 }
 
 }  // namespace ddpm::cpu

@@ -15,15 +15,15 @@
 
 namespace ddpm::cpu {
 
-void group_norm(const GroupNormShape& shape, const GroupNormArgs<float>& args);
-void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<float>& args);
+void group_norm(const GroupNormParams& params, const GroupNormArgs<float>& args);
+void group_norm_backward(const GroupNormParams& params, const GroupNormBackwardArgs<float>& args);
 
-void softmax(const SoftmaxShape& shape, const SoftmaxArgs<float>& args);
-void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<float>& args);
+void softmax(const SoftmaxParams& params, const SoftmaxArgs<float>& args);
+void softmax_backward(const SoftmaxParams& params, const SoftmaxBackwardArgs<float>& args);
 
-void linear(const LinearShape& shape, const LinearArgs<float>& args);
-void linear_backward(const LinearShape& shape, const LinearBackwardArgs<float>& args);
+void linear(const LinearParams& params, const LinearArgs<float>& args);
+void linear_backward(const LinearParams& params, const LinearBackwardArgs<float>& args);
 
-void adam_ema(const AdamEmaShape& shape, const AdamEmaArgs<float>& args);
+void adam_ema(const AdamParams& params, const AdamEmaArgs<float>& args);
 
 }  // namespace ddpm::cpu

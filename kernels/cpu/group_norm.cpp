@@ -30,10 +30,11 @@ namespace {
 // Calls body(x, first, count) for each source of a pixel: its channels at x are channels first .. first +
 // count - 1.
 template <typename Body>
-void for_each_source(const GroupNormShape& shape, const float* x0, const float* x1, int64_t row,
+void for_each_source(const GroupNormParams& params, const float* x, const float* skip, int64_t row,
                      const Body& body) {
-  body(x0 + row * shape.c0, 0, shape.c0);
-  if (shape.c1 > 0) body(x1 + row * shape.c1, shape.c0, shape.c1);
+  body(x + row * params.x_channels, 0, params.x_channels);
+  if (params.skip_channels > 0)
+    body(skip + row * params.skip_channels, params.x_channels, params.skip_channels);
 }
 
 void add_to(int count, const float* __restrict x, double* __restrict sum) {
@@ -49,46 +50,46 @@ void add_centered_squares(int count, const float* __restrict x, const double* __
 }
 
 // sum over each group's channels of value[c].
-std::vector<double> group_sums(const GroupNormShape& shape, const std::vector<double>& value) {
-  std::vector<double> sum(shape.groups);
-  for (int c = 0; c < shape.channels(); ++c) sum[c / shape.channels_per_group()] += value[c];
+std::vector<double> group_sums(const GroupNormParams& params, const std::vector<double>& value) {
+  std::vector<double> sum(params.groups);
+  for (int c = 0; c < params.channels(); ++c) sum[c / params.channels_per_group()] += value[c];
   return sum;
 }
 
 // shift + bias of each channel of image n.
 template <typename Args>
-std::vector<double> input_offsets(const GroupNormShape& shape, const Args& args, int64_t n) {
-  std::vector<double> offset(shape.channels());
-  for (int c = 0; c < shape.channels(); ++c) {
-    if (args.shift != nullptr) offset[c] += double(args.shift[n * shape.shift_stride + c]);
+std::vector<double> input_offsets(const GroupNormParams& params, const Args& args, int64_t n) {
+  std::vector<double> offset(params.channels());
+  for (int c = 0; c < params.channels(); ++c) {
+    if (args.shift != nullptr) offset[c] += double(args.shift[n * params.shift_stride + c]);
     if (args.bias != nullptr) offset[c] += double(args.bias[c]);
   }
   return offset;
 }
 
 // Writes mean and rstd of image n in two passes, so that the variance does not cancel.
-void statistics(const GroupNormShape& shape, const GroupNormArgs<float>& args, int64_t n) {
-  const double m = double(shape.pixels) * shape.channels_per_group();
-  const std::vector<double> offset = input_offsets(shape, args, n);
-  std::vector<double> sum(shape.channels());
-  for (int64_t row = n * shape.pixels; row < (n + 1) * shape.pixels; ++row)
-    for_each_source(shape, args.x0, args.x1, row,
+void statistics(const GroupNormParams& params, const GroupNormArgs<float>& args, int64_t n) {
+  const double m = double(params.pixels) * params.channels_per_group();
+  const std::vector<double> offset = input_offsets(params, args, n);
+  std::vector<double> sum(params.channels());
+  for (int64_t row = n * params.pixels; row < (n + 1) * params.pixels; ++row)
+    for_each_source(params, args.x, args.skip, row,
                     [&](const float* x, int first, int count) { add_to(count, x, &sum[first]); });
-  for (int c = 0; c < shape.channels(); ++c) sum[c] += shape.pixels * offset[c];
-  const std::vector<double> total = group_sums(shape, sum);
+  for (int c = 0; c < params.channels(); ++c) sum[c] += params.pixels * offset[c];
+  const std::vector<double> total = group_sums(params, sum);
 
-  std::vector<double> center(shape.channels()), squares(shape.channels());
-  for (int c = 0; c < shape.channels(); ++c)
-    center[c] = offset[c] - total[c / shape.channels_per_group()] / m;
-  for (int64_t row = n * shape.pixels; row < (n + 1) * shape.pixels; ++row)
-    for_each_source(shape, args.x0, args.x1, row, [&](const float* x, int first, int count) {
+  std::vector<double> center(params.channels()), squares(params.channels());
+  for (int c = 0; c < params.channels(); ++c)
+    center[c] = offset[c] - total[c / params.channels_per_group()] / m;
+  for (int64_t row = n * params.pixels; row < (n + 1) * params.pixels; ++row)
+    for_each_source(params, args.x, args.skip, row, [&](const float* x, int first, int count) {
       add_centered_squares(count, x, &center[first], &squares[first]);
     });
-  const std::vector<double> variance = group_sums(shape, squares);
+  const std::vector<double> variance = group_sums(params, squares);
 
-  for (int g = 0; g < shape.groups; ++g) {
-    args.mean[n * shape.groups + g] = float(total[g] / m);
-    args.rstd[n * shape.groups + g] = float(1 / std::sqrt(variance[g] / m + shape.eps));
+  for (int g = 0; g < params.groups; ++g) {
+    args.mean[n * params.groups + g] = float(total[g] / m);
+    args.rstd[n * params.groups + g] = float(1 / std::sqrt(variance[g] / m + params.eps));
   }
 }
 
@@ -98,21 +99,21 @@ struct ChannelTerms {
 };
 
 template <typename Args>
-double film_scale(const GroupNormShape& shape, const Args& args, int64_t n, int c) {
-  return args.film != nullptr ? 1 + double(args.film[n * shape.film_stride + c]) : 1.0;
+double film_scale(const GroupNormParams& params, const Args& args, int64_t n, int c) {
+  return args.film != nullptr ? 1 + double(args.film[n * params.film_stride + c]) : 1.0;
 }
 
 template <typename Args>
-ChannelTerms channel_terms(const GroupNormShape& shape, const Args& args, int64_t n) {
-  const int channels = shape.channels();
+ChannelTerms channel_terms(const GroupNormParams& params, const Args& args, int64_t n) {
+  const int channels = params.channels();
   ChannelTerms terms{std::vector<float>(channels), std::vector<float>(channels),
                      std::vector<float>(channels)};
-  const std::vector<double> offset = input_offsets(shape, args, n);
+  const std::vector<double> offset = input_offsets(params, args, n);
   for (int c = 0; c < channels; ++c) {
-    const int64_t group = n * shape.groups + c / shape.channels_per_group();
-    const double f = film_scale(shape, args, n, c);
+    const int64_t group = n * params.groups + c / params.channels_per_group();
+    const double f = film_scale(params, args, n, c);
     const double film_shift =
-        args.film != nullptr ? double(args.film[n * shape.film_stride + channels + c]) : 0.0;
+        args.film != nullptr ? double(args.film[n * params.film_stride + channels + c]) : 0.0;
     terms.center[c] = float(offset[c] - double(args.mean[group]));
     terms.scale[c] = float(double(args.rstd[group]) * double(args.gamma[c]) * f);
     terms.offset[c] = float(double(args.beta[c]) * f + film_shift);
@@ -127,9 +128,9 @@ void normalize(int count, const float* __restrict x, const float* __restrict cen
 
 // w (C) of one pixel, from both sources.
 template <typename Args>
-void normalize_row(const GroupNormShape& shape, const Args& args, const ChannelTerms& terms, int64_t row,
+void normalize_row(const GroupNormParams& params, const Args& args, const ChannelTerms& terms, int64_t row,
                    float* w) {
-  for_each_source(shape, args.x0, args.x1, row, [&](const float* x, int first, int count) {
+  for_each_source(params, args.x, args.skip, row, [&](const float* x, int first, int count) {
     normalize(count, x, &terms.center[first], &terms.scale[first], &terms.offset[first], w + first);
   });
 }
@@ -147,25 +148,25 @@ void multiply(int count, const float* __restrict factor, float* __restrict value
 }
 
 // Dropout factors (pixels, C) of image n, or null without dropout.
-std::unique_ptr<float[]> dropout_mask(const GroupNormShape& shape, const DropoutKey& key, int64_t n) {
-  if (shape.dropout == 0) return nullptr;
-  const int64_t elements = int64_t{shape.pixels} * shape.channels();
+std::unique_ptr<float[]> dropout_mask(const GroupNormParams& params, const DropoutKey& key, int64_t n) {
+  if (params.dropout == 0) return nullptr;
+  const int64_t elements = int64_t{params.pixels} * params.channels();
   auto mask = std::make_unique_for_overwrite<float[]>(elements);
-  reference::fill_dropout_mask({key.seed, shape.dropout_stream},
-                               uint64_t(*key.step) * uint64_t(shape.n) + uint64_t(n), shape.dropout, elements,
-                               mask.get());
+  reference::fill_dropout_mask({key.seed, params.dropout_stream},
+                               uint64_t(*key.step) * uint64_t(params.n) + uint64_t(n), params.dropout,
+                               elements, mask.get());
   return mask;
 }
 
-void normalize_image(const GroupNormShape& shape, const GroupNormArgs<float>& args, int64_t n) {
-  const int channels = shape.channels();
-  const ChannelTerms terms = channel_terms(shape, args, n);
-  const auto mask = dropout_mask(shape, args.dropout, n);
-  for (int64_t i = 0; i < shape.pixels; ++i) {
-    const int64_t row = n * shape.pixels + i;
+void normalize_image(const GroupNormParams& params, const GroupNormArgs<float>& args, int64_t n) {
+  const int channels = params.channels();
+  const ChannelTerms terms = channel_terms(params, args, n);
+  const auto mask = dropout_mask(params, args.dropout, n);
+  for (int64_t i = 0; i < params.pixels; ++i) {
+    const int64_t row = n * params.pixels + i;
     float* y = args.y + row * channels;
-    normalize_row(shape, args, terms, row, y);
-    if (shape.activation == Activation::kSilu) apply_silu(channels, y);
+    normalize_row(params, args, terms, row, y);
+    if (params.activation == Activation::kSilu) apply_silu(channels, y);
     if (mask) multiply(channels, mask.get() + i * channels, y);
   }
 }
@@ -188,22 +189,22 @@ void add_to_sums(int count, const float* __restrict x, const float* __restrict c
 }
 
 // dw (pixels, C) of image n, and the sums over it.
-ChannelSums activation_gradient(const GroupNormShape& shape, const GroupNormBackwardArgs<float>& args,
+ChannelSums activation_gradient(const GroupNormParams& params, const GroupNormBackwardArgs<float>& args,
                                 const ChannelTerms& terms, int64_t n, float* image_dw) {
-  const int channels = shape.channels();
-  const auto mask = dropout_mask(shape, args.dropout, n);
+  const int channels = params.channels();
+  const auto mask = dropout_mask(params, args.dropout, n);
   std::vector<float> w(channels);
   ChannelSums sums(channels);
-  for (int64_t i = 0; i < shape.pixels; ++i) {
-    const int64_t row = n * shape.pixels + i;
+  for (int64_t i = 0; i < params.pixels; ++i) {
+    const int64_t row = n * params.pixels + i;
     float* dw = image_dw + i * channels;
     std::copy_n(args.dy + row * channels, channels, dw);
     if (mask) multiply(channels, mask.get() + i * channels, dw);
-    if (shape.activation == Activation::kSilu) {
-      normalize_row(shape, args, terms, row, w.data());
+    if (params.activation == Activation::kSilu) {
+      normalize_row(params, args, terms, row, w.data());
       multiply_by_silu_derivative(channels, w.data(), dw);
     }
-    for_each_source(shape, args.x0, args.x1, row, [&](const float* x, int first, int count) {
+    for_each_source(params, args.x, args.skip, row, [&](const float* x, int first, int count) {
       add_to_sums(count, x, &terms.center[first], dw + first, &sums.dw[first], &sums.dw_centered[first],
                   &sums.centered[first]);
     });
@@ -216,21 +217,22 @@ struct InputGradientTerms {
   std::vector<float> factor, constant;
 };
 
-InputGradientTerms input_gradient_terms(const GroupNormShape& shape, const GroupNormBackwardArgs<float>& args,
-                                        const ChannelSums& sums, int64_t n) {
-  const int channels = shape.channels();
-  const double m = double(shape.pixels) * shape.channels_per_group();
+InputGradientTerms input_gradient_terms(const GroupNormParams& params,
+                                        const GroupNormBackwardArgs<float>& args, const ChannelSums& sums,
+                                        int64_t n) {
+  const int channels = params.channels();
+  const double m = double(params.pixels) * params.channels_per_group();
   std::vector<double> a(channels), b(channels);
   for (int c = 0; c < channels; ++c) {
-    const double s = double(args.gamma[c]) * film_scale(shape, args, n, c);
+    const double s = double(args.gamma[c]) * film_scale(params, args, n, c);
     a[c] = s * sums.dw[c];
     b[c] = s * sums.dw_centered[c];
   }
-  const std::vector<double> s1 = group_sums(shape, a), s2 = group_sums(shape, b);
+  const std::vector<double> s1 = group_sums(params, a), s2 = group_sums(params, b);
   InputGradientTerms terms{std::vector<float>(channels), std::vector<float>(channels)};
   for (int c = 0; c < channels; ++c) {
-    const int g = c / shape.channels_per_group();
-    const double rstd = double(args.rstd[n * shape.groups + g]);
+    const int g = c / params.channels_per_group();
+    const double rstd = double(args.rstd[n * params.groups + g]);
     terms.factor[c] = float(rstd * rstd * rstd * s2[g] / m);
     terms.constant[c] = float(rstd * s1[g] / m);
   }
@@ -243,23 +245,23 @@ struct ImageGradients {
 };
 
 // Writes dshift and dfilm of image n and returns its contribution to the other parameter gradients.
-ImageGradients parameter_gradients(const GroupNormShape& shape, const GroupNormBackwardArgs<float>& args,
+ImageGradients parameter_gradients(const GroupNormParams& params, const GroupNormBackwardArgs<float>& args,
                                    const ChannelTerms& terms, const InputGradientTerms& input,
                                    const ChannelSums& sums, int64_t n) {
-  const int channels = shape.channels();
+  const int channels = params.channels();
   ImageGradients image{std::vector<double>(channels), std::vector<double>(channels),
                        std::vector<double>(channels)};
   for (int c = 0; c < channels; ++c) {
-    const double rstd = double(args.rstd[n * shape.groups + c / shape.channels_per_group()]);
-    const double f = film_scale(shape, args, n, c);
+    const double rstd = double(args.rstd[n * params.groups + c / params.channels_per_group()]);
+    const double f = film_scale(params, args, n, c);
     const double dw_xhat = rstd * sums.dw_centered[c];
     image.gamma[c] = f * dw_xhat;
     image.beta[c] = f * sums.dw[c];
     image.bias[c] = double(terms.scale[c]) * sums.dw[c] - double(input.factor[c]) * sums.centered[c] -
-                    double(input.constant[c]) * shape.pixels;
-    if (args.dshift != nullptr) args.dshift[n * shape.shift_stride + c] = float(image.bias[c]);
+                    double(input.constant[c]) * params.pixels;
+    if (args.dshift != nullptr) args.dshift[n * params.shift_stride + c] = float(image.bias[c]);
     if (args.dfilm == nullptr) continue;
-    float* dfilm = args.dfilm + n * shape.film_stride;
+    float* dfilm = args.dfilm + n * params.film_stride;
     dfilm[c] = float(double(args.gamma[c]) * dw_xhat + double(args.beta[c]) * sums.dw[c]);
     dfilm[channels + c] = float(sums.dw[c]);
   }
@@ -287,40 +289,42 @@ void store_with_addends(int count, const float* du, const float* const addends[2
     for (int c = 0; c < count; ++c) dx[at + c] = du[c] + first[at + c] + second[at + c];
 }
 
-ImageGradients image_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<float>& args,
+ImageGradients image_backward(const GroupNormParams& params, const GroupNormBackwardArgs<float>& args,
                               int64_t n) {
-  const int channels = shape.channels();
-  const ChannelTerms terms = channel_terms(shape, args, n);
-  const auto image_dw = std::make_unique_for_overwrite<float[]>(int64_t{shape.pixels} * channels);
-  const ChannelSums sums = activation_gradient(shape, args, terms, n, image_dw.get());
-  const InputGradientTerms input = input_gradient_terms(shape, args, sums, n);
+  const int channels = params.channels();
+  const ChannelTerms terms = channel_terms(params, args, n);
+  const auto image_dw = std::make_unique_for_overwrite<float[]>(int64_t{params.pixels} * channels);
+  const ChannelSums sums = activation_gradient(params, args, terms, n, image_dw.get());
+  const InputGradientTerms input = input_gradient_terms(params, args, sums, n);
 
-  for (int64_t i = 0; i < shape.pixels; ++i) {
-    const int64_t row = n * shape.pixels + i;
+  for (int64_t i = 0; i < params.pixels; ++i) {
+    const int64_t row = n * params.pixels + i;
     float* du = image_dw.get() + i * channels;
-    for_each_source(shape, args.x0, args.x1, row, [&](const float* x, int first, int count) {
+    for_each_source(params, args.x, args.skip, row, [&](const float* x, int first, int count) {
       input_gradient(count, x, &terms.center[first], &terms.scale[first], &input.factor[first],
                      &input.constant[first], du + first);
     });
-    store_with_addends(shape.c0, du, args.dx0_addends, row * shape.c0, args.dx0);
-    if (shape.c1 > 0) store_with_addends(shape.c1, du + shape.c0, args.dx1_addends, row * shape.c1, args.dx1);
+    store_with_addends(params.x_channels, du, args.dx_addends, row * params.x_channels, args.dx);
+    if (params.skip_channels > 0)
+      store_with_addends(params.skip_channels, du + params.x_channels, args.dskip_addends,
+                         row * params.skip_channels, args.dskip);
   }
-  return parameter_gradients(shape, args, terms, input, sums, n);
+  return parameter_gradients(params, args, terms, input, sums, n);
 }
 
 }  // namespace
 
-void group_norm(const GroupNormShape& shape, const GroupNormArgs<float>& args) {
-  parallel_for(shape.n, [&](int64_t n) {
-    statistics(shape, args, n);
-    normalize_image(shape, args, n);
+void group_norm(const GroupNormParams& params, const GroupNormArgs<float>& args) {
+  parallel_for(params.n, [&](int64_t n) {
+    statistics(params, args, n);
+    normalize_image(params, args, n);
   });
 }
 
-void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<float>& args) {
-  std::vector<ImageGradients> images(shape.n);
-  parallel_for(shape.n, [&](int64_t n) { images[n] = image_backward(shape, args, n); });
-  for (int c = 0; c < shape.channels(); ++c) {
+void group_norm_backward(const GroupNormParams& params, const GroupNormBackwardArgs<float>& args) {
+  std::vector<ImageGradients> images(params.n);
+  parallel_for(params.n, [&](int64_t n) { images[n] = image_backward(params, args, n); });
+  for (int c = 0; c < params.channels(); ++c) {
     double dgamma = 0, dbeta = 0, dbias = 0;
     for (const ImageGradients& image : images) {
       dgamma += image.gamma[c];

@@ -29,17 +29,17 @@ void softmax_row_backward(int64_t count, float scale, const float* p, const floa
 
 }  // namespace
 
-void softmax(const SoftmaxShape& shape, const SoftmaxArgs<float>& args) {
-  parallel_for(shape.rows, [&](int64_t row) {
-    const int64_t at = row * shape.length;
-    softmax_row(shape.length, float(shape.scale), args.x + at, args.p + at);
+void softmax(const SoftmaxParams& params, const SoftmaxArgs<float>& args) {
+  parallel_for(params.rows, [&](int64_t row) {
+    const int64_t at = row * params.length;
+    softmax_row(params.length, float(params.scale), args.x + at, args.p + at);
   });
 }
 
-void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<float>& args) {
-  parallel_for(shape.rows, [&](int64_t row) {
-    const int64_t at = row * shape.length;
-    softmax_row_backward(shape.length, float(shape.scale), args.p + at, args.dp + at, args.dx + at);
+void softmax_backward(const SoftmaxParams& params, const SoftmaxBackwardArgs<float>& args) {
+  parallel_for(params.rows, [&](int64_t row) {
+    const int64_t at = row * params.length;
+    softmax_row_backward(params.length, float(params.scale), args.p + at, args.dp + at, args.dx + at);
   });
 }
 

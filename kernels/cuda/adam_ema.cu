@@ -72,24 +72,24 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) squares[blockIdx.x] = total;
 }
 
-__device__ double learning_rate_of(const AdamEmaShape& shape, double k) {
-  if (shape.warmup_steps == 0) return shape.learning_rate;
-  return shape.learning_rate * fmin(1.0, (k + 1) / static_cast<double>(shape.warmup_steps));
+__device__ double learning_rate_of(const AdamParams& params, double k) {
+  if (params.warmup_steps == 0) return params.learning_rate;
+  return params.learning_rate * fmin(1.0, (k + 1) / static_cast<double>(params.warmup_steps));
 }
 
-__device__ Factors factors_of(const AdamEmaShape& shape, double k, double norm) {
-  const double rate = learning_rate_of(shape, k);
-  const double clip = shape.clip_norm > 0 ? fmin(1.0, shape.clip_norm / (norm + 1e-6)) : 1.0;
-  const double ema = shape.ema_ramp ? fmin(shape.ema_decay, (1 + k) / (10 + k)) : shape.ema_decay;
+__device__ Factors factors_of(const AdamParams& params, double k, double norm) {
+  const double rate = learning_rate_of(params, k);
+  const double clip = params.clip_norm > 0 ? fmin(1.0, params.clip_norm / (norm + 1e-6)) : 1.0;
+  const double ema = params.ema_ramp ? fmin(params.ema_decay, (1 + k) / (10 + k)) : params.ema_decay;
   return {.clip = static_cast<float>(clip),
-          .decay = static_cast<float>(rate * shape.weight_decay),
-          .beta1 = static_cast<float>(shape.beta1),
-          .one_minus_beta1 = static_cast<float>(1 - shape.beta1),
-          .beta2 = static_cast<float>(shape.beta2),
-          .one_minus_beta2 = static_cast<float>(1 - shape.beta2),
-          .step_size = static_cast<float>(rate / (1 - pow(shape.beta1, k + 1))),
-          .second_correction = static_cast<float>(1 / (1 - pow(shape.beta2, k + 1))),
-          .eps = static_cast<float>(shape.eps),
+          .decay = static_cast<float>(rate * params.weight_decay),
+          .beta1 = static_cast<float>(params.beta1),
+          .one_minus_beta1 = static_cast<float>(1 - params.beta1),
+          .beta2 = static_cast<float>(params.beta2),
+          .one_minus_beta2 = static_cast<float>(1 - params.beta2),
+          .step_size = static_cast<float>(rate / (1 - pow(params.beta1, k + 1))),
+          .second_correction = static_cast<float>(1 / (1 - pow(params.beta2, k + 1))),
+          .eps = static_cast<float>(params.eps),
           .ema = static_cast<float>(ema),
           .one_minus_ema = static_cast<float>(1 - ema)};
 }
@@ -98,7 +98,7 @@ __device__ Factors factors_of(const AdamEmaShape& shape, double k, double norm) 
 // Threads: one block.
 // Shared: 128 bytes.
 __global__ void __launch_bounds__(kThreads)
-    factors_kernel(AdamEmaShape shape, int blocks, const int64_t* __restrict__ step, Scratch* scratch,
+    factors_kernel(AdamParams params, int blocks, const int64_t* __restrict__ step, Scratch* scratch,
                    float* __restrict__ gradient_norm, float* __restrict__ learning_rate) {
   Shared& shared = block_shared<Shared>();
   float sum = 0;
@@ -108,9 +108,9 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x != 0) return;
   const double norm = sqrt(static_cast<double>(sum));
   const auto k = static_cast<double>(*step);
-  scratch->factors = factors_of(shape, k, norm);
+  scratch->factors = factors_of(params, k, norm);
   *gradient_norm = static_cast<float>(norm);
-  *learning_rate = static_cast<float>(learning_rate_of(shape, k));
+  *learning_rate = static_cast<float>(learning_rate_of(params, k));
 }
 
 // Math: kernels/adam_ema.h.
@@ -150,20 +150,21 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-size_t adam_ema_scratch_bytes(const AdamEmaShape&) { return sizeof(Scratch); }
+size_t adam_ema_scratch_bytes(const AdamParams&) { return sizeof(Scratch); }
 
-void adam_ema(const AdamEmaShape& shape, const AdamEmaArgs<float>& args, BFloat16* compute_weights,
+void adam_ema(const AdamParams& params, const AdamEmaArgs<float>& args, BFloat16* compute_weights,
               void* scratch, StreamView stream) {
-  require_multiple("adam_ema", "number of parameters", shape.count, kWidth);
+  require_multiple("adam_ema", "number of parameters", params.count, kWidth);
   auto* memory = static_cast<Scratch*>(scratch);
-  const int blocks = norm_blocks(shape.count);
-  launch(sum_of_squares_kernel, {.grid = blocks, .block = kThreads, .stream = stream}, shape.count,
+  const int blocks = norm_blocks(params.count);
+  launch(sum_of_squares_kernel, {.grid = blocks, .block = kThreads, .stream = stream}, params.count,
          args.gradients, memory->squares);
-  launch(factors_kernel, {.grid = 1, .block = kThreads, .stream = stream}, shape, blocks, args.step, memory,
+  launch(factors_kernel, {.grid = 1, .block = kThreads, .stream = stream}, params, blocks, args.step, memory,
          args.gradient_norm, args.learning_rate);
   launch(update_kernel,
-         {.grid = ceil_div(shape.count, kThreads * kWidth), .block = kThreads, .stream = stream}, shape.count,
-         &memory->factors, args.gradients, args.parameters, args.m, args.v, args.ema, compute_weights);
+         {.grid = ceil_div(params.count, kThreads * kWidth), .block = kThreads, .stream = stream},
+         params.count, &memory->factors, args.gradients, args.parameters, args.m, args.v, args.ema,
+         compute_weights);
 }
 
 }  // namespace ddpm::cuda

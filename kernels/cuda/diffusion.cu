@@ -23,7 +23,7 @@ struct Draw {
   int64_t flip;  // 0 or 1
 };
 
-// The part of the shape that the kernels need.
+// The parameters that the kernel needs.
 struct Batch {
   int n;
   int elements;  // of an image
@@ -37,18 +37,18 @@ struct Batch {
   int64_t dataset_count;
 };
 
-Batch batch_of(const DiffusionShape& shape) {
-  require_in_range("diffusion", "number of elements per image", shape.image_elements(), 1, 1 << 30);
-  return {.n = shape.n,
-          .elements = static_cast<int>(shape.image_elements()),
-          .width = shape.w,
-          .channels = shape.c,
-          .timesteps = shape.timesteps,
-          .is_antithetic = shape.draw == TimestepDraw::kAntithetic,
-          .may_flip = shape.horizontal_flip,
-          .rows = shape.rows,
-          .seed = shape.seed,
-          .dataset_count = shape.dataset_count};
+Batch batch_of(const DiffusionParams& params) {
+  require_in_range("diffusion", "number of elements per image", params.image_elements(), 1, 1 << 30);
+  return {.n = params.n,
+          .elements = static_cast<int>(params.image_elements()),
+          .width = params.w,
+          .channels = params.c,
+          .timesteps = params.timesteps,
+          .is_antithetic = params.draw == TimestepDraw::kAntithetic,
+          .may_flip = params.horizontal_flip,
+          .rows = params.rows,
+          .seed = params.seed,
+          .dataset_count = params.dataset_count};
 }
 
 // Position of the image in the run's stream of images.
@@ -236,7 +236,7 @@ __global__ void __launch_bounds__(kThreads)
   image_loss[image] = value * (weight != nullptr ? weight[static_cast<int>(t[image])] : 1.0f) * sum;
 }
 
-int64_t chunks_of(const DiffusionShape& shape) { return ceil_div(shape.image_elements(), kChunk); }
+int64_t chunks_of(const DiffusionParams& params) { return ceil_div(params.image_elements(), kChunk); }
 
 void launch_draws(const Batch& batch, const int64_t* step, Draw* draws, float* t, int64_t* index,
                   StreamView stream) {
@@ -246,53 +246,53 @@ void launch_draws(const Batch& batch, const int64_t* step, Draw* draws, float* t
 
 }  // namespace
 
-size_t diffuse_scratch_bytes(const DiffusionShape& shape) {
-  return static_cast<size_t>(shape.n) * sizeof(Draw);
+size_t diffuse_scratch_bytes(const DiffusionParams& params) {
+  return static_cast<size_t>(params.n) * sizeof(Draw);
 }
 
 template <typename T>
-void diffuse(const DiffusionShape& shape, const DiffuseArgs<T, float>& args, void* scratch,
+void diffuse(const DiffusionParams& params, const DiffuseArgs<T, float>& args, void* scratch,
              StreamView stream) {
-  const Batch batch = batch_of(shape);
+  const Batch batch = batch_of(params);
   auto* draws = static_cast<Draw*>(scratch);
   launch_draws(batch, args.step, draws, args.t, args.index, stream);
   with_width<Packed<T>::kWidth>(batch.elements, [&](auto width) {
     launch(diffuse_kernel<width(), T>,
-           {.grid = {chunks_of(shape), shape.n}, .block = kThreads, .stream = stream}, batch, args.dataset,
+           {.grid = {chunks_of(params), params.n}, .block = kThreads, .stream = stream}, batch, args.dataset,
            args.signal, args.noise, args.step, draws, args.t, args.x_t);
   });
 }
 
 // The draws, then the sums of the chunks.
-size_t loss_scratch_bytes(const DiffusionShape& shape) {
-  return static_cast<size_t>(shape.n) *
-         (sizeof(Draw) + static_cast<size_t>(chunks_of(shape)) * sizeof(float));
+size_t loss_scratch_bytes(const DiffusionParams& params) {
+  return static_cast<size_t>(params.n) *
+         (sizeof(Draw) + static_cast<size_t>(chunks_of(params)) * sizeof(float));
 }
 
 template <typename T>
-void loss(const DiffusionShape& shape, const LossArgs<T, float>& args, void* scratch, StreamView stream) {
-  const Batch batch = batch_of(shape);
+void loss(const DiffusionParams& params, const LossArgs<T, float>& args, void* scratch, StreamView stream) {
+  const Batch batch = batch_of(params);
   auto* draws = static_cast<Draw*>(scratch);
-  auto* partial = reinterpret_cast<float*>(draws + shape.n);
-  const double value = shape.reduction == LossReduction::kMean ? 1.0 / batch.elements : 1.0;
+  auto* partial = reinterpret_cast<float*>(draws + params.n);
+  const double value = params.reduction == LossReduction::kMean ? 1.0 / batch.elements : 1.0;
   const LossFactors factors{.value = static_cast<float>(value),
-                            .gradient = static_cast<float>(2 * value / shape.n)};
-  if (shape.prediction != Prediction::kEpsilon)
+                            .gradient = static_cast<float>(2 * value / params.n)};
+  if (params.prediction != Prediction::kEpsilon)
     launch_draws(batch, args.step, draws, nullptr, nullptr, stream);
   with_width<Packed<T>::kWidth>(batch.elements, [&](auto width) {
     launch(loss_kernel<width(), T>,
-           {.grid = {chunks_of(shape), shape.n}, .block = kThreads, .stream = stream}, batch,
-           shape.prediction, factors, args.prediction, args.dataset, args.signal, args.noise, args.weight,
+           {.grid = {chunks_of(params), params.n}, .block = kThreads, .stream = stream}, batch,
+           params.prediction, factors, args.prediction, args.dataset, args.signal, args.noise, args.weight,
            args.t, args.step, draws, args.dprediction, partial);
   });
   launch(combine_loss_kernel,
-         {.grid = ceil_div(int64_t{shape.n} * kWarpSize, kThreads), .block = kThreads, .stream = stream},
-         shape.n, chunks_of(shape), factors.value, args.weight, args.t, partial, args.image_loss);
+         {.grid = ceil_div(int64_t{params.n} * kWarpSize, kThreads), .block = kThreads, .stream = stream},
+         params.n, chunks_of(params), factors.value, args.weight, args.t, partial, args.image_loss);
 }
 
-template void diffuse(const DiffusionShape&, const DiffuseArgs<float, float>&, void*, StreamView);
-template void diffuse(const DiffusionShape&, const DiffuseArgs<BFloat16, float>&, void*, StreamView);
-template void loss(const DiffusionShape&, const LossArgs<float, float>&, void*, StreamView);
-template void loss(const DiffusionShape&, const LossArgs<BFloat16, float>&, void*, StreamView);
+template void diffuse(const DiffusionParams&, const DiffuseArgs<float, float>&, void*, StreamView);
+template void diffuse(const DiffusionParams&, const DiffuseArgs<BFloat16, float>&, void*, StreamView);
+template void loss(const DiffusionParams&, const LossArgs<float, float>&, void*, StreamView);
+template void loss(const DiffusionParams&, const LossArgs<BFloat16, float>&, void*, StreamView);
 
 }  // namespace ddpm::cuda

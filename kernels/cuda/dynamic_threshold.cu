@@ -16,7 +16,7 @@ constexpr int kThreads = 512;
 constexpr int kDigitBits = 8;
 constexpr int kDigits = 1 << kDigitBits;
 
-// The part of the shape that the kernel needs.
+// The parameters that the kernel needs.
 struct Quantile {
   int elements;  // of an image
   int channels;
@@ -108,24 +108,24 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 template <typename T>
-void dynamic_threshold(const DynamicThresholdShape& shape, const DynamicThresholdArgs<T, float>& args,
+void dynamic_threshold(const DynamicThresholdParams& params, const DynamicThresholdArgs<T, float>& args,
                        StreamView stream) {
-  const int64_t elements = shape.step.image_elements();
+  const int64_t elements = params.step.image_elements();
   require_in_range("dynamic_threshold", "number of elements per image", elements, 1, 1 << 30);
-  const double position = shape.ratio * static_cast<double>(elements - 1);
+  const double position = params.ratio * static_cast<double>(elements - 1);
   const Quantile quantile{.elements = static_cast<int>(elements),
-                          .channels = shape.step.c,
-                          .output = shape.step.output,
+                          .channels = params.step.c,
+                          .output = params.step.output,
                           .below = static_cast<int>(position),
                           .fraction = static_cast<float>(position - std::floor(position)),
-                          .max_value = static_cast<float>(shape.max_value)};
-  launch(dynamic_threshold_kernel<T>, {.grid = shape.step.n, .block = kThreads, .stream = stream}, quantile,
+                          .max_value = static_cast<float>(params.max_value)};
+  launch(dynamic_threshold_kernel<T>, {.grid = params.step.n, .block = kThreads, .stream = stream}, quantile,
          args.output, args.table, args.index, args.x, args.threshold);
 }
 
-template void dynamic_threshold(const DynamicThresholdShape&, const DynamicThresholdArgs<float, float>&,
+template void dynamic_threshold(const DynamicThresholdParams&, const DynamicThresholdArgs<float, float>&,
                                 StreamView);
-template void dynamic_threshold(const DynamicThresholdShape&, const DynamicThresholdArgs<BFloat16, float>&,
+template void dynamic_threshold(const DynamicThresholdParams&, const DynamicThresholdArgs<BFloat16, float>&,
                                 StreamView);
 
 }  // namespace ddpm::cuda

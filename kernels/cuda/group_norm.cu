@@ -33,7 +33,7 @@ template <typename T, typename Use>
 __device__ __forceinline__ void for_each_vector(const GroupNormPlan& plan,
                                                 const GroupNormArgs<T, float>& args, const Lane& lane,
                                                 CacheHint hint, const Use& use) {
-  const PixelVectors<const T> x = pixel_vectors(plan.shape, lane, args.x0, args.x1);
+  const PixelVectors<const T> x = pixel_vectors(plan.params, lane, args.x, args.skip);
   for (int first = lane.first_pixel; first < lane.end_pixel; first += kInFlight * plan.rows) {
     Packed<T> loaded[kInFlight];
 #pragma unroll
@@ -65,7 +65,7 @@ __device__ __forceinline__ void take_statistics(const GroupNormPlan& plan,
   constexpr int kWidth = Packed<T>::kWidth;
   float* input_offsets = arrays.terms.offset;  // borrowed until the statistics are known
   for_each_column(plan, block, [&](int column, int image, int channel) {
-    input_offsets[column] = input_offset(plan.shape, args, image, channel);
+    input_offsets[column] = input_offset(plan.params, args, image, channel);
   });
 
   float sums[kWidth] = {};
@@ -107,8 +107,8 @@ __device__ __forceinline__ void take_statistics(const GroupNormPlan& plan,
 }
 
 __device__ __forceinline__ float reciprocal_deviation(const GroupNormPlan& plan, float squares) {
-  const float count = static_cast<float>(plan.shape.pixels) * static_cast<float>(plan.channels_per_group);
-  return 1.0f / sqrtf(squares / count + static_cast<float>(plan.shape.eps));
+  const float count = static_cast<float>(plan.params.pixels) * static_cast<float>(plan.channels_per_group);
+  return 1.0f / sqrtf(squares / count + static_cast<float>(plan.params.eps));
 }
 
 // y = dropout(activation((x + center) * scale + offset)) of one vector.
@@ -161,7 +161,7 @@ __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
         reciprocal_deviation(plan, sum_over_group(plan, column, [&](int c) { return arrays.totals[c]; }));
     write_terms(plan, args, arrays.terms, column, image, channel, mean, rstd);
     if (channel % plan.channels_per_group != 0) return;
-    const int group = image * plan.shape.groups + channel / plan.channels_per_group;
+    const int group = image * plan.params.groups + channel / plan.channels_per_group;
     args.mean[group] = mean;
     args.rstd[group] = rstd;
   });
@@ -183,7 +183,7 @@ __device__ void combine_statistics(const GroupNormPlan& plan, const Block& block
   const int groups = plan.groups_per_slice();
   const float width = static_cast<float>(plan.channels_per_group);
   const auto count = [&](int chunk) {
-    return width * static_cast<float>(min(plan.chunk, plan.shape.pixels - chunk * plan.chunk));
+    return width * static_cast<float>(min(plan.chunk, plan.params.pixels - chunk * plan.chunk));
   };
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize;
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
@@ -191,7 +191,7 @@ __device__ void combine_statistics(const GroupNormPlan& plan, const Block& block
   for (int g = warp; g < groups && warp < warps; g += warps) {
     float sum = 0;
     for (int k = lane; k < plan.chunks(); k += kWarpSize) sum += count(k) * partial[k * groups + g].mean;
-    const float group_mean = warp_reduce(sum, Sum{}) / (width * static_cast<float>(plan.shape.pixels));
+    const float group_mean = warp_reduce(sum, Sum{}) / (width * static_cast<float>(plan.params.pixels));
     float squares = 0;
     for (int k = lane; k < plan.chunks(); k += kWarpSize) {
       const PartialStatistics part = partial[k * groups + g];
@@ -200,7 +200,7 @@ __device__ void combine_statistics(const GroupNormPlan& plan, const Block& block
     squares = warp_reduce(squares, Sum{});
     if (lane != 0) continue;
     const int group =
-        block.first_image * plan.shape.groups + block.first_channel / plan.channels_per_group + g;
+        block.first_image * plan.params.groups + block.first_channel / plan.channels_per_group + g;
     mean[group] = group_mean;
     rstd[group] = reciprocal_deviation(plan, squares);
   }
@@ -269,7 +269,7 @@ void two_phases(const GroupNormPlan& plan, const GroupNormArgs<T, float>& args, 
             .shared_bytes = plan.shared_bytes(kForwardArrays),
             .stream = stream},
            plan, args, first, partial, arrived);
-    with_options(plan.shape, [&]<Activation kActivation, Dropout kDropout>() {
+    with_options(plan.params, [&]<Activation kActivation, Dropout kDropout>() {
       launch(group_norm_normalize_kernel<T, kActivation, kDropout>,
              {.grid = blocks,
               .block = plan.threads(),
@@ -282,10 +282,10 @@ void two_phases(const GroupNormPlan& plan, const GroupNormArgs<T, float>& args, 
 
 }  // namespace
 
-size_t group_norm_scratch_bytes(const GroupNormShape& shape) {
+size_t group_norm_scratch_bytes(const GroupNormParams& params) {
   size_t bytes = 0;
   for (const int element_bytes : {2, 4}) {
-    const GroupNormPlan plan = plan_group_norm(shape, element_bytes, GroupNormPass::kForward);
+    const GroupNormPlan plan = plan_group_norm(params, element_bytes, GroupNormPass::kForward);
     if (plan.path == GroupNormPath::kTwoPhase)
       bytes = std::max(bytes, partial_bytes(plan) + sizeof(unsigned) * plan.units());
   }
@@ -293,11 +293,11 @@ size_t group_norm_scratch_bytes(const GroupNormShape& shape) {
 }
 
 template <typename T>
-void group_norm(const GroupNormShape& shape, const GroupNormArgs<T, float>& args, void* scratch,
+void group_norm(const GroupNormParams& params, const GroupNormArgs<T, float>& args, void* scratch,
                 StreamView stream, const GroupNormTuning& tuning) {
-  const GroupNormPlan plan = plan_group_norm(shape, sizeof(T), GroupNormPass::kForward, tuning);
+  const GroupNormPlan plan = plan_group_norm(params, sizeof(T), GroupNormPass::kForward, tuning);
   if (plan.path == GroupNormPath::kTwoPhase) return two_phases(plan, args, scratch, tuning, stream);
-  with_options(shape, [&]<Activation kActivation, Dropout kDropout>() {
+  with_options(params, [&]<Activation kActivation, Dropout kDropout>() {
     launch(group_norm_kernel<T, kActivation, kDropout>,
            {.grid = plan.units(),
             .block = plan.threads(),
@@ -307,9 +307,17 @@ void group_norm(const GroupNormShape& shape, const GroupNormArgs<T, float>& args
   });
 }
 
-template void group_norm(const GroupNormShape&, const GroupNormArgs<float, float>&, void*, StreamView,
+template <typename T>
+void group_norm(const GroupNormParams& params, const GroupNormArgs<T, float>& args, void* scratch,
+                StreamView stream) {
+  group_norm(params, args, scratch, stream, GroupNormTuning{});
+}
+
+template void group_norm(const GroupNormParams&, const GroupNormArgs<float, float>&, void*, StreamView);
+template void group_norm(const GroupNormParams&, const GroupNormArgs<BFloat16, float>&, void*, StreamView);
+template void group_norm(const GroupNormParams&, const GroupNormArgs<float, float>&, void*, StreamView,
                          const GroupNormTuning&);
-template void group_norm(const GroupNormShape&, const GroupNormArgs<BFloat16, float>&, void*, StreamView,
+template void group_norm(const GroupNormParams&, const GroupNormArgs<BFloat16, float>&, void*, StreamView,
                          const GroupNormTuning&);
 
 }  // namespace ddpm::cuda

@@ -116,7 +116,7 @@ __device__ __forceinline__ void sum_lanes(const GroupNormPlan& plan, const LaneS
 template <typename T, typename Use>
 __device__ __forceinline__ void for_each_vector(const GroupNormPlan& plan, const Args<T>& args,
                                                 const Lane& lane, CacheHint hint, const Use& use) {
-  const PixelVectors<const T> x = pixel_vectors(plan.shape, lane, args.x0, args.x1);
+  const PixelVectors<const T> x = pixel_vectors(plan.params, lane, args.x, args.skip);
   const PixelVectors<const T> dy = pixel_vectors(plan, lane, args.dy);
   for (int first = lane.first_pixel; first < lane.end_pixel; first += kInFlight * plan.rows) {
     Packed<T> loaded_x[kInFlight];
@@ -139,13 +139,13 @@ template <typename T>
 __device__ __forceinline__ void finish_columns(const GroupNormPlan& plan, const Args<T>& args,
                                                const Block& block, const Arrays& arrays,
                                                const ImageGradients& images) {
-  const GroupNormShape& shape = plan.shape;
-  const float pixels = static_cast<float>(shape.pixels);
+  const GroupNormParams& params = plan.params;
+  const float pixels = static_cast<float>(params.pixels);
   const float count = pixels * static_cast<float>(plan.channels_per_group);
   for_each_column(plan, block, [&](int column, int image, int channel) {
     const float* scale = arrays.terms.scale;
     const ColumnSums& sums = arrays.sums;
-    const float rstd = args.rstd[image * shape.groups + channel / plan.channels_per_group];
+    const float rstd = args.rstd[image * params.groups + channel / plan.channels_per_group];
     const float s1 = sum_over_group(plan, column, [&](int c) { return scale[c] * sums.dw[c]; });
     const float s2 = sum_over_group(plan, column, [&](int c) { return scale[c] * sums.dw_centered[c]; });
     const float factor = rstd * rstd * s2 / count;
@@ -162,9 +162,9 @@ __device__ __forceinline__ void finish_columns(const GroupNormPlan& plan, const 
     images.beta[at] = modulation * dw;
     images.bias[at] = du;
     if (args.dshift != nullptr)
-      args.dshift[static_cast<int64_t>(image) * shape.shift_stride + channel] = from_float<T>(du);
+      args.dshift[static_cast<int64_t>(image) * params.shift_stride + channel] = from_float<T>(du);
     if (args.dfilm == nullptr) return;
-    T* dfilm = args.dfilm + static_cast<int64_t>(image) * shape.film_stride + channel;
+    T* dfilm = args.dfilm + static_cast<int64_t>(image) * params.film_stride + channel;
     dfilm[0] = from_float<T>(args.gamma[channel] * dw_xhat + args.beta[channel] * dw);
     dfilm[plan.channels] = from_float<T>(dw);
   });
@@ -179,10 +179,10 @@ class InputGradient {
  public:
   __device__ InputGradient(const GroupNormPlan& plan, const Args<T>& args, const Lane& lane,
                            const float* factor, const float* constant)
-      : dx_(pixel_vectors(plan.shape, lane, args.dx0, args.dx1)) {
-    const bool is_first = lane.channel < plan.shape.c0;
-    const T* const* addends = is_first ? args.dx0_addends : args.dx1_addends;
-    const int64_t offset = dx_.first - (is_first ? args.dx0 : args.dx1);
+      : dx_(pixel_vectors(plan.params, lane, args.dx, args.dskip)) {
+    const bool is_first = lane.channel < plan.params.x_channels;
+    const T* const* addends = is_first ? args.dx_addends : args.dskip_addends;
+    const int64_t offset = dx_.first - (is_first ? args.dx : args.dskip);
 #pragma unroll
     for (int a = 0; a < kAddends; ++a) addends_[a] = addends[a] != nullptr ? addends[a] + offset : nullptr;
     read_columns(factor, lane.column, factor_);
@@ -397,14 +397,14 @@ __global__ void __launch_bounds__(kSumChannels* kSumImages)
   gradient[channel] += total;
 }
 
-size_t image_gradient_floats(const GroupNormShape& shape) { return size_t(shape.n) * shape.channels(); }
+size_t image_gradient_floats(const GroupNormParams& params) { return size_t(params.n) * params.channels(); }
 
 size_t partial_floats(const GroupNormPlan& plan) {
   return size_t(plan.units()) * plan.chunks() * kParameters * plan.columns();
 }
 
 size_t scratch_bytes(const GroupNormPlan& plan) {
-  size_t floats = kParameters * image_gradient_floats(plan.shape);
+  size_t floats = kParameters * image_gradient_floats(plan.params);
   if (plan.path == GroupNormPath::kTwoPhase)
     floats += partial_floats(plan) + size_t(plan.units()) * (2 * plan.columns() + 1);
   return sizeof(float) * floats;
@@ -426,7 +426,7 @@ void two_phases(const GroupNormPlan& plan, const Args<T>& args, const ImageGradi
                               .block = plan.threads(),
                               .shared_bytes = plan.shared_bytes(kBackwardArrays),
                               .stream = stream};
-    with_options(plan.shape, [&]<Activation kActivation, Dropout kDropout>() {
+    with_options(plan.params, [&]<Activation kActivation, Dropout kDropout>() {
       launch(group_norm_backward_sums_kernel<T, kActivation, kDropout>, config, plan, args, first, images,
              scratch);
       launch(group_norm_backward_gradient_kernel<T, kActivation, kDropout>, config, plan, args, first,
@@ -437,22 +437,22 @@ void two_phases(const GroupNormPlan& plan, const Args<T>& args, const ImageGradi
 
 }  // namespace
 
-size_t group_norm_backward_scratch_bytes(const GroupNormShape& shape, const GroupNormTuning& tuning) {
-  return std::max(scratch_bytes(plan_group_norm(shape, 2, GroupNormPass::kBackward, tuning)),
-                  scratch_bytes(plan_group_norm(shape, 4, GroupNormPass::kBackward, tuning)));
+size_t group_norm_backward_scratch_bytes(const GroupNormParams& params, const GroupNormTuning& tuning) {
+  return std::max(scratch_bytes(plan_group_norm(params, 2, GroupNormPass::kBackward, tuning)),
+                  scratch_bytes(plan_group_norm(params, 4, GroupNormPass::kBackward, tuning)));
 }
 
 template <typename T>
-void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<T, float>& args,
+void group_norm_backward(const GroupNormParams& params, const GroupNormBackwardArgs<T, float>& args,
                          void* scratch, StreamView stream, const GroupNormTuning& tuning) {
-  const GroupNormPlan plan = plan_group_norm(shape, sizeof(T), GroupNormPass::kBackward, tuning);
-  const size_t floats = image_gradient_floats(shape);
+  const GroupNormPlan plan = plan_group_norm(params, sizeof(T), GroupNormPass::kBackward, tuning);
+  const size_t floats = image_gradient_floats(params);
   auto* memory = static_cast<float*>(scratch);
   const ImageGradients images{memory, memory + floats, memory + 2 * floats};
   if (plan.path == GroupNormPath::kTwoPhase) {
     two_phases(plan, args, images, memory + kParameters * floats, tuning, stream);
   } else {
-    with_options(shape, [&]<Activation kActivation, Dropout kDropout>() {
+    with_options(params, [&]<Activation kActivation, Dropout kDropout>() {
       launch(group_norm_backward_kernel<T, kActivation, kDropout>,
              {.grid = plan.units(),
               .block = plan.threads(),
@@ -462,15 +462,29 @@ void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArg
     });
   }
   launch(group_norm_parameter_gradients_kernel,
-         {.grid = {ceil_div(shape.channels(), kSumChannels), kParameters},
+         {.grid = {ceil_div(params.channels(), kSumChannels), kParameters},
           .block = {kSumChannels, kSumImages},
           .stream = stream},
-         shape.n, shape.channels(), images, args.dgamma, args.dbeta, args.dbias);
+         params.n, params.channels(), images, args.dgamma, args.dbeta, args.dbias);
 }
 
-template void group_norm_backward(const GroupNormShape&, const GroupNormBackwardArgs<float, float>&, void*,
+size_t group_norm_backward_scratch_bytes(const GroupNormParams& params) {
+  return group_norm_backward_scratch_bytes(params, GroupNormTuning{});
+}
+
+template <typename T>
+void group_norm_backward(const GroupNormParams& params, const GroupNormBackwardArgs<T, float>& args,
+                         void* scratch, StreamView stream) {
+  group_norm_backward(params, args, scratch, stream, GroupNormTuning{});
+}
+
+template void group_norm_backward(const GroupNormParams&, const GroupNormBackwardArgs<float, float>&, void*,
+                                  StreamView);
+template void group_norm_backward(const GroupNormParams&, const GroupNormBackwardArgs<BFloat16, float>&,
+                                  void*, StreamView);
+template void group_norm_backward(const GroupNormParams&, const GroupNormBackwardArgs<float, float>&, void*,
                                   StreamView, const GroupNormTuning&);
-template void group_norm_backward(const GroupNormShape&, const GroupNormBackwardArgs<BFloat16, float>&, void*,
-                                  StreamView, const GroupNormTuning&);
+template void group_norm_backward(const GroupNormParams&, const GroupNormBackwardArgs<BFloat16, float>&,
+                                  void*, StreamView, const GroupNormTuning&);
 
 }  // namespace ddpm::cuda

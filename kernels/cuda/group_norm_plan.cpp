@@ -33,13 +33,14 @@ constexpr size_t kSmallTile = 16 * 1024;
 // Two-phase: 8 vectors for each of 256 threads, and some 500 blocks in each range of units.
 constexpr size_t kChunkBytes = 32 * 1024;
 
-void check(const GroupNormShape& s, int width) {
+void check(const GroupNormParams& s, int width) {
   constexpr const char* kName = "group_norm";
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
   require_in_range(kName, "number of images", s.n, 1, kMost);
   require_in_range(kName, "number of pixels", s.pixels, 1, kMost);
-  require_multiple(kName, "number of channels", s.c0, width);
-  if (s.c1 != 0) require_multiple(kName, "number of channels of the second source", s.c1, width);
+  require_multiple(kName, "number of channels", s.x_channels, width);
+  if (s.skip_channels != 0)
+    require_multiple(kName, "number of channels of the second source", s.skip_channels, width);
   require_in_range(kName, "number of groups", s.groups, 1, s.channels());
   require_multiple(kName, "number of channels", s.channels(), s.groups);
   require_in_range(kName, "number of elements per image", int64_t{s.pixels} * s.channels(), 1, kMost);
@@ -83,7 +84,7 @@ GroupNormPlan enlarge(GroupNormPlan plan, int arrays, const Fit& fit) {
     const int slice = has_all_channels ? plan.slice : wider_slice(plan, plan.slice);
     const int images = has_all_channels ? 2 * plan.images : 1;
     const GroupNormPlan larger = with_slice(plan, slice, images, fit.threads);
-    if (images > plan.shape.n || larger.threads() > fit.threads || !fits(larger, arrays, fit)) break;
+    if (images > plan.params.n || larger.threads() > fit.threads || !fits(larger, arrays, fit)) break;
     plan = larger;
   }
   return plan;
@@ -103,7 +104,7 @@ GroupNormPlan two_phase_plan(GroupNormPlan plan, int arrays, GroupNormPass pass)
   plan.tiles = pass == GroupNormPass::kForward ? 1 : 0;  // the backward pass needs no deviations
   plan.slice = slice_of_row(plan, kRowBytes[0]);
   const size_t row_bytes = size_t(16) * plan.vectors();
-  plan.chunk = std::clamp(int(kChunkBytes / row_bytes), 1, plan.shape.pixels);
+  plan.chunk = std::clamp(int(kChunkBytes / row_bytes), 1, plan.params.pixels);
   plan = with_slice(plan, plan.slice, 1, kShares.threads);
   if (!fits(plan, arrays, kAlone))
     throw_input("group_norm: groups of {} channels are too wide for the GPU kernel", plan.channels_per_group);
@@ -112,15 +113,15 @@ GroupNormPlan two_phase_plan(GroupNormPlan plan, int arrays, GroupNormPass pass)
 
 }  // namespace
 
-GroupNormPlan plan_group_norm(const GroupNormShape& shape, int element_bytes, GroupNormPass pass,
+GroupNormPlan plan_group_norm(const GroupNormParams& params, int element_bytes, GroupNormPass pass,
                               const GroupNormTuning& tuning) {
-  GroupNormPlan start{.shape = shape, .width = 16 / element_bytes};
-  check(shape, start.width);
-  start.channels = shape.channels();
-  start.channels_per_group = shape.channels_per_group();
-  start.chunk = shape.pixels;
+  GroupNormPlan start{.params = params, .width = 16 / element_bytes};
+  check(params, start.width);
+  start.channels = params.channels();
+  start.channels_per_group = params.channels_per_group();
+  start.chunk = params.pixels;
   start.tiles = pass == GroupNormPass::kForward ? 1 : 2;
-  start.dropout_threshold = dropout_threshold(shape.dropout);
+  start.dropout_threshold = dropout_threshold(params.dropout);
   start.kept_scale = float(dropout_kept_scale(start.dropout_threshold));
   const int arrays = pass == GroupNormPass::kForward ? kForwardArrays : kBackwardArrays;
   for (const Fit& fit : {kShares, kAlone})
@@ -133,7 +134,7 @@ GroupNormPlan plan_group_norm(const GroupNormShape& shape, int element_bytes, Gr
 
 int units_per_range(const GroupNormPlan& plan, GroupNormPass pass, const GroupNormTuning& tuning) {
   const size_t tensors = pass == GroupNormPass::kForward ? 1 : 2;
-  const size_t unit_bytes = tensors * size_t(plan.shape.pixels) * size_t(plan.vectors()) * 16;
+  const size_t unit_bytes = tensors * size_t(plan.params.pixels) * size_t(plan.vectors()) * 16;
   return int(std::clamp<size_t>(tuning.range_bytes / unit_bytes, 1, size_t(plan.units())));
 }
 

@@ -22,10 +22,10 @@ enum class GroupNormPass : uint8_t { kForward, kBackward };
 // `images` consecutive images. Its threads are ordered (image, row, vector): a thread keeps to one vector of
 // channels and takes every rows-th pixel. A column of a block is one channel of one of its images.
 struct GroupNormPlan {
-  GroupNormShape shape;
+  GroupNormParams params;
   GroupNormPath path = GroupNormPath::kResident;
   int width = 1;               // channels in 16 bytes
-  int channels_per_group = 1;  // of the shape, for the device
+  int channels_per_group = 1;  // params.channels_per_group(), for the device
   int channels = 1;
   int slice = 1;                   // channels per block
   int chunk = 1;                   // pixels per block; the last chunk of an image may be shorter
@@ -40,9 +40,9 @@ struct GroupNormPlan {
   DDPM_HOST_DEVICE constexpr int columns() const { return images * slice; }
   DDPM_HOST_DEVICE constexpr int groups_per_slice() const { return slice / channels_per_group; }
   DDPM_HOST_DEVICE constexpr int slices() const { return channels / slice; }
-  DDPM_HOST_DEVICE constexpr int chunks() const { return (shape.pixels + chunk - 1) / chunk; }
+  DDPM_HOST_DEVICE constexpr int chunks() const { return (params.pixels + chunk - 1) / chunk; }
   // Pairs of (images, slice): units that are normalized independently.
-  DDPM_HOST_DEVICE constexpr int units() const { return (shape.n + images - 1) / images * slices(); }
+  DDPM_HOST_DEVICE constexpr int units() const { return (params.n + images - 1) / images * slices(); }
 
   // Shared memory layout, in this order: `tiles` tensors with one 16-byte slot per pixel of each thread; the
   // two stages of sums over rows; `arrays` of one float per column.
@@ -77,7 +77,7 @@ struct GroupNormTuning {
 };
 
 // element_bytes is 4 or 2. Throws InputError for shapes that the kernels do not support.
-GroupNormPlan plan_group_norm(const GroupNormShape& shape, int element_bytes, GroupNormPass pass,
+GroupNormPlan plan_group_norm(const GroupNormParams& params, int element_bytes, GroupNormPass pass,
                               const GroupNormTuning& tuning = {});
 
 // Two-phase: how many units are read, then normalized, before the next ones are read.

@@ -31,7 +31,7 @@ __device__ __forceinline__ Block this_block(const GroupNormPlan& plan, int first
   block.first_image = block.unit / slices * plan.images;
   block.first_channel = block.unit % slices * plan.slice;
   block.first_pixel = block.chunk * plan.chunk;
-  block.end_pixel = min(block.first_pixel + plan.chunk, plan.shape.pixels);
+  block.end_pixel = min(block.first_pixel + plan.chunk, plan.params.pixels);
   return block;
 }
 
@@ -56,7 +56,7 @@ __device__ __forceinline__ Lane this_lane(const GroupNormPlan& plan, const Block
   lane.image = block.first_image + image;
   lane.channel = block.first_channel + vector * plan.width;
   lane.first_pixel = block.first_pixel + row;
-  lane.end_pixel = lane.image < plan.shape.n ? block.end_pixel : 0;
+  lane.end_pixel = lane.image < plan.params.n ? block.end_pixel : 0;
   return lane;
 }
 
@@ -68,20 +68,21 @@ struct PixelVectors {
   __device__ T* at(int pixel) const { return first + static_cast<int64_t>(pixel) * stride; }
 };
 
-// In the concatenation [x0, x1]. A vector never straddles the two sources: both are multiples of it.
+// In the concatenation [x, skip]. A vector never straddles the two sources: both are multiples of it.
 template <typename T>
-__device__ __forceinline__ PixelVectors<T> pixel_vectors(const GroupNormShape& shape, const Lane& lane, T* x0,
-                                                         T* x1) {
-  const bool is_first = lane.channel < shape.c0;
-  const int stride = is_first ? shape.c0 : shape.c1;
-  const int channel = is_first ? lane.channel : lane.channel - shape.c0;
-  return {(is_first ? x0 : x1) + static_cast<int64_t>(lane.image) * shape.pixels * stride + channel, stride};
+__device__ __forceinline__ PixelVectors<T> pixel_vectors(const GroupNormParams& params, const Lane& lane,
+                                                         T* x, T* skip) {
+  const bool is_first = lane.channel < params.x_channels;
+  const int stride = is_first ? params.x_channels : params.skip_channels;
+  const int channel = is_first ? lane.channel : lane.channel - params.x_channels;
+  return {(is_first ? x : skip) + static_cast<int64_t>(lane.image) * params.pixels * stride + channel,
+          stride};
 }
 
 // In a tensor with all channels.
 template <typename T>
 __device__ __forceinline__ PixelVectors<T> pixel_vectors(const GroupNormPlan& plan, const Lane& lane, T* x) {
-  return {x + static_cast<int64_t>(lane.image) * plan.shape.pixels * plan.channels + lane.channel,
+  return {x + static_cast<int64_t>(lane.image) * plan.params.pixels * plan.channels + lane.channel,
           plan.channels};
 }
 
@@ -90,7 +91,7 @@ __device__ __forceinline__ PixelVectors<T> pixel_vectors(const GroupNormPlan& pl
 template <typename Body>
 __device__ __forceinline__ void for_each_column(const GroupNormPlan& plan, const Block& block,
                                                 const Body& body) {
-  const int columns = min(plan.images, plan.shape.n - block.first_image) * plan.slice;
+  const int columns = min(plan.images, plan.params.n - block.first_image) * plan.slice;
   for (int column = static_cast<int>(threadIdx.x); column < columns; column += plan.threads())
     body(column, block.first_image + column / plan.slice, block.first_channel + column % plan.slice);
 }
@@ -189,11 +190,11 @@ __device__ __forceinline__ bool is_last_to_arrive(unsigned* counter, int blocks)
 
 // shift + bias, added to x before the normalization.
 template <typename Args>
-__device__ __forceinline__ float input_offset(const GroupNormShape& shape, const Args& args, int image,
+__device__ __forceinline__ float input_offset(const GroupNormParams& params, const Args& args, int image,
                                               int channel) {
   float offset = 0;
   if (args.shift != nullptr)
-    offset += to_float(args.shift[static_cast<int64_t>(image) * shape.shift_stride + channel]);
+    offset += to_float(args.shift[static_cast<int64_t>(image) * params.shift_stride + channel]);
   if (args.bias != nullptr) offset += args.bias[channel];
   return offset;
 }
@@ -206,7 +207,7 @@ struct Film {
 template <typename Args>
 __device__ __forceinline__ Film film(const GroupNormPlan& plan, const Args& args, int image, int channel) {
   if (args.film == nullptr) return {};
-  const auto* row = args.film + static_cast<int64_t>(image) * plan.shape.film_stride;
+  const auto* row = args.film + static_cast<int64_t>(image) * plan.params.film_stride;
   return {1.0f + to_float(row[channel]), to_float(row[plan.channels + channel])};
 }
 
@@ -222,7 +223,7 @@ __device__ __forceinline__ void write_terms(const GroupNormPlan& plan, const Arg
                                             const TermArrays& terms, int column, int image, int channel,
                                             float mean, float rstd) {
   const Film modulation = film(plan, args, image, channel);
-  terms.center[column] = input_offset(plan.shape, args, image, channel) - mean;
+  terms.center[column] = input_offset(plan.params, args, image, channel) - mean;
   terms.scale[column] = rstd * args.gamma[channel] * modulation.scale;
   terms.offset[column] = args.beta[channel] * modulation.scale + modulation.shift;
 }
@@ -232,7 +233,7 @@ template <typename Args>
 __device__ __forceinline__ void write_terms(const GroupNormPlan& plan, const Args& args, const Block& block,
                                             const TermArrays& terms) {
   for_each_column(plan, block, [&](int column, int image, int channel) {
-    const int group = image * plan.shape.groups + channel / plan.channels_per_group;
+    const int group = image * plan.params.groups + channel / plan.channels_per_group;
     write_terms(plan, args, terms, column, image, channel, args.mean[group], args.rstd[group]);
   });
   __syncthreads();
@@ -262,8 +263,8 @@ class DropoutMask {
  public:
   __device__ DropoutMask(const GroupNormPlan& plan, const DropoutKey& key, const Lane& lane) {
     if constexpr (kDropout == Dropout::kMask) {
-      key_ = {key.seed, plan.shape.dropout_stream};
-      sample_ = static_cast<uint64_t>(*key.step) * static_cast<uint64_t>(plan.shape.n) +
+      key_ = {key.seed, plan.params.dropout_stream};
+      sample_ = static_cast<uint64_t>(*key.step) * static_cast<uint64_t>(plan.params.n) +
                 static_cast<uint64_t>(lane.image);
       threshold_ = plan.dropout_threshold;
       kept_scale_ = plan.kept_scale;
@@ -297,13 +298,13 @@ class DropoutMask {
 // exp(-w) overflows to infinity for w < -88, where 1 / (1 + infinity) = 0 is the right result.
 __device__ __forceinline__ float sigmoid(float w) { return __fdividef(1.0f, 1.0f + __expf(-w)); }
 
-// Calls body.template operator()<kActivation, kDropout>() for the shape's options.
+// Calls body.template operator()<kActivation, kDropout>() for the options in params.
 template <typename Body>
-void with_options(const GroupNormShape& shape, const Body& body) {
+void with_options(const GroupNormParams& params, const Body& body) {
   constexpr Activation kNone = Activation::kNone;
   constexpr Activation kSilu = Activation::kSilu;
-  const bool has_silu = shape.activation == kSilu;
-  if (shape.dropout > 0)
+  const bool has_silu = params.activation == kSilu;
+  if (params.dropout > 0)
     has_silu ? body.template operator()<kSilu, Dropout::kMask>()
              : body.template operator()<kNone, Dropout::kMask>();
   else

@@ -1,6 +1,7 @@
-// Launchers of every GPU kernel. The math, shapes and arguments are in each operation's header in kernels/;
-// the kernels are in the .cu file of the same name here. Convolutions and GEMMs are not among them: cuDNN and
-// cuBLASLt run those (runtime/library/), and product_samples.cu checks their results.
+// Launchers of the GPU kernels. An operation's launcher is declared in its header in kernels/, with the math,
+// parameters and arguments; this header declares the rest: kernels around library calls, and those that
+// measure and check them. Each kernel is in the .cu file of its name. cuDNN and cuBLASLt run convolutions and
+// GEMMs (runtime/library).
 //
 // T is float or BFloat16, the type of activations. Arithmetic, statistics, parameters and optimizer states
 // are float. Pointers are device memory, 16-byte aligned, and channels are multiples of 16 bytes, unless
@@ -14,82 +15,32 @@
 #include "device/bfloat16.h"
 #include "device/stream.h"
 #include "kernels/adam_ema.h"
+#include "kernels/add.h"
+#include "kernels/counter.h"
 #include "kernels/cuda/group_norm_plan.h"
 #include "kernels/diffusion.h"
 #include "kernels/dynamic_threshold.h"
 #include "kernels/group_norm.h"
 #include "kernels/guidance.h"
 #include "kernels/labels.h"
-#include "kernels/product_samples.h"
 #include "kernels/resample.h"
+#include "kernels/sampled_elements.h"
 #include "kernels/sampler_step.h"
 #include "kernels/softmax.h"
 #include "kernels/time_embedding.h"
 
 namespace ddpm::cuda {
 
-// group_norm.cu, group_norm_backward.cu. Forward scratch holds partial statistics of images that no block can
-// keep in shared memory (and is empty otherwise); backward scratch holds the per-(image, channel) sums that
-// become dgamma, dbeta and dbias.
-size_t group_norm_scratch_bytes(const GroupNormShape& shape);
+// Group norm with a tuning other than the default.
+size_t group_norm_backward_scratch_bytes(const GroupNormParams& params, const GroupNormTuning& tuning);
 template <typename T>
-void group_norm(const GroupNormShape& shape, const GroupNormArgs<T, float>& args, void* scratch,
-                StreamView stream, const GroupNormTuning& tuning = {});
-size_t group_norm_backward_scratch_bytes(const GroupNormShape& shape, const GroupNormTuning& tuning = {});
+void group_norm(const GroupNormParams& params, const GroupNormArgs<T, float>& args, void* scratch,
+                StreamView stream, const GroupNormTuning& tuning);
 template <typename T>
-void group_norm_backward(const GroupNormShape& shape, const GroupNormBackwardArgs<T, float>& args,
-                         void* scratch, StreamView stream, const GroupNormTuning& tuning = {});
-
-// time_embedding.cu. Any number of channels.
-template <typename T>
-void time_embedding(const TimeEmbeddingShape& shape, const TimeEmbeddingArgs<T, float>& args,
-                    StreamView stream);
-
-// diffusion.cu. Scratch holds the random draws of each image and the partial sums of the loss.
-// Any image size.
-size_t diffuse_scratch_bytes(const DiffusionShape& shape);
-template <typename T>
-void diffuse(const DiffusionShape& shape, const DiffuseArgs<T, float>& args, void* scratch,
-             StreamView stream);
-size_t loss_scratch_bytes(const DiffusionShape& shape);
-template <typename T>
-void loss(const DiffusionShape& shape, const LossArgs<T, float>& args, void* scratch, StreamView stream);
-
-// labels.cu
-template <typename T>
-void gather_labels(const LabelsShape& shape, const GatherLabelsArgs<T, float>& args, StreamView stream);
-
-// sampler_step.cu. Any image size.
-template <typename T>
-void sampler_start(const SamplerStepShape& shape, const SamplerStartArgs<T, float>& args, StreamView stream);
-template <typename T>
-void sampler_step(const SamplerStepShape& shape, const SamplerStepArgs<T, float>& args, StreamView stream);
-
-// guidance.cu. Any image size.
-template <typename T>
-void guidance(const GuidanceShape& shape, const GuidanceArgs<T>& args, StreamView stream);
-
-// dynamic_threshold.cu. Any image size.
-template <typename T>
-void dynamic_threshold(const DynamicThresholdShape& shape, const DynamicThresholdArgs<T, float>& args,
-                       StreamView stream);
-
-// adam_ema.cu. compute_weights (count) receives the bf16 copy of the weights that the network computes with;
-// may be null.
-size_t adam_ema_scratch_bytes(const AdamEmaShape& shape);
-void adam_ema(const AdamEmaShape& shape, const AdamEmaArgs<float>& args, BFloat16* compute_weights,
-              void* scratch, StreamView stream);
-
-// softmax.cu. Rows of up to 4096 elements in float and 8192 in bf16.
-template <typename T>
-void softmax(const SoftmaxShape& shape, const SoftmaxArgs<T>& args, StreamView stream);
-template <typename T>
-void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<T>& args, StreamView stream);
+void group_norm_backward(const GroupNormParams& params, const GroupNormBackwardArgs<T, float>& args,
+                         void* scratch, StreamView stream, const GroupNormTuning& tuning);
 
 // elementwise.cu. Any count, any number of channels.
-// y[i] = a[i] + b[i]; y may be a or b.
-template <typename T>
-void add(int64_t count, const T* a, const T* b, T* y, StreamView stream);
 // to[i] += from[i]: adds a parameter gradient computed in T to the float gradient arena.
 template <typename T>
 void accumulate(int64_t count, const T* from, float* to, StreamView stream);
@@ -118,18 +69,7 @@ template <typename T>
 void silu_backward(int64_t count, const T* x, const T* dy, T* dx, StreamView stream);
 template <typename From, typename To>
 void convert(int64_t count, const From* from, To* to, StreamView stream);
-// *counter += 1
-void advance_counter(int64_t* counter, StreamView stream);
-
 // resample.cu. Any number of channels.
-template <typename T>
-void upsample_nearest(const ResampleShape& shape, const ResampleArgs<T>& args, StreamView stream);
-template <typename T>
-void sum_pool(const ResampleShape& shape, const ResampleArgs<T>& args, StreamView stream);
-template <typename T>
-void rescale(const RescaleShape& shape, const RescaleArgs<T, float>& args, StreamView stream);
-template <typename T>
-void one_hot(const OneHotShape& shape, const OneHotArgs<T, float>& args, StreamView stream);
 // (N,H,W,C) -> (N,H+1,W+1,C) with zeros below and to the right, for convolution libraries without (0,1)
 // padding; and back.
 template <typename T>
@@ -149,14 +89,14 @@ void unfold_upsample_gradient(int k, int c, const T* dfolded, float* dweight, St
 // fills the cache with clean lines; dirty ones would be written back while the next kernel is timed.
 void flush_cache(int64_t count, float* zeros, StreamView stream);
 
-// product_samples.cu: computes chosen elements of convolutions and GEMMs directly and compares them with a
+// sampled_elements.cu: computes chosen elements of convolutions and GEMMs directly and compares them with a
 // library's. Any size; pointers need no alignment. elements (count) holds element indices.
 template <typename T>
-void conv2d_samples(const Conv2dShape& shape, Conv2dPass pass, const Conv2dSampleArgs<T>& args, int64_t count,
-                    const int64_t* elements, ProductSample* samples, StreamView stream);
+void sample_conv2d(const Conv2dShape& shape, Conv2dPass pass, const Conv2dSampleArgs<T>& args, int64_t count,
+                   const int64_t* elements, SampledElement* samples, StreamView stream);
 template <typename From, typename To>
-void matrix_samples(const MatrixSampleShape& shape, const MatrixSampleArgs<From, To>& args, int64_t count,
-                    const int64_t* elements, ProductSample* samples, StreamView stream);
+void sample_gemm(const GemmSampleParams& shape, const GemmSampleArgs<From, To>& args, int64_t count,
+                 const int64_t* elements, SampledElement* samples, StreamView stream);
 // values[i] = from[offsets[i]]
 template <typename T>
 void gather(int64_t count, const int64_t* offsets, const T* from, double* values, StreamView stream);

@@ -13,7 +13,7 @@ namespace {
 constexpr int kWarpSize = 32;
 constexpr int kThreads = 128;
 
-// The part of the shape that the kernel needs.
+// The parameters that the kernel needs.
 struct Rows {
   int n;
   int fields;
@@ -61,22 +61,22 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 template <typename T>
-void gather_labels(const LabelsShape& shape, const GatherLabelsArgs<T, float>& args, StreamView stream) {
-  require_in_range("gather_labels", "number of columns", shape.columns(), 1, 1 << 30);
-  const Rows rows{.n = shape.n,
-                  .fields = shape.fields,
-                  .values = shape.values,
-                  .columns = shape.columns(),
-                  .dropout = static_cast<float>(shape.dropout),
-                  .field_dropout = static_cast<float>(shape.field_dropout),
-                  .seed = shape.seed,
-                  .dataset_count = static_cast<uint64_t>(shape.dataset_count)};
+void gather_labels(const LabelParams& params, const GatherLabelsArgs<T, float>& args, StreamView stream) {
+  require_in_range("gather_labels", "number of columns", params.columns(), 1, 1 << 30);
+  const Rows rows{.n = params.n,
+                  .fields = params.fields,
+                  .values = params.values,
+                  .columns = params.columns(),
+                  .dropout = static_cast<float>(params.dropout),
+                  .field_dropout = static_cast<float>(params.field_dropout),
+                  .seed = params.seed,
+                  .dataset_count = static_cast<uint64_t>(params.dataset_count)};
   launch(gather_labels_kernel<T>,
-         {.grid = ceil_div(int64_t{shape.n} * kWarpSize, kThreads), .block = kThreads, .stream = stream},
+         {.grid = ceil_div(int64_t{params.n} * kWarpSize, kThreads), .block = kThreads, .stream = stream},
          rows, args.labels, args.step, args.y);
 }
 
-template void gather_labels(const LabelsShape&, const GatherLabelsArgs<float, float>&, StreamView);
-template void gather_labels(const LabelsShape&, const GatherLabelsArgs<BFloat16, float>&, StreamView);
+template void gather_labels(const LabelParams&, const GatherLabelsArgs<float, float>&, StreamView);
+template void gather_labels(const LabelParams&, const GatherLabelsArgs<BFloat16, float>&, StreamView);
 
 }  // namespace ddpm::cuda

@@ -177,7 +177,7 @@ void resize(int n, int c, int from_h, int from_w, int to_h, int to_w, const T* f
 }  // namespace
 
 template <typename T>
-void upsample_nearest(const ResampleShape& shape, const ResampleArgs<T>& args, StreamView stream) {
+void upsample_nearest(const ResampleParams& shape, const ResampleArgs<T>& args, StreamView stream) {
   with_width<Packed<T>::kWidth>(shape.c, [&](auto width) {
     const int pixel = shape.c / width;
     launch(upsample_kernel<width(), T>, one_block_a_row(int64_t{shape.n} * shape.h, shape.w * pixel, stream),
@@ -186,7 +186,7 @@ void upsample_nearest(const ResampleShape& shape, const ResampleArgs<T>& args, S
 }
 
 template <typename T>
-void sum_pool(const ResampleShape& shape, const ResampleArgs<T>& args, StreamView stream) {
+void sum_pool(const ResampleParams& shape, const ResampleArgs<T>& args, StreamView stream) {
   with_width<Packed<T>::kWidth>(shape.c, [&](auto width) {
     const int pixel = shape.c / width;
     launch(sum_pool_kernel<width(), T>, one_block_a_row(int64_t{shape.n} * shape.h, shape.w * pixel, stream),
@@ -205,7 +205,7 @@ void crop_after(int n, int h, int w, int c, const T* x, T* y, StreamView stream)
 }
 
 template <typename T>
-void rescale(const RescaleShape& shape, const RescaleArgs<T, float>& args, StreamView stream) {
+void rescale(const RescaleParams& shape, const RescaleArgs<T, float>& args, StreamView stream) {
   with_width<Packed<T>::kWidth>(shape.elements, [&](auto width) {
     const int64_t vectors = shape.elements / width;
     launch(rescale_kernel<width(), T>,
@@ -221,16 +221,16 @@ void one_hot(const OneHotShape& shape, const OneHotArgs<T, float>& args, StreamV
          elements, shape.classes, args.index, args.y);
 }
 
-template void upsample_nearest(const ResampleShape&, const ResampleArgs<float>&, StreamView);
-template void upsample_nearest(const ResampleShape&, const ResampleArgs<BFloat16>&, StreamView);
-template void sum_pool(const ResampleShape&, const ResampleArgs<float>&, StreamView);
-template void sum_pool(const ResampleShape&, const ResampleArgs<BFloat16>&, StreamView);
+template void upsample_nearest(const ResampleParams&, const ResampleArgs<float>&, StreamView);
+template void upsample_nearest(const ResampleParams&, const ResampleArgs<BFloat16>&, StreamView);
+template void sum_pool(const ResampleParams&, const ResampleArgs<float>&, StreamView);
+template void sum_pool(const ResampleParams&, const ResampleArgs<BFloat16>&, StreamView);
 template void pad_after(int, int, int, int, const float*, float*, StreamView);
 template void pad_after(int, int, int, int, const BFloat16*, BFloat16*, StreamView);
 template void crop_after(int, int, int, int, const float*, float*, StreamView);
 template void crop_after(int, int, int, int, const BFloat16*, BFloat16*, StreamView);
-template void rescale(const RescaleShape&, const RescaleArgs<float, float>&, StreamView);
-template void rescale(const RescaleShape&, const RescaleArgs<BFloat16, float>&, StreamView);
+template void rescale(const RescaleParams&, const RescaleArgs<float, float>&, StreamView);
+template void rescale(const RescaleParams&, const RescaleArgs<BFloat16, float>&, StreamView);
 template void one_hot(const OneHotShape&, const OneHotArgs<float, float>&, StreamView);
 template void one_hot(const OneHotShape&, const OneHotArgs<BFloat16, float>&, StreamView);
 

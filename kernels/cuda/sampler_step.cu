@@ -88,7 +88,7 @@ struct Terms {
   float x[kElements];
   float output[kElements];
   float x0[kElements];
-  float memory[kSamplerMemories][kElements];
+  float history[kSamplerHistory][kElements];
 };
 
 // Skips terms with weight 0: their values may be uninitialized.
@@ -107,17 +107,17 @@ __device__ __forceinline__ void combine(const SamplerWeights<float>& weights, co
   add_term(weights.output, terms.output, sum);
   add_term(weights.x0, terms.x0, sum);
 #pragma unroll
-  for (int i = 0; i < kSamplerMemories; ++i) add_term(weights.memory[i], terms.memory[i], sum);
+  for (int i = 0; i < kSamplerHistory; ++i) add_term(weights.history[i], terms.history[i], sum);
 }
 
 __device__ __forceinline__ bool is_zero(const SamplerWeights<float>& weights) {
-  return weights.x == 0 && weights.output == 0 && weights.x0 == 0 && weights.memory[0] == 0 &&
-         weights.memory[1] == 0 && weights.memory[2] == 0;
+  return weights.x == 0 && weights.output == 0 && weights.x0 == 0 && weights.history[0] == 0 &&
+         weights.history[1] == 0 && weights.history[2] == 0;
 }
 
-__device__ __forceinline__ bool reads_memory(const SamplerRow<float>& row, int i) {
-  return row.x.memory[i] != 0 || row.memory[0].memory[i] != 0 || row.memory[1].memory[i] != 0 ||
-         row.memory[2].memory[i] != 0;
+__device__ __forceinline__ bool reads_history(const SamplerRow<float>& row, int i) {
+  return row.x.history[i] != 0 || row.history[0].history[i] != 0 || row.history[1].history[i] != 0 ||
+         row.history[2].history[i] != 0;
 }
 
 // Keeps NaN, which fminf and fmaxf would turn into the limit.
@@ -125,13 +125,13 @@ __device__ __forceinline__ float clip(float value, float limit) {
   return value < -limit ? -limit : (value > limit ? limit : value);
 }
 
-// The part of the shape that the kernel needs.
+// The parameters that the kernel needs.
 struct Step {
   int elements;  // of an image
   int channels;
   int steps;
-  int memories;
-  int64_t memory_stride;  // elements of the batch
+  int history_size;
+  int64_t history_stride;  // elements of the batch
   Copies copies;
   SamplerOutput output;
   uint64_t seed;
@@ -167,7 +167,7 @@ template <int kWidth, typename T>
 __global__ void __launch_bounds__(kThreads)
     step_kernel(Step step, const T* __restrict__ output, const SamplerRow<float>* __restrict__ table,
                 const int64_t* __restrict__ index, const int64_t* __restrict__ first_image,
-                float* __restrict__ x, float* __restrict__ memory, const float* __restrict__ threshold,
+                float* __restrict__ x, float* __restrict__ history, const float* __restrict__ threshold,
                 T* __restrict__ network_input, float* __restrict__ t) {
   const Place place(step.elements);
   const int64_t at = *index;
@@ -180,9 +180,9 @@ __global__ void __launch_bounds__(kThreads)
   load<kWidth>(x, place, step.elements, terms.x);
   load_answer<kWidth>(step, place, row.noise_range, output, terms.output, deviation);
 #pragma unroll
-  for (int i = 0; i < kSamplerMemories; ++i)
-    if (i < step.memories && reads_memory(row, i))
-      load<kWidth>(memory + i * step.memory_stride, place, step.elements, terms.memory[i]);
+  for (int i = 0; i < kSamplerHistory; ++i)
+    if (i < step.history_size && reads_history(row, i))
+      load<kWidth>(history + i * step.history_stride, place, step.elements, terms.history[i]);
 
   const float limit = threshold != nullptr ? threshold[place.image] : row.clip_range;
 #pragma unroll
@@ -193,10 +193,10 @@ __global__ void __launch_bounds__(kThreads)
 
   float next[kElements];
 #pragma unroll
-  for (int i = 0; i < kSamplerMemories; ++i) {
-    if (i >= step.memories || is_zero(row.memory[i])) continue;
-    combine(row.memory[i], terms, next);
-    store<kWidth>(memory + i * step.memory_stride, place, step.elements, next);
+  for (int i = 0; i < kSamplerHistory; ++i) {
+    if (i >= step.history_size || is_zero(row.history[i])) continue;
+    combine(row.history[i], terms, next);
+    store<kWidth>(history + i * step.history_stride, place, step.elements, next);
   }
   combine(row.x, terms, next);
   if (row.noise != 0) {
@@ -210,13 +210,13 @@ __global__ void __launch_bounds__(kThreads)
   store_copies<kWidth>(step.copies, network_input, place, step.elements, next);
 }
 
-Copies copies_of(const SamplerStepShape& shape) {
-  return {.count = shape.copies, .n = shape.n, .stride = shape.elements()};
+Copies copies_of(const SamplerStepParams& params) {
+  return {.count = params.copies, .n = params.n, .stride = params.elements()};
 }
 
-LaunchConfig blocks_over_images(const SamplerStepShape& shape, StreamView stream) {
-  require_in_range("sampler_step", "number of elements per image", shape.image_elements(), 1, 1 << 30);
-  return {.grid = {ceil_div(shape.image_elements(), kThreads * kElements), shape.n},
+LaunchConfig blocks_over_images(const SamplerStepParams& params, StreamView stream) {
+  require_in_range("sampler_step", "number of elements per image", params.image_elements(), 1, 1 << 30);
+  return {.grid = {ceil_div(params.image_elements(), kThreads * kElements), params.n},
           .block = kThreads,
           .stream = stream};
 }
@@ -224,34 +224,35 @@ LaunchConfig blocks_over_images(const SamplerStepShape& shape, StreamView stream
 }  // namespace
 
 template <typename T>
-void sampler_start(const SamplerStepShape& shape, const SamplerStartArgs<T, float>& args, StreamView stream) {
-  with_width<kElements>(shape.image_elements(), [&](auto width) {
-    launch(start_kernel<width(), T>, blocks_over_images(shape, stream), shape.image_elements(),
-           copies_of(shape), shape.start_deviation, shape.seed, args.table, args.first_image, args.x,
+void sampler_start(const SamplerStepParams& params, const SamplerStartArgs<T, float>& args,
+                   StreamView stream) {
+  with_width<kElements>(params.image_elements(), [&](auto width) {
+    launch(start_kernel<width(), T>, blocks_over_images(params, stream), params.image_elements(),
+           copies_of(params), params.start_deviation, params.seed, args.table, args.first_image, args.x,
            args.network_input, args.t);
   });
 }
 
 template <typename T>
-void sampler_step(const SamplerStepShape& shape, const SamplerStepArgs<T, float>& args, StreamView stream) {
-  require_in_range("sampler_step", "number of history tensors", shape.memories, 0, kSamplerMemories);
-  const Step step{.elements = static_cast<int>(shape.image_elements()),
-                  .channels = shape.c,
-                  .steps = shape.steps,
-                  .memories = shape.memories,
-                  .memory_stride = shape.elements(),
-                  .copies = copies_of(shape),
-                  .output = shape.output,
-                  .seed = shape.seed};
-  with_width<kElements>(shape.image_elements(), [&](auto width) {
-    launch(step_kernel<width(), T>, blocks_over_images(shape, stream), step, args.output, args.table,
-           args.index, args.first_image, args.x, args.memory, args.threshold, args.network_input, args.t);
+void sampler_step(const SamplerStepParams& params, const SamplerStepArgs<T, float>& args, StreamView stream) {
+  require_in_range("sampler_step", "number of history tensors", params.history_size, 0, kSamplerHistory);
+  const Step step{.elements = static_cast<int>(params.image_elements()),
+                  .channels = params.c,
+                  .steps = params.steps,
+                  .history_size = params.history_size,
+                  .history_stride = params.elements(),
+                  .copies = copies_of(params),
+                  .output = params.output,
+                  .seed = params.seed};
+  with_width<kElements>(params.image_elements(), [&](auto width) {
+    launch(step_kernel<width(), T>, blocks_over_images(params, stream), step, args.output, args.table,
+           args.index, args.first_image, args.x, args.history, args.threshold, args.network_input, args.t);
   });
 }
 
-template void sampler_start(const SamplerStepShape&, const SamplerStartArgs<float, float>&, StreamView);
-template void sampler_start(const SamplerStepShape&, const SamplerStartArgs<BFloat16, float>&, StreamView);
-template void sampler_step(const SamplerStepShape&, const SamplerStepArgs<float, float>&, StreamView);
-template void sampler_step(const SamplerStepShape&, const SamplerStepArgs<BFloat16, float>&, StreamView);
+template void sampler_start(const SamplerStepParams&, const SamplerStartArgs<float, float>&, StreamView);
+template void sampler_start(const SamplerStepParams&, const SamplerStartArgs<BFloat16, float>&, StreamView);
+template void sampler_step(const SamplerStepParams&, const SamplerStepArgs<float, float>&, StreamView);
+template void sampler_step(const SamplerStepParams&, const SamplerStepArgs<BFloat16, float>&, StreamView);
 
 }  // namespace ddpm::cuda

@@ -156,15 +156,14 @@ void with_plan(int plan, Function function) {
   }
 }
 
-// Calls function with the plan and the kind of row for the shape, both as constants. Throws InputError if
-// no plan fits.
+// Calls function with the plan and the kind of row, both as constants. Throws InputError if no plan fits.
 template <typename T, typename Function>
-void with_checked_plan(const char* kernel, const SoftmaxShape& shape, Function function) {
+void with_checked_plan(const char* kernel, const SoftmaxParams& params, Function function) {
   constexpr int kWidth = Packed<T>::kWidth;
-  require_in_range(kernel, "row length", shape.length, 1, longest_softmax_row(kWidth));
-  require_positive(kernel, "scale", shape.scale);
-  with_plan(softmax_plan(shape.length, kWidth), [&](auto plan) {
-    if (shape.length % kWidth == 0) {
+  require_in_range(kernel, "row length", params.length, 1, longest_softmax_row(kWidth));
+  require_positive(kernel, "scale", params.scale);
+  with_plan(softmax_plan(params.length, kWidth), [&](auto plan) {
+    if (params.length % kWidth == 0) {
       function(plan, std::integral_constant<Rows, Rows::kOfVectors>());
     } else {
       function(plan, std::integral_constant<Rows, Rows::kOfElements>());
@@ -175,29 +174,29 @@ void with_checked_plan(const char* kernel, const SoftmaxShape& shape, Function f
 }  // namespace
 
 template <typename T>
-void softmax(const SoftmaxShape& shape, const SoftmaxArgs<T>& args, StreamView stream) {
+void softmax(const SoftmaxParams& params, const SoftmaxArgs<T>& args, StreamView stream) {
   constexpr double kLog2E = 1.4426950408889634;
-  with_checked_plan<T>("softmax", shape, [&](auto index, auto rows) {
+  with_checked_plan<T>("softmax", params, [&](auto index, auto rows) {
     constexpr SoftmaxPlan plan = kSoftmaxPlan[index()];
     launch(softmax_kernel<plan.lanes, plan.vectors, plan.threads, rows(), T>,
-           {.grid = ceil_div(shape.rows, plan.rows_per_block()), .block = plan.threads, .stream = stream},
-           shape.rows, shape.length, shape.scale * kLog2E, args.x, args.p);
+           {.grid = ceil_div(params.rows, plan.rows_per_block()), .block = plan.threads, .stream = stream},
+           params.rows, params.length, params.scale * kLog2E, args.x, args.p);
   });
 }
 
 template <typename T>
-void softmax_backward(const SoftmaxShape& shape, const SoftmaxBackwardArgs<T>& args, StreamView stream) {
-  with_checked_plan<T>("softmax_backward", shape, [&](auto index, auto rows) {
+void softmax_backward(const SoftmaxParams& params, const SoftmaxBackwardArgs<T>& args, StreamView stream) {
+  with_checked_plan<T>("softmax_backward", params, [&](auto index, auto rows) {
     constexpr SoftmaxPlan plan = kSoftmaxPlan[index()];
     launch(softmax_backward_kernel<plan.lanes, plan.vectors, plan.threads, rows(), T>,
-           {.grid = ceil_div(shape.rows, plan.rows_per_block()), .block = plan.threads, .stream = stream},
-           shape.rows, shape.length, shape.scale, args.p, args.dp, args.dx);
+           {.grid = ceil_div(params.rows, plan.rows_per_block()), .block = plan.threads, .stream = stream},
+           params.rows, params.length, params.scale, args.p, args.dp, args.dx);
   });
 }
 
-template void softmax(const SoftmaxShape&, const SoftmaxArgs<float>&, StreamView);
-template void softmax(const SoftmaxShape&, const SoftmaxArgs<BFloat16>&, StreamView);
-template void softmax_backward(const SoftmaxShape&, const SoftmaxBackwardArgs<float>&, StreamView);
-template void softmax_backward(const SoftmaxShape&, const SoftmaxBackwardArgs<BFloat16>&, StreamView);
+template void softmax(const SoftmaxParams&, const SoftmaxArgs<float>&, StreamView);
+template void softmax(const SoftmaxParams&, const SoftmaxArgs<BFloat16>&, StreamView);
+template void softmax_backward(const SoftmaxParams&, const SoftmaxBackwardArgs<float>&, StreamView);
+template void softmax_backward(const SoftmaxParams&, const SoftmaxBackwardArgs<BFloat16>&, StreamView);
 
 }  // namespace ddpm::cuda

@@ -10,7 +10,7 @@ set(DDPM_KERNEL_SOURCES
   guidance.cu
   labels.cu
   layout.cu
-  product_samples.cu
+  sampled_elements.cu
   resample.cu
   sampler_step.cu
   softmax.cu

@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kThreads = 128;
 
-// The part of the shape that the kernel needs.
+// The parameters that the kernel needs.
 struct Layout {
   int n;
   int channels;
@@ -51,25 +51,25 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 template <typename T>
-void time_embedding(const TimeEmbeddingShape& shape, const TimeEmbeddingArgs<T, float>& args,
+void time_embedding(const TimeEmbeddingParams& params, const TimeEmbeddingArgs<T, float>& args,
                     StreamView stream) {
-  const int half = shape.channels / 2;
-  const int sine = shape.order == TimeEmbeddingOrder::kSinCos ? 0 : half;
-  const Layout layout{.n = shape.n,
-                      .channels = shape.channels,
+  const int half = params.channels / 2;
+  const int sine = params.order == TimeEmbeddingOrder::kSinCos ? 0 : half;
+  const Layout layout{.n = params.n,
+                      .channels = params.channels,
                       .sine = sine,
                       .cosine = half - sine,
-                      .log_time = shape.log_time,
-                      .log_step = -std::log(shape.max_period) / (half - shape.frequency_shift)};
+                      .log_time = params.log_time,
+                      .log_step = -std::log(params.max_period) / (half - params.frequency_shift)};
   launch(time_embedding_kernel<T>,
-         {.grid = ceil_div(int64_t{shape.n} * (shape.channels - half), kThreads),
+         {.grid = ceil_div(int64_t{params.n} * (params.channels - half), kThreads),
           .block = kThreads,
           .stream = stream},
          layout, args.t, args.frequencies, args.y);
 }
 
-template void time_embedding(const TimeEmbeddingShape&, const TimeEmbeddingArgs<float, float>&, StreamView);
-template void time_embedding(const TimeEmbeddingShape&, const TimeEmbeddingArgs<BFloat16, float>&,
+template void time_embedding(const TimeEmbeddingParams&, const TimeEmbeddingArgs<float, float>&, StreamView);
+template void time_embedding(const TimeEmbeddingParams&, const TimeEmbeddingArgs<BFloat16, float>&,
                              StreamView);
 
 }  // namespace ddpm::cuda

@@ -51,7 +51,7 @@ void for_each_head(const AttentionShape& shape, const Body& body) {
   });
 }
 
-SoftmaxShape softmax_of_scores(const AttentionShape& shape) {
+SoftmaxParams softmax_of_scores(const AttentionShape& shape) {
   return {.rows = int64_t{shape.n} * shape.heads * shape.length,
           .length = shape.length,
           .scale = 1 / std::sqrt(double(shape.head_dim))};

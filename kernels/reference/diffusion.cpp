@@ -19,56 +19,57 @@ struct Sample {
   bool flip;
 };
 
-Sample sample_of(const DiffusionShape& shape, int64_t step, int64_t image) {
-  const uint64_t position = uint64_t(step) * uint64_t(shape.n) + uint64_t(image);
-  const int64_t index = image_of_batch(shape.seed, shape.n, shape.dataset_count, step, int(image));
-  const uint32_t coin = random_bits(random_key(shape.seed, RandomStream::kFlip), position);
+Sample sample_of(const DiffusionParams& params, int64_t step, int64_t image) {
+  const uint64_t position = uint64_t(step) * uint64_t(params.n) + uint64_t(image);
+  const int64_t index = image_of_batch(params.seed, params.n, params.dataset_count, step, int(image));
+  const uint32_t coin = random_bits(random_key(params.seed, RandomStream::kFlip), position);
   return {.position = position,
           .index = index,
-          .row = shape.rows == DatasetRows::kEveryImage ? index : image,
-          .flip = shape.horizontal_flip && bernoulli(coin, 0.5F)};
+          .row = params.rows == DatasetRows::kEveryImage ? index : image,
+          .flip = params.horizontal_flip && bernoulli(coin, 0.5F)};
 }
 
-int timestep_of(const DiffusionShape& shape, uint64_t position) {
-  const RandomKey key = random_key(shape.seed, RandomStream::kTimestep);
+int timestep_of(const DiffusionParams& params, uint64_t position) {
+  const RandomKey key = random_key(params.seed, RandomStream::kTimestep);
   const auto draw = [&](uint64_t at) {
-    return int(uniform_below(random_bits(key, at), uint32_t(shape.timesteps)));
+    return int(uniform_below(random_bits(key, at), uint32_t(params.timesteps)));
   };
-  if (shape.draw == TimestepDraw::kUniform) return draw(position);
+  if (params.draw == TimestepDraw::kUniform) return draw(position);
   const int t = draw(position - position % 2);
-  return position % 2 == 0 ? t : shape.timesteps - 1 - t;
+  return position % 2 == 0 ? t : params.timesteps - 1 - t;
 }
 
 // x0 (H,W,C) in [-1, 1].
 template <typename T>
-void load_image(const DiffusionShape& shape, const uint8_t* dataset, const Sample& sample, T* x0) {
-  const uint8_t* image = dataset + sample.row * shape.image_elements();
-  for (int i = 0; i < shape.h; ++i) {
-    for (int j = 0; j < shape.w; ++j) {
-      const int column = sample.flip ? shape.w - 1 - j : j;
-      const uint8_t* pixel = image + (int64_t{i} * shape.w + column) * shape.c;
-      for (int c = 0; c < shape.c; ++c) *x0++ = T(pixel[c]) / T(127.5) - 1;
+void load_image(const DiffusionParams& params, const uint8_t* dataset, const Sample& sample, T* x0) {
+  const uint8_t* image = dataset + sample.row * params.image_elements();
+  for (int i = 0; i < params.h; ++i) {
+    for (int j = 0; j < params.w; ++j) {
+      const int column = sample.flip ? params.w - 1 - j : j;
+      const uint8_t* pixel = image + (int64_t{i} * params.w + column) * params.c;
+      for (int c = 0; c < params.c; ++c) *x0++ = T(pixel[c]) / T(127.5) - 1;
     }
   }
 }
 
 template <typename T>
-void load_noise(const DiffusionShape& shape, const Sample& sample, T* eps) {
-  fill_normal(random_key(shape.seed, RandomStream::kNoise), sample.position, shape.image_elements(), eps);
+void load_noise(const DiffusionParams& params, const Sample& sample, T* eps) {
+  fill_normal(random_key(params.seed, RandomStream::kNoise), sample.position, params.image_elements(), eps);
 }
 
 // The training target (H,W,C): what the model output should be.
 template <typename T>
-std::vector<T> target_of(const DiffusionShape& shape, const LossArgs<T>& args, const Sample& sample, int t) {
-  std::vector<T> target(shape.image_elements());
-  if (shape.prediction == Prediction::kEpsilon) {
-    load_noise(shape, sample, target.data());
+std::vector<T> target_of(const DiffusionParams& params, const LossArgs<T>& args, const Sample& sample,
+                         int t) {
+  std::vector<T> target(params.image_elements());
+  if (params.prediction == Prediction::kEpsilon) {
+    load_noise(params, sample, target.data());
     return target;
   }
-  load_image(shape, args.dataset, sample, target.data());
-  if (shape.prediction == Prediction::kSample) return target;
-  std::vector<T> eps(shape.image_elements());
-  load_noise(shape, sample, eps.data());
+  load_image(params, args.dataset, sample, target.data());
+  if (params.prediction == Prediction::kSample) return target;
+  std::vector<T> eps(params.image_elements());
+  load_noise(params, sample, eps.data());
   for (size_t e = 0; e < target.size(); ++e) target[e] = args.signal[t] * eps[e] - args.noise[t] * target[e];
   return target;
 }
@@ -76,15 +77,15 @@ std::vector<T> target_of(const DiffusionShape& shape, const LossArgs<T>& args, c
 }  // namespace
 
 template <typename T>
-void diffuse(const DiffusionShape& shape, const DiffuseArgs<T>& args) {
-  parallel_for(shape.n, [&](int64_t n) {
-    const Sample sample = sample_of(shape, *args.step, n);
-    const int t = timestep_of(shape, sample.position);
-    const int64_t elements = shape.image_elements();
+void diffuse(const DiffusionParams& params, const DiffuseArgs<T>& args) {
+  parallel_for(params.n, [&](int64_t n) {
+    const Sample sample = sample_of(params, *args.step, n);
+    const int t = timestep_of(params, sample.position);
+    const int64_t elements = params.image_elements();
     T* x = args.x_t + n * elements;
     std::vector<T> eps(elements);
-    load_image(shape, args.dataset, sample, x);
-    load_noise(shape, sample, eps.data());
+    load_image(params, args.dataset, sample, x);
+    load_noise(params, sample, eps.data());
     for (int64_t e = 0; e < elements; ++e) x[e] = args.signal[t] * x[e] + args.noise[t] * eps[e];
     args.t[n] = T(t);
     if (args.index != nullptr) args.index[n] = sample.index;
@@ -92,17 +93,17 @@ void diffuse(const DiffusionShape& shape, const DiffuseArgs<T>& args) {
 }
 
 template <typename T>
-void loss(const DiffusionShape& shape, const LossArgs<T>& args) {
-  parallel_for(shape.n, [&](int64_t n) {
-    const int64_t elements = shape.image_elements();
+void loss(const DiffusionParams& params, const LossArgs<T>& args) {
+  parallel_for(params.n, [&](int64_t n) {
+    const int64_t elements = params.image_elements();
     const int t = int(args.t[n]);
-    const std::vector<T> target = target_of(shape, args, sample_of(shape, *args.step, n), t);
+    const std::vector<T> target = target_of(params, args, sample_of(params, *args.step, n), t);
     const T* prediction = args.prediction + n * elements;
     T* dprediction = args.dprediction + n * elements;
 
-    const double reduction = shape.reduction == LossReduction::kMean ? 1.0 / double(elements) : 1.0;
+    const double reduction = params.reduction == LossReduction::kMean ? 1.0 / double(elements) : 1.0;
     const double weight = reduction * (args.weight != nullptr ? double(args.weight[t]) : 1.0);
-    const T gradient = T(2 * weight / shape.n);
+    const T gradient = T(2 * weight / params.n);
     double sum = 0;
     for (int64_t e = 0; e < elements; ++e) {
       const T error = prediction[e] - target[e];
@@ -113,9 +114,9 @@ void loss(const DiffusionShape& shape, const LossArgs<T>& args) {
   });
 }
 
-template void diffuse(const DiffusionShape&, const DiffuseArgs<float>&);
-template void diffuse(const DiffusionShape&, const DiffuseArgs<double>&);
-template void loss(const DiffusionShape&, const LossArgs<float>&);
-template void loss(const DiffusionShape&, const LossArgs<double>&);
+template void diffuse(const DiffusionParams&, const DiffuseArgs<float>&);
+template void diffuse(const DiffusionParams&, const DiffuseArgs<double>&);
+template void loss(const DiffusionParams&, const LossArgs<float>&);
+template void loss(const DiffusionParams&, const LossArgs<double>&);
 
 }  // namespace ddpm::reference

@@ -25,20 +25,20 @@ T quantile(std::vector<T>& values, double ratio) {
 }  // namespace
 
 template <typename T>
-void dynamic_threshold(const DynamicThresholdShape& shape, const DynamicThresholdArgs<T>& args) {
+void dynamic_threshold(const DynamicThresholdParams& params, const DynamicThresholdArgs<T>& args) {
   const SamplerRow<T>& row = args.table[*args.index];
-  parallel_for(shape.step.n, [&](int64_t n) {
-    const int64_t elements = shape.step.image_elements();
+  parallel_for(params.step.n, [&](int64_t n) {
+    const int64_t elements = params.step.image_elements();
     std::vector<T> magnitudes(elements);
     for (int64_t e = 0; e < elements; ++e) {
-      const T output = args.output[output_index(shape.step, n, e)];
+      const T output = args.output[output_index(params.step, n, e)];
       magnitudes[e] = std::abs(x0_estimate(row, args.x[n * elements + e], output));
     }
-    args.threshold[n] = std::clamp(quantile(magnitudes, shape.ratio), T(1), T(shape.max_value));
+    args.threshold[n] = std::clamp(quantile(magnitudes, params.ratio), T(1), T(params.max_value));
   });
 }
 
-template void dynamic_threshold(const DynamicThresholdShape&, const DynamicThresholdArgs<float>&);
-template void dynamic_threshold(const DynamicThresholdShape&, const DynamicThresholdArgs<double>&);
+template void dynamic_threshold(const DynamicThresholdParams&, const DynamicThresholdArgs<float>&);
+template void dynamic_threshold(const DynamicThresholdParams&, const DynamicThresholdArgs<double>&);
 
 }  // namespace ddpm::reference

@@ -14,11 +14,11 @@ namespace {
 // for field f.
 class HiddenLabels {
  public:
-  HiddenLabels(const LabelsShape& shape, uint64_t position)
-      : key_(random_key(shape.seed, RandomStream::kConditionDrop)), position_(position) {
+  HiddenLabels(const LabelParams& params, uint64_t position)
+      : key_(random_key(params.seed, RandomStream::kConditionDrop)), position_(position) {
     const U32x4 of_image = random_bits4(key_, position, 0);
-    all_ = bernoulli(of_image[0], float(shape.dropout));
-    share_ = float(shape.field_dropout) * uniform_open(of_image[1]);
+    all_ = bernoulli(of_image[0], float(params.dropout));
+    share_ = float(params.field_dropout) * uniform_open(of_image[1]);
   }
   bool all() const { return all_; }
   bool field(int f) const {
@@ -35,23 +35,23 @@ class HiddenLabels {
 }  // namespace
 
 template <typename T>
-void gather_labels(const LabelsShape& shape, const GatherLabelsArgs<T>& args) {
-  parallel_for(shape.n, [&](int64_t n) {
-    const uint64_t position = uint64_t(*args.step) * uint64_t(shape.n) + uint64_t(n);
-    const auto image = int64_t(shuffled_image(shape.seed, position, uint64_t(shape.dataset_count)));
-    const HiddenLabels hidden(shape, position);
-    T* row = args.y + n * shape.columns();
-    std::fill_n(row, shape.columns(), T{0});
-    if (hidden.all() && shape.null == NullCondition::kLastColumn) row[shape.columns() - 1] = 1;
-    for (int f = 0; f < shape.fields; ++f) {
+void gather_labels(const LabelParams& params, const GatherLabelsArgs<T>& args) {
+  parallel_for(params.n, [&](int64_t n) {
+    const uint64_t position = uint64_t(*args.step) * uint64_t(params.n) + uint64_t(n);
+    const auto image = int64_t(shuffled_image(params.seed, position, uint64_t(params.dataset_count)));
+    const HiddenLabels hidden(params, position);
+    T* row = args.y + n * params.columns();
+    std::fill_n(row, params.columns(), T{0});
+    if (hidden.all() && params.null == NullCondition::kLastColumn) row[params.columns() - 1] = 1;
+    for (int f = 0; f < params.fields; ++f) {
       if (hidden.field(f)) continue;
-      for (int v = 0; v < shape.values; ++v)
-        if (args.labels[image * shape.fields + f] == T(v)) row[f * shape.values + v] = 1;
+      for (int v = 0; v < params.values; ++v)
+        if (args.labels[image * params.fields + f] == T(v)) row[f * params.values + v] = 1;
     }
   });
 }
 
-template void gather_labels(const LabelsShape&, const GatherLabelsArgs<float>&);
-template void gather_labels(const LabelsShape&, const GatherLabelsArgs<double>&);
+template void gather_labels(const LabelParams&, const GatherLabelsArgs<float>&);
+template void gather_labels(const LabelParams&, const GatherLabelsArgs<double>&);
 
 }  // namespace ddpm::reference

@@ -10,7 +10,7 @@
 namespace ddpm::reference {
 
 template <typename T>
-void upsample_nearest(const ResampleShape& shape, const ResampleArgs<T>& args) {
+void upsample_nearest(const ResampleParams& shape, const ResampleArgs<T>& args) {
   const int c = shape.c, width = 2 * shape.w;
   parallel_for(int64_t{shape.n} * 2 * shape.h, [&](int64_t row) {
     const T* from = args.x + (row / 2) * shape.w * c;
@@ -25,7 +25,7 @@ void upsample_nearest(const ResampleShape& shape, const ResampleArgs<T>& args) {
 }
 
 template <typename T>
-void sum_pool(const ResampleShape& shape, const ResampleArgs<T>& args) {
+void sum_pool(const ResampleParams& shape, const ResampleArgs<T>& args) {
   const int c = shape.c;
   const int64_t row_above_to_below = int64_t{2} * shape.w * c;
   parallel_for(int64_t{shape.n} * shape.h, [&](int64_t row) {
@@ -42,7 +42,7 @@ void sum_pool(const ResampleShape& shape, const ResampleArgs<T>& args) {
 }
 
 template <typename T>
-void rescale(const RescaleShape& shape, const RescaleArgs<T>& args) {
+void rescale(const RescaleParams& shape, const RescaleArgs<T>& args) {
   parallel_for(shape.n, [&](int64_t n) {
     const T divisor = args.divisor != nullptr ? args.divisor[n] : T{1};
     const int64_t end = (n + 1) * shape.elements;
@@ -58,12 +58,12 @@ void one_hot(const OneHotShape& shape, const OneHotArgs<T>& args) {
       args.y[n * shape.classes + k] = args.index[n] == T(k) ? T{1} : T{0};
 }
 
-template void upsample_nearest(const ResampleShape&, const ResampleArgs<float>&);
-template void upsample_nearest(const ResampleShape&, const ResampleArgs<double>&);
-template void sum_pool(const ResampleShape&, const ResampleArgs<float>&);
-template void sum_pool(const ResampleShape&, const ResampleArgs<double>&);
-template void rescale(const RescaleShape&, const RescaleArgs<float>&);
-template void rescale(const RescaleShape&, const RescaleArgs<double>&);
+template void upsample_nearest(const ResampleParams&, const ResampleArgs<float>&);
+template void upsample_nearest(const ResampleParams&, const ResampleArgs<double>&);
+template void sum_pool(const ResampleParams&, const ResampleArgs<float>&);
+template void sum_pool(const ResampleParams&, const ResampleArgs<double>&);
+template void rescale(const RescaleParams&, const RescaleArgs<float>&);
+template void rescale(const RescaleParams&, const RescaleArgs<double>&);
 template void one_hot(const OneHotShape&, const OneHotArgs<float>&);
 template void one_hot(const OneHotShape&, const OneHotArgs<double>&);
 

@@ -16,13 +16,13 @@ namespace ddpm::reference {
 namespace {
 
 // The values that a step combines, in the order of SamplerWeights.
-constexpr int kTerms = 3 + kSamplerMemories;
+constexpr int kTerms = 3 + kSamplerHistory;
 template <typename T>
 using Terms = std::array<T, kTerms>;
 
 template <typename T>
 Terms<T> as_array(const SamplerWeights<T>& w) {
-  return {w.x, w.output, w.x0, w.memory[0], w.memory[1], w.memory[2]};
+  return {w.x, w.output, w.x0, w.history[0], w.history[1], w.history[2]};
 }
 
 template <typename T>
@@ -47,25 +47,25 @@ T dot(const Terms<T>& weights, const Terms<T>& values) {
 
 template <typename T>
 struct Step {
-  const SamplerStepShape& shape;
+  const SamplerStepParams& params;
   const SamplerStepArgs<T>& args;
   const SamplerRow<T>& row;
   RandomKey key;
   std::vector<Result<T>> results;  // x first
-  std::array<bool, kSamplerMemories> reads_memory{};
+  std::array<bool, kSamplerHistory> reads_history{};
 
-  Step(const SamplerStepShape& s, const SamplerStepArgs<T>& a)
-      : shape(s),
+  Step(const SamplerStepParams& s, const SamplerStepArgs<T>& a)
+      : params(s),
         args(a),
         row(a.table[*a.index]),
         key(random_key(s.seed, RandomStream::kSampler, uint32_t(*a.index))) {
     results.push_back({as_array(row.x), args.x});
-    for (int i = 0; i < shape.memories; ++i)
-      if (const Terms<T> weights = as_array(row.memory[i]); !is_zero(weights))
-        results.push_back({weights, args.memory + i * shape.elements()});
-    for (int i = 0; i < shape.memories; ++i)
-      reads_memory[i] = std::any_of(results.begin(), results.end(),
-                                    [i](const Result<T>& result) { return result.weights[3 + i] != 0; });
+    for (int i = 0; i < params.history_size; ++i)
+      if (const Terms<T> weights = as_array(row.history[i]); !is_zero(weights))
+        results.push_back({weights, args.history + i * params.elements()});
+    for (int i = 0; i < params.history_size; ++i)
+      reads_history[i] = std::any_of(results.begin(), results.end(),
+                                     [i](const Result<T>& result) { return result.weights[3 + i] != 0; });
   }
 
   T x0(int64_t n, T x, T output) const {
@@ -77,25 +77,25 @@ struct Step {
 
   // The factor of row.noise for this element.
   T learned_deviation(int64_t output_at) const {
-    if (shape.output == SamplerOutput::kMean) return 1;
-    return std::exp(row.noise_range * (args.output[output_at + shape.c] + 1) / 2);
+    if (params.output == SamplerOutput::kMean) return 1;
+    return std::exp(row.noise_range * (args.output[output_at + params.c] + 1) / 2);
   }
 
   void image(int64_t n) const {
-    const int64_t elements = shape.image_elements();
+    const int64_t elements = params.image_elements();
     std::vector<T> z(elements);
     if (row.noise != 0) fill_normal(key, uint64_t(*args.first_image + n), elements, z.data());
     for (int64_t e = 0; e < elements; ++e) {
       const int64_t at = n * elements + e;
-      const int64_t output_at = output_index(shape, n, e);
+      const int64_t output_at = output_index(params, n, e);
       const T x = args.x[at], output = args.output[output_at];
       Terms<T> values = {x, output, x0(n, x, output)};
-      for (int i = 0; i < kSamplerMemories; ++i)
-        if (reads_memory[i]) values[3 + i] = args.memory[i * shape.elements() + at];
+      for (int i = 0; i < kSamplerHistory; ++i)
+        if (reads_history[i]) values[3 + i] = args.history[i * params.elements() + at];
       for (const Result<T>& result : results) result.to[at] = dot(result.weights, values);
       if (row.noise != 0) args.x[at] += row.noise * learned_deviation(output_at) * z[e];
-      for (int copy = 0; copy < shape.copies; ++copy)
-        args.network_input[copy * shape.elements() + at] = args.x[at];
+      for (int copy = 0; copy < params.copies; ++copy)
+        args.network_input[copy * params.elements() + at] = args.x[at];
     }
   }
 };
@@ -103,34 +103,34 @@ struct Step {
 }  // namespace
 
 template <typename T>
-void sampler_start(const SamplerStepShape& shape, const SamplerStartArgs<T>& args) {
-  const RandomKey key = random_key(shape.seed, RandomStream::kInitialNoise);
-  parallel_for(shape.n, [&](int64_t n) {
-    const int64_t elements = shape.image_elements();
+void sampler_start(const SamplerStepParams& params, const SamplerStartArgs<T>& args) {
+  const RandomKey key = random_key(params.seed, RandomStream::kInitialNoise);
+  parallel_for(params.n, [&](int64_t n) {
+    const int64_t elements = params.image_elements();
     T* x = args.x + n * elements;
     fill_normal(key, uint64_t(*args.first_image + n), elements, x);
-    for (int64_t e = 0; e < elements; ++e) x[e] *= T(shape.start_deviation);
-    for (int copy = 0; copy < shape.copies; ++copy) {
-      std::copy_n(x, elements, args.network_input + copy * shape.elements() + n * elements);
-      args.t[copy * shape.n + n] = args.table[0].timestep;
+    for (int64_t e = 0; e < elements; ++e) x[e] *= T(params.start_deviation);
+    for (int copy = 0; copy < params.copies; ++copy) {
+      std::copy_n(x, elements, args.network_input + copy * params.elements() + n * elements);
+      args.t[copy * params.n + n] = args.table[0].timestep;
     }
   });
 }
 
 template <typename T>
-void sampler_step(const SamplerStepShape& shape, const SamplerStepArgs<T>& args) {
-  const Step<T> step(shape, args);
-  parallel_for(shape.n, [&](int64_t n) {
+void sampler_step(const SamplerStepParams& params, const SamplerStepArgs<T>& args) {
+  const Step<T> step(params, args);
+  parallel_for(params.n, [&](int64_t n) {
     step.image(n);
-    if (*args.index + 1 == shape.steps) return;
-    for (int copy = 0; copy < shape.copies; ++copy)
-      args.t[copy * shape.n + n] = args.table[*args.index + 1].timestep;
+    if (*args.index + 1 == params.steps) return;
+    for (int copy = 0; copy < params.copies; ++copy)
+      args.t[copy * params.n + n] = args.table[*args.index + 1].timestep;
   });
 }
 
-template void sampler_start(const SamplerStepShape&, const SamplerStartArgs<float>&);
-template void sampler_start(const SamplerStepShape&, const SamplerStartArgs<double>&);
-template void sampler_step(const SamplerStepShape&, const SamplerStepArgs<float>&);
-template void sampler_step(const SamplerStepShape&, const SamplerStepArgs<double>&);
+template void sampler_start(const SamplerStepParams&, const SamplerStartArgs<float>&);
+template void sampler_start(const SamplerStepParams&, const SamplerStartArgs<double>&);
+template void sampler_step(const SamplerStepParams&, const SamplerStepArgs<float>&);
+template void sampler_step(const SamplerStepParams&, const SamplerStepArgs<double>&);
 
 }  // namespace ddpm::reference

@@ -7,9 +7,9 @@
 namespace ddpm::reference {
 
 // Index of the prediction for element e of image n in the model output.
-inline int64_t output_index(const SamplerStepShape& shape, int64_t n, int64_t e) {
-  const int64_t pixel = (n * shape.image_elements() + e) / shape.c;
-  return pixel * shape.output_channels() + e % shape.c;
+inline int64_t output_index(const SamplerStepParams& params, int64_t n, int64_t e) {
+  const int64_t pixel = (n * params.image_elements() + e) / params.c;
+  return pixel * params.output_channels() + e % params.c;
 }
 
 template <typename T>

@@ -100,7 +100,7 @@ ConditionOptions with_names_of(const ConditionOptions& options, const Labels& la
   return named;
 }
 
-LabelsShape labels_shape(const ConditionOptions& options) {
+LabelParams labels_shape(const ConditionOptions& options) {
   DDPM_CHECK(options.kind != ConditionKind::kNone && !options.label_names.empty());
   const auto names = static_cast<int>(options.label_names.size());
   if (has_attributes(options))

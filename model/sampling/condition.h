@@ -26,8 +26,8 @@ enum class ConditionKind : uint8_t { kNone, kClasses, kAttributes };
 struct ConditionOptions {
   ConditionKind kind = ConditionKind::kNone;
   std::vector<std::string> label_names{};  // of the classes or attributes; empty until the data set is known
-  double dropout = 0.1;                    // LabelsShape::dropout
-  double attribute_dropout = 1;            // LabelsShape::field_dropout, of attributes alone
+  double dropout = 0.1;                    // LabelParams::dropout
+  double attribute_dropout = 1;            // LabelParams::field_dropout, of attributes alone
 };
 
 // The row of one image.
@@ -40,7 +40,7 @@ ConditionOptions with_names_of(const ConditionOptions& options, const Labels& la
                                const std::string& data);
 
 // How labels become rows. n, dataset_count and seed are left to the caller.
-LabelsShape labels_shape(const ConditionOptions& options);
+LabelParams labels_shape(const ConditionOptions& options);
 
 // The labels of all images as `gather_labels` reads them: (count, fields).
 std::vector<float> label_table(const ConditionOptions& options, const Labels& labels);

@@ -72,16 +72,18 @@ LinearForm next_x(const std::vector<NoiseLevel>& levels, Step step, const Linear
 SamplerTable dpm_solver_table(const std::vector<NoiseLevel>& levels, const SamplerOptions& options) {
   const size_t steps = levels.size() - 1;
   SamplerTable table;
-  table.memories = options.solver_order - 1;
-  // Estimates lie in the memories in turn.
-  const auto memory_of = [&](size_t k) { return static_cast<int>(k % static_cast<size_t>(table.memories)); };
+  table.history_size = options.solver_order - 1;
+  // Estimates lie in the history_size in turn.
+  const auto slot_of = [&](size_t k) {
+    return static_cast<int>(k % static_cast<size_t>(table.history_size));
+  };
   for (size_t k = 0; k < steps; ++k) {
     SamplerRow<double> row = row_at(levels[k], options);
     LinearForm estimates[3] = {LinearForm::x0(), {}, {}};
-    for (size_t age = 1; age <= std::min<size_t>(k, static_cast<size_t>(table.memories)); ++age)
-      estimates[age] = LinearForm::memory(memory_of(k - age));
+    for (size_t age = 1; age <= std::min<size_t>(k, static_cast<size_t>(table.history_size)); ++age)
+      estimates[age] = LinearForm::history(slot_of(k - age));
     set_x(row, next_x(levels, {.k = k, .order = order_of(k, steps, options)}, estimates, options));
-    if (table.memories > 0 && k + 1 < steps) set_memory(row, memory_of(k), LinearForm::x0());
+    if (table.history_size > 0 && k + 1 < steps) set_history(row, slot_of(k), LinearForm::x0());
     table.rows.push_back(row);
   }
   return table;

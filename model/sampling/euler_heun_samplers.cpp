@@ -77,7 +77,7 @@ SamplerTable heun_table(const std::vector<NoiseLevel>& levels, const SamplerOpti
   const size_t steps = levels.size() - 1;
   SamplerTable table;
   table.start_deviation = start_deviation(levels[0], options);
-  table.memories = 1;
+  table.history_size = 1;
   for (size_t k = 0; k < steps; ++k) {
     const NoiseLevel& from = levels[k];
     const NoiseLevel& to = levels[k + 1];
@@ -85,11 +85,11 @@ SamplerTable heun_table(const std::vector<NoiseLevel>& levels, const SamplerOpti
     SamplerRow<double> first = row_at(from, options);
     set_x(first, scale_at(levels, k + 1) * (scaled_x(from) + change * slope(from)));
     const bool has_second = k + 1 < steps;  // the paper: where the next sigma is 0 there is no slope
-    if (has_second) set_memory(first, 0, scaled_x(from) + change / 2 * slope(from));
+    if (has_second) set_history(first, 0, scaled_x(from) + change / 2 * slope(from));
     table.rows.push_back(first);
     if (!has_second) break;
     SamplerRow<double> second = row_at(to, options);
-    set_x(second, to.signal * (LinearForm::memory(0) + change / 2 * slope(to)));
+    set_x(second, to.signal * (LinearForm::history(0) + change / 2 * slope(to)));
     table.rows.push_back(second);
   }
   return table;

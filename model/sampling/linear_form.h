@@ -15,7 +15,7 @@ class LinearForm {
   static LinearForm x() { return LinearForm(0); }
   static LinearForm output() { return LinearForm(1); }
   static LinearForm x0() { return LinearForm(2); }
-  static LinearForm memory(int i) { return LinearForm(3 + static_cast<size_t>(i)); }
+  static LinearForm history(int i) { return LinearForm(3 + static_cast<size_t>(i)); }
   static LinearForm noise() { return LinearForm(kNoise); }
 
   LinearForm& operator+=(const LinearForm& other) {
@@ -36,7 +36,7 @@ class LinearForm {
   double noise_weight() const { return terms_[kNoise]; }
 
  private:
-  static constexpr size_t kNoise = 3 + kSamplerMemories;
+  static constexpr size_t kNoise = 3 + kSamplerHistory;
   explicit LinearForm(size_t term) { terms_[term] = 1; }
 
   std::array<double, kNoise + 1> terms_{};

@@ -39,7 +39,7 @@ SamplingProgram Sampler::make_program(const GenerationOptions& options) const {
   SamplingOptions sampling{.network = options.network,
                            .batch = options.batch,
                            .steps = steps(),
-                           .memories = table_.memories,
+                           .history_size = table_.history_size,
                            .start_deviation = table_.start_deviation,
                            .guidance_scale = conditioning_.guidance_scale,
                            .seed = options.seed};

@@ -10,9 +10,9 @@ namespace ddpm {
 // A row that asks the network at this level and clips as the options say; its weights are still zero.
 SamplerRow<double> row_at(const NoiseLevel& level, const SamplerOptions& options);
 
-// `form` becomes the row's next x, or its next memory i.
+// `form` becomes the row's next x, or its next history i.
 void set_x(SamplerRow<double>& row, const LinearForm& form);
-void set_memory(SamplerRow<double>& row, int i, const LinearForm& form);
+void set_history(SamplerRow<double>& row, int i, const LinearForm& form);
 
 // model/sampling/ddpm_ddim_samplers.cpp: DDPM and DDIM
 SamplerTable ancestral_table(const NoiseSchedule& schedule, const SamplerOptions& options);

@@ -81,9 +81,9 @@ void set_x(SamplerRow<double>& row, const LinearForm& form) {
   row.noise = form.noise_weight();
 }
 
-void set_memory(SamplerRow<double>& row, int i, const LinearForm& form) {
+void set_history(SamplerRow<double>& row, int i, const LinearForm& form) {
   DDPM_CHECK(form.noise_weight() == 0);
-  row.memory[i] = form.weights();
+  row.history[i] = form.weights();
 }
 
 SamplerTable sampler_table(const NoiseSchedule& schedule, const SamplerOptions& options) {

@@ -16,7 +16,7 @@ namespace ddpm {
 
 struct SamplerTable {
   std::vector<SamplerRow<double>> rows;  // one for each evaluation of the network
-  int memories = 0;                      // images that the method remembers beside x
+  int history_size = 0;                  // images that the method remembers beside x
   double start_deviation = 1;            // of the noise that sampling starts from
 };
 

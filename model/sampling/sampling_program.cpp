@@ -14,14 +14,14 @@ SamplerOutput output_of(const UnetConfig& network) {
       network.in_channels, network.out_channels);
 }
 
-SamplerStepShape step_shape(const SamplingOptions& options) {
+SamplerStepParams step_shape(const SamplingOptions& options) {
   const UnetConfig& network = options.network;
   return {.n = options.batch,
           .h = network.image_size,
           .w = network.image_size,
           .c = network.in_channels,
           .steps = options.steps,
-          .memories = options.memories,
+          .history_size = options.history_size,
           .output = output_of(network),
           .copies = options.copies(),
           .start_deviation = options.start_deviation,
@@ -29,16 +29,16 @@ SamplerStepShape step_shape(const SamplingOptions& options) {
 }
 
 // Appends the guidance where it is wanted; the buffer that holds one answer for each image.
-BufferId add_guidance(Program& program, const SamplingOptions& options, BufferId answers) {
-  if (options.copies() == 1) return answers;
+BufferId add_guidance(Program& program, const SamplingOptions& options, BufferId outputs) {
+  if (options.copies() == 1) return outputs;
   const UnetConfig& network = options.network;
   const int size = network.image_size;
-  Guidance guidance{.shape = {.n = options.batch,
-                              .pixels = int64_t{size} * size,
-                              .channels = network.in_channels,
-                              .answer_channels = network.out_channels,
-                              .scale = options.guidance_scale},
-                    .answers = answers,
+  Guidance guidance{.params = {.n = options.batch,
+                               .pixels = int64_t{size} * size,
+                               .channels = network.in_channels,
+                               .output_channels = network.out_channels,
+                               .scale = options.guidance_scale},
+                    .outputs = outputs,
                     .y = program.add_buffer("guided", {options.batch, size, size, network.out_channels})};
   program.add("guidance", Phase::kForward, guidance);
   return guidance.y;
@@ -48,10 +48,10 @@ BufferId add_guidance(Program& program, const SamplingOptions& options, BufferId
 BufferId add_threshold(Program& program, const std::optional<Thresholding>& thresholding,
                        DynamicThreshold operation) {
   if (!thresholding) return kNoBuffer;
-  operation.shape.ratio = thresholding->ratio;
-  operation.shape.max_value = thresholding->max_value;
+  operation.params.ratio = thresholding->ratio;
+  operation.params.max_value = thresholding->max_value;
   operation.threshold =
-      program.add_buffer("threshold", {operation.shape.step.n}, Role::kState, Element::kMaster);
+      program.add_buffer("threshold", {operation.params.step.n}, Role::kState, DType::kMaster);
   program.add("dynamic_threshold", Phase::kUpdate, operation);
   return operation.threshold;
 }
@@ -65,46 +65,46 @@ SamplingProgram sampling_program(const SamplingOptions& options) {
   const int asked = options.copies() * options.batch;
   const Shape image{options.batch, network.image_size, network.image_size, network.in_channels};
 
-  made.table = program.add_buffer("table", {options.steps, kSamplerColumns}, Role::kInput, Element::kMaster);
-  made.index = program.add_buffer("index", {1}, Role::kState, Element::kIndex);
-  made.first_image = program.add_buffer("first_image", {1}, Role::kState, Element::kIndex);
-  made.x = program.add_buffer("x", image, Role::kState, Element::kMaster);
+  made.table = program.add_buffer("table", {options.steps, kSamplerColumns}, Role::kInput, DType::kMaster);
+  made.index = program.add_buffer("index", {1}, Role::kState, DType::kIndex);
+  made.first_image = program.add_buffer("first_image", {1}, Role::kState, DType::kIndex);
+  made.x = program.add_buffer("x", image, Role::kState, DType::kMaster);
   const BufferId network_input = made.network_input =
       program.add_buffer("network_input", {asked, image[1], image[2], image[3]}, Role::kState);
-  const BufferId t = program.add_buffer("t", {asked}, Role::kState, Element::kMaster);
+  const BufferId t = program.add_buffer("t", {asked}, Role::kState, DType::kMaster);
   made.labels = add_labels(program, network, asked);
-  const SamplerStepShape shape = step_shape(options);
+  const SamplerStepParams shape = step_shape(options);
   program.add("sampler_start", Phase::kStart,
-              SamplerStart{.shape = shape,
+              SamplerStart{.params = shape,
                            .table = made.table,
                            .first_image = made.first_image,
                            .x = made.x,
                            .network_input = network_input,
                            .t = t});
-  const BufferId answers =
+  const BufferId outputs =
       build_unet(program, network, {.batch = asked, .x = network_input, .t = t, .labels = made.labels});
-  const BufferId output = add_guidance(program, options, answers);
+  const BufferId output = add_guidance(program, options, outputs);
   const BufferId threshold = add_threshold(program, options.thresholding,
-                                           {.shape = {.step = shape},
+                                           {.params = {.step = shape},
                                             .output = output,
                                             .table = made.table,
                                             .index = made.index,
                                             .x = made.x,
                                             .threshold = kNoBuffer});
-  const BufferId memory = options.memories > 0
+  const BufferId memory = options.history_size > 0
                               ? program.add_buffer("memory",
-                                                   {options.memories, options.batch, network.image_size,
+                                                   {options.history_size, options.batch, network.image_size,
                                                     network.image_size, network.in_channels},
-                                                   Role::kState, Element::kMaster)
+                                                   Role::kState, DType::kMaster)
                               : kNoBuffer;
   program.add("sampler_step", Phase::kUpdate,
-              SamplerStep{.shape = shape,
+              SamplerStep{.params = shape,
                           .output = output,
                           .table = made.table,
                           .index = made.index,
                           .first_image = made.first_image,
                           .x = made.x,
-                          .memory = memory,
+                          .history = memory,
                           .threshold = threshold,
                           .network_input = network_input,
                           .t = t});

@@ -20,7 +20,7 @@ struct SamplingOptions {
   UnetConfig network;
   int batch = 16;
   int steps = 50;  // rows of the sampler's table; with the next two, see SamplerTable
-  int memories = 0;
+  int history_size = 0;
   double start_deviation = 1;
   double guidance_scale =
       1;  // of a conditional network: kernels/guidance.h; 1: the network is asked once an image

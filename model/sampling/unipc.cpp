@@ -3,7 +3,7 @@
 // has answered at the new level. The answer serves the next prediction too, so a step costs one evaluation.
 //
 // The correction of the step from level k needs x and the estimates of that time. All of it but the term of
-// the new estimate is known then: row k leaves it in memory 0, and row k + 1 adds that term.
+// the new estimate is known then: row k leaves it in history 0, and row k + 1 adds that term.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -127,26 +127,26 @@ bool is_corrected(size_t k, size_t steps, const SamplerOptions& options) {
 SamplerTable unipc_table(const std::vector<NoiseLevel>& levels, const SamplerOptions& options) {
   check_final_step(levels, options);
   const size_t steps = levels.size() - 1;
-  const auto kept = static_cast<size_t>(options.solver_order - 1);  // estimates, in memory 1 on in turn
-  const auto memory_of = [kept](size_t k) { return 1 + static_cast<int>(k % kept); };
+  const auto kept = static_cast<size_t>(options.solver_order - 1);  // estimates, in history 1 on in turn
+  const auto slot_of = [kept](size_t k) { return 1 + static_cast<int>(k % kept); };
   SamplerTable table;
-  table.memories = options.solver_order;
+  table.history_size = options.solver_order;
   double correction = 0;  // the step to this row's level, where it is corrected
   for (size_t k = 0; k < steps; ++k) {
     SamplerRow<double> row = row_at(levels[k], options);
     LinearForm estimates[kMostOrders] = {options.predict_x0 ? LinearForm::x0() : epsilon(levels[k])};
     for (size_t age = 1; age <= std::min(k, kept); ++age)
-      estimates[age] = LinearForm::memory(memory_of(k - age));
+      estimates[age] = LinearForm::history(slot_of(k - age));
     const bool was_corrected = k > 0 && is_corrected(k - 1, steps, options);
-    const LinearForm x = was_corrected ? LinearForm::memory(0) + correction * estimates[0] : LinearForm::x();
+    const LinearForm x = was_corrected ? LinearForm::history(0) + correction * estimates[0] : LinearForm::x();
 
     const Step step(levels, k, order_of(k, steps, options), options);
     set_x(row, step.predicted(x, estimates));
     if (is_corrected(k, steps, options)) {
-      set_memory(row, 0, step.corrected_before(x, estimates));
+      set_history(row, 0, step.corrected_before(x, estimates));
       correction = step.correction();
     }
-    if (kept > 0 && k + 1 < steps) set_memory(row, memory_of(k), estimates[0]);
+    if (kept > 0 && k + 1 < steps) set_history(row, slot_of(k), estimates[0]);
     table.rows.push_back(row);
   }
   return table;

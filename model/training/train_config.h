@@ -48,7 +48,7 @@ struct TrainConfig {
 
   ConditionOptions condition;  // decides the network's class embedding
 
-  AdamEmaShape optimiser;
+  AdamParams optimiser;
 
   int64_t log_every = 10;
   bool tensorboard = true;

@@ -24,10 +24,10 @@ struct TrainingOptions {
   LossReduction reduction = LossReduction::kMean;
   LossWeighting weighting = LossWeighting::kNone;
   bool horizontal_flip = true;
-  std::optional<LabelsShape> labels{};  // of a conditional network; n, dataset_count and seed are filled in
+  std::optional<LabelParams> labels{};  // of a conditional network; n, dataset_count and seed are filled in
   double dropout = 0;
   uint64_t seed = 0;
-  AdamEmaShape optimiser{};  // count is filled in
+  AdamParams optimiser{};  // count is filled in
 };
 
 // The program and the buffers that its user writes before the first step or reads after one.

@@ -104,7 +104,7 @@ BufferId add_labels(Program& program, const UnetConfig& config, int batch) {
     case ClassEmbedding::kTable:
       return program.add_buffer("labels", {batch, config.num_class_embeds}, Role::kState);
     case ClassEmbedding::kTimestep:
-      return program.add_buffer("labels", {batch}, Role::kState, Element::kMaster);
+      return program.add_buffer("labels", {batch}, Role::kState, DType::kMaster);
     case ClassEmbedding::kIdentity:
       return program.add_buffer("labels", {batch, config.time_width()}, Role::kState);
   }
@@ -123,7 +123,7 @@ Program unet_program(const UnetConfig& config, int batch) {
   Program program;
   const Shape image{batch, config.image_size, config.image_size, config.in_channels};
   const BufferId x = program.add_buffer("x", image, Role::kState);
-  const BufferId t = program.add_buffer("t", {batch}, Role::kState, Element::kMaster);
+  const BufferId t = program.add_buffer("t", {batch}, Role::kState, DType::kMaster);
   program.keep(build_unet(program, config, {.batch = batch, .x = x, .t = t}));
   return program;
 }

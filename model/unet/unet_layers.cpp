@@ -92,7 +92,7 @@ Feature UnetLayers::upsample_conv(const std::string& name, Feature x, LayerBias 
 
 Feature UnetLayers::average_pool(const std::string& name, Feature x) {
   const int size = x.size / 2;
-  SumPool op{.shape = {.n = instance_.batch, .h = size, .w = size, .c = x.channels, .scale = 0.25},
+  SumPool op{.params = {.n = instance_.batch, .h = size, .w = size, .c = x.channels, .scale = 0.25},
              .x = x.buffer};
   op.y = activation(name, {instance_.batch, size, size, x.channels});
   append(name, op);
@@ -100,7 +100,7 @@ Feature UnetLayers::average_pool(const std::string& name, Feature x) {
 }
 
 Feature UnetLayers::upsample_nearest(const std::string& name, Feature x) {
-  UpsampleNearest op{.shape = {.n = instance_.batch, .h = x.size, .w = x.size, .c = x.channels},
+  UpsampleNearest op{.params = {.n = instance_.batch, .h = x.size, .w = x.size, .c = x.channels},
                      .x = x.buffer};
   op.y = activation(name, {instance_.batch, 2 * x.size, 2 * x.size, x.channels});
   append(name, op);
@@ -109,10 +109,10 @@ Feature UnetLayers::upsample_nearest(const std::string& name, Feature x) {
 
 Feature UnetLayers::rescale(const std::string& name, Feature x, double scale, double offset,
                             BufferId divisor) {
-  Rescale op{.shape = {.n = instance_.batch,
-                       .elements = int64_t{x.pixels()} * x.channels,
-                       .scale = scale,
-                       .offset = offset},
+  Rescale op{.params = {.n = instance_.batch,
+                        .elements = int64_t{x.pixels()} * x.channels,
+                        .scale = scale,
+                        .offset = offset},
              .x = x.buffer,
              .divisor = divisor};
   op.y = activation(name, {instance_.batch, x.size, x.size, x.channels});
@@ -123,17 +123,17 @@ Feature UnetLayers::rescale(const std::string& name, Feature x, double scale, do
 Feature UnetLayers::group_norm(const std::string& name, Feature x, Feature skip, const NormOptions& options) {
   const int c = x.channels + skip.channels;
   const int groups = options.groups > 0 ? options.groups : config_.norm_num_groups;
-  GroupNorm op{.shape = {.n = instance_.batch,
-                         .pixels = x.pixels(),
-                         .c0 = x.channels,
-                         .c1 = skip.channels,
-                         .groups = groups,
-                         .eps = config_.norm_eps,
-                         .activation = options.activation,
-                         .shift_stride = options.shift.stride,
-                         .film_stride = options.film.stride},
-               .x0 = x.buffer,
-               .x1 = skip.buffer,
+  GroupNorm op{.params = {.n = instance_.batch,
+                          .pixels = x.pixels(),
+                          .x_channels = x.channels,
+                          .skip_channels = skip.channels,
+                          .groups = groups,
+                          .eps = config_.norm_eps,
+                          .activation = options.activation,
+                          .shift_stride = options.shift.stride,
+                          .film_stride = options.film.stride},
+               .x = x.buffer,
+               .skip = skip.buffer,
                .shift = options.shift.matrix,
                .shift_column = options.shift.column,
                .bias = options.bias,
@@ -142,15 +142,15 @@ Feature UnetLayers::group_norm(const std::string& name, Feature x, Feature skip,
                .film = options.film.matrix,
                .film_column = options.film.column};
   if (options.dropout > 0) {
-    op.shape.dropout = options.dropout;
-    op.shape.dropout_stream = random_key(0, RandomStream::kDropout, dropout_count_++).stream;
+    op.params.dropout = options.dropout;
+    op.params.dropout_stream = random_key(0, RandomStream::kDropout, dropout_count_++).stream;
     op.step = instance_.step;
     op.seed = instance_.seed;
   }
   op.y = activation(name, {instance_.batch, x.size, x.size, c});
   const Shape statistics{instance_.batch, groups};
-  op.mean = program_.add_buffer(name + ".mean", statistics, Role::kActivation, Element::kMaster);
-  op.rstd = program_.add_buffer(name + ".rstd", statistics, Role::kActivation, Element::kMaster);
+  op.mean = program_.add_buffer(name + ".mean", statistics, Role::kActivation, DType::kMaster);
+  op.rstd = program_.add_buffer(name + ".rstd", statistics, Role::kActivation, DType::kMaster);
   append(name, op);
   return {op.y, x.size, c};
 }
@@ -158,7 +158,7 @@ Feature UnetLayers::group_norm(const std::string& name, Feature x, Feature skip,
 BufferId UnetLayers::linear(const std::string& name, BufferId x, int in, int out,
                             const LinearOptions& options) {
   Linear op{
-      .shape = {.n = instance_.batch, .in = in, .out = out, .input_activation = options.input_activation},
+      .params = {.n = instance_.batch, .in = in, .out = out, .input_activation = options.input_activation},
       .x = x,
       .weight = parameter(name + ".weight", {out, in}, {weight(name + ".weight", {out, in})}),
       .bias = add_bias(name + ".bias", out, in),
@@ -177,7 +177,7 @@ BufferId UnetLayers::embedding(const std::string& name, BufferId index, int rows
 
 BufferId UnetLayers::embedding_product(const std::string& name, BufferId x, int rows, int columns,
                                        BufferId residual) {
-  Linear op{.shape = {.n = instance_.batch, .in = rows, .out = columns},
+  Linear op{.params = {.n = instance_.batch, .in = rows, .out = columns},
             .x = x,
             .weight = table(name + ".weight", rows, columns),
             .residual = residual};

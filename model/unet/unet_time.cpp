@@ -52,15 +52,15 @@ BufferId UnetTime::project_time(const std::string& name, BufferId t) {
   const int batch = layers_.instance().batch;
   if (config.time_embedding_type == TimeEmbeddingType::kLearned)
     return layers_.embedding(name, t, config.num_train_timesteps, projected_width_);
-  TimeEmbedding op{.shape = {.n = batch,
-                             .channels = projected_width_,
-                             .order = config.time_embedding_order,
-                             .frequency_shift = config.freq_shift},
+  TimeEmbedding op{.params = {.n = batch,
+                              .channels = projected_width_,
+                              .order = config.time_embedding_order,
+                              .frequency_shift = config.freq_shift},
                    .t = t,
                    .frequencies = frequencies_};
   if (frequencies_ != kNoBuffer) {
-    op.shape.order = TimeEmbeddingOrder::kSinCos;
-    op.shape.log_time = true;
+    op.params.order = TimeEmbeddingOrder::kSinCos;
+    op.params.log_time = true;
   }
   op.y = layers_.activation(name, {batch, projected_width_});
   layers_.append(name, op);
@@ -105,7 +105,7 @@ void UnetTime::project(BufferId temb) {
   }
   const int batch = layers_.instance().batch;
   Linear op{
-      .shape = {.n = batch, .in = width, .out = projection_columns_, .input_activation = Activation::kSilu},
+      .params = {.n = batch, .in = width, .out = projection_columns_, .input_activation = Activation::kSilu},
       .x = temb,
       .weight = layers_.parameter("time_emb_proj.weight", {projection_columns_, width}, std::move(weights)),
       .bias = layers_.parameter("time_emb_proj.bias", {projection_columns_}, std::move(biases))};

@@ -1,7 +1,8 @@
-// The CPU executor, which runs programs without a GPU and checks the GPU executor. In float it uses oneDNN for
-// convolutions and attention and the tuned loops of kernels/cpu; in double the plain loops of kernels/reference.
+// The CPU executor: oneDNN and the tuned kernels of kernels/cpu in float, or the plain loops of
+// kernels/reference in float or double, the oracle for everything else.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
 
@@ -9,59 +10,46 @@
 
 namespace ddpm {
 
-// The implementation of the operations that have several.
-enum class CpuProducts : uint8_t {
-  kFast,        // oneDNN and kernels/cpu (float only; double always runs the plain loops)
-  kPlainLoops,  // kernels/reference
+enum class CpuKernels : uint8_t {
+  kFast,       // oneDNN and kernels/cpu (float only; double always takes the reference)
+  kReference,  // plain loops
 };
 
-// T is float or double: the type of both Element::kReal and Element::kMaster.
+// T is float or double: the type of both DType::kCompute and DType::kMaster.
+template <typename T>
+std::unique_ptr<ExecutorDevice> make_cpu_device(CpuKernels kernels);
+
+extern template std::unique_ptr<ExecutorDevice> make_cpu_device<float>(CpuKernels);
+extern template std::unique_ptr<ExecutorDevice> make_cpu_device<double>(CpuKernels);
+
+// An Executor whose memory can be looked at.
 template <typename T>
 class CpuExecutor final : public Executor {
  public:
-  explicit CpuExecutor(Program program, CpuProducts products = CpuProducts::kFast);
-  ~CpuExecutor() override;
-  CpuExecutor(const CpuExecutor&) = delete;
-  CpuExecutor& operator=(const CpuExecutor&) = delete;
-
-  const Program& program() const override;
-  const MemoryPlan& memory_plan() const override;
-  Precision precision() const override { return {.real = sizeof(T), .master = sizeof(T)}; }
-  void run(std::span<const Phase> phases) override;
-  using Executor::run;
-  void run_operation(size_t index) override;
-  void write(BufferId buffer, std::span<const float> values) override;
-  void read(BufferId buffer, std::span<float> values) const override;
-  using Executor::read;
-  void write_index(BufferId buffer, int64_t value) override;
-  int64_t read_index(BufferId buffer) const override;
-  void write_parameters(std::span<const float> values) override;
-  void read_parameters(std::span<float> values) const override;
-  void keep_records(std::vector<BufferId> buffers) override;
-  std::vector<std::vector<float>> take_records(size_t pending) override;
-  void bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) override;
-  void stream_bytes(BufferId buffer, int64_t first, StepBytes fill) override;
-  void measure_operations(MeasuredForm form) override;
-  using Executor::measure_operations;
-  std::vector<OperationTime> operation_times() const override;
+  explicit CpuExecutor(Program program, CpuKernels kernels = CpuKernels::kFast)
+      : Executor(std::move(program), make_cpu_device<T>(kernels)) {}
 
   // The buffer's own memory.
-  std::span<T> values(BufferId buffer);
-  std::span<const T> values(BufferId buffer) const;
+  std::span<T> values(BufferId buffer) { return {at(buffer), size(buffer)}; }
+  std::span<const T> values(BufferId buffer) const { return {at(buffer), size(buffer)}; }
   // The arenas of all parameters and of all their gradients.
-  std::span<T> parameters();
-  std::span<const T> parameters() const;
-  std::span<T> gradients();
+  std::span<T> parameters() {
+    return {static_cast<T*>(memory().parameters()), static_cast<size_t>(program().parameter_elements())};
+  }
+  std::span<T> gradients() {
+    return {static_cast<T*>(memory().gradients()), static_cast<size_t>(program().gradient_elements())};
+  }
 
  private:
-  struct Implementation;
-  std::unique_ptr<Implementation> implementation_;
+  T* at(BufferId buffer) const {
+    const DType dtype = program().buffer(buffer).dtype;
+    DDPM_CHECK(dtype == DType::kCompute || dtype == DType::kMaster);
+    return static_cast<T*>(memory().address(buffer));
+  }
+  size_t size(BufferId buffer) const { return static_cast<size_t>(element_count(program().shape(buffer))); }
 };
 
 // The executor in float, as an ExecutorFactory.
 std::unique_ptr<Executor> make_cpu_executor(Program program);
-
-extern template class CpuExecutor<float>;
-extern template class CpuExecutor<double>;
 
 }  // namespace ddpm

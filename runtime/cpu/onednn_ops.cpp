@@ -149,7 +149,7 @@ class AttentionMatrices {
 
 void* data(const float* pointer) { return const_cast<float*>(pointer); }
 
-SoftmaxShape softmax_of_scores(const AttentionShape& s) {
+SoftmaxParams softmax_of_scores(const AttentionShape& s) {
   return {.rows = int64_t{s.n} * s.heads * s.length,
           .length = s.length,
           .scale = 1 / std::sqrt(double(s.head_dim))};

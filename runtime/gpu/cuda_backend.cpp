@@ -1,11 +1,12 @@
-// CUDA as the GPU executors' backend: our kernels, and cuDNN and cuBLASLt for the products.
+// CUDA as the GPU executors' backend: our kernels, cuDNN and cuBLASLt.
 #include <cuda_runtime_api.h>
 
 #include "device/cuda_check.h"
+#include "runtime/executor.h"
 #include "runtime/gpu/backend.h"
 #include "runtime/gpu/device_peak.h"
-#include "runtime/gpu/gpu_executor.h"
-#include "runtime/library/cuda_products.h"
+#include "runtime/gpu/gpu_device.h"
+#include "runtime/library/cuda_library_options.h"
 #include "support/error.h"
 
 namespace ddpm {
@@ -14,13 +15,6 @@ namespace {
 // The kernels are compiled for this generation and run on no older one.
 constexpr int kLeastMajor = DDPM_CUDA_LEAST_ARCHITECTURE / 10;
 constexpr int kLeastMinor = DDPM_CUDA_LEAST_ARCHITECTURE % 10;
-
-template <typename T>
-ExecutorFactory executors(const CudaProductsOptions& options) {
-  return [options](Program program) {
-    return std::make_unique<GpuExecutor<T>>(std::move(program), make_cuda_products<T>(options));
-  };
-}
 
 cudaDeviceProp properties() {
   cudaDeviceProp found{};
@@ -72,8 +66,13 @@ DevicePeak gpu_peak(ComputePrecision precision) {
 
 ExecutorFactory gpu_executors(ComputePrecision precision, const GpuOptions& options, const LogLine& log) {
   DDPM_CHECK(precision != ComputePrecision::kAuto);
-  const CudaProductsOptions products = cuda_products_options(options, log);
-  return precision == ComputePrecision::kBf16 ? executors<BFloat16>(products) : executors<float>(products);
+  const auto make_device =
+      precision == ComputePrecision::kBf16 ? make_gpu_device<BFloat16> : make_gpu_device<float>;
+  return [make_device, upsample = options.upsample,
+          library = cuda_library_options(options, log)](Program program) {
+    return std::make_unique<Executor>(std::move(program),
+                                      make_device(make_cuda_library(library), upsample, Stream()));
+  };
 }
 
 }  // namespace ddpm

@@ -1,23 +1,11 @@
-// The emulator as the GPU executors' backend: whole programs run through the code that runs on a GPU, but for
-// the libraries' own kernels, which plain loops stand in for.
+// The emulator as the GPU executors' backend: whole programs run through the code that runs on a GPU, except for the
+// libraries' own kernels, which plain loops replace.
 #include "runtime/gpu/backend.h"
-#include "runtime/gpu/gpu_executor.h"
-#include "runtime/gpu/plain_primitives.h"
-#include "runtime/library/composed_products.h"
+#include "runtime/gpu/gpu_device.h"
+#include "runtime/gpu/plain_library.h"
 #include "support/error.h"
 
 namespace ddpm {
-namespace {
-
-template <typename T>
-ExecutorFactory executors(const ComposedProductsOptions& options) {
-  return [options](Program program) {
-    return std::make_unique<GpuExecutor<T>>(
-        std::move(program), ComposedProducts<T>(std::make_unique<PlainPrimitives>(), options));
-  };
-}
-
-}  // namespace
 
 std::string gpu_problem() { return {}; }
 
@@ -29,9 +17,12 @@ DevicePeak gpu_peak(ComputePrecision) { return {}; }
 
 ExecutorFactory gpu_executors(ComputePrecision precision, const GpuOptions& options, const LogLine&) {
   DDPM_CHECK(precision != ComputePrecision::kAuto);
-  const ComposedProductsOptions composition{.upsample = options.upsample};
-  return precision == ComputePrecision::kBf16 ? executors<BFloat16>(composition)
-                                              : executors<float>(composition);
+  const auto make_device =
+      precision == ComputePrecision::kBf16 ? make_gpu_device<BFloat16> : make_gpu_device<float>;
+  return [make_device, upsample = options.upsample](Program program) {
+    return std::make_unique<Executor>(std::move(program),
+                                      make_device(std::make_unique<PlainLibrary>(), upsample, Stream()));
+  };
 }
 
 }  // namespace ddpm

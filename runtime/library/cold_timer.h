@@ -5,7 +5,7 @@
 
 #include "device/memory.h"
 #include "device/stream.h"
-#include "runtime/library/fastest.h"
+#include "runtime/library/race.h"
 
 namespace ddpm {
 

@@ -17,12 +17,12 @@ constexpr int64_t kMostCandidates = 100;
 // Activations and weights start at multiples of this (Program's arenas do); vector loads need it.
 constexpr int64_t kByteAlignment = 16;
 
-cudnnDataType_t data_type(ProductType type) {
-  return type == ProductType::kFloat ? CUDNN_DATA_FLOAT : CUDNN_DATA_BFLOAT16;
+cudnnDataType_t data_type(ElementType type) {
+  return type == ElementType::kFloat ? CUDNN_DATA_FLOAT : CUDNN_DATA_BFLOAT16;
 }
 
 // Dimensions are given as (N, C, H, W), as cuDNN wants them; strides say that channels are innermost.
-CudnnDescriptor tensor(int64_t id, ProductType type, int64_t n, int64_t c, int64_t h, int64_t w) {
+CudnnDescriptor tensor(int64_t id, ElementType type, int64_t n, int64_t c, int64_t h, int64_t w) {
   const bool is_virtual = id >= kProduct;
   CudnnDescriptor made(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   made.set(CUDNN_ATTR_TENSOR_DATA_TYPE, data_type(type));
@@ -87,7 +87,7 @@ DirectionNames names_of(ConvolutionDirection direction) {
 }
 
 // Shaped like y.
-CudnnDescriptor output(int64_t id, ProductType type, const Conv2dShape& s) {
+CudnnDescriptor output(int64_t id, ElementType type, const Conv2dShape& s) {
   return tensor(id, type, s.n, s.k, s.p(), s.q());
 }
 
@@ -133,10 +133,10 @@ std::vector<CudnnDescriptor> operations(const ConvolutionProblem& problem) {
     return made;
   }
   const CudnnDescriptor bias = tensor(kBias, problem.type, 1, s.k, 1, 1);
-  const CudnnDescriptor product = output(kProduct, ProductType::kFloat, s);
+  const CudnnDescriptor product = output(kProduct, ElementType::kFloat, s);
   made.push_back(convolution_operation(problem, product));
   if (problem.residual) {
-    const CudnnDescriptor sum = output(kSum, ProductType::kFloat, s);
+    const CudnnDescriptor sum = output(kSum, ElementType::kFloat, s);
     made.push_back(addition(product, output(kResidual, problem.type, s), sum));
     made.push_back(addition(sum, bias, y));
   } else {
@@ -201,7 +201,7 @@ bool is_about(const std::string& tag, const ConvolutionProblem& problem) {
   constexpr const char* kModes[] = {"CONV_FORWARD", "CONV_BWD_DATA", "CONV_BWD_FILTER"};
   const char* mode = problem.bias ? "CONV_ADD_BIAS_ACT" : kModes[static_cast<int>(problem.direction)];
   const size_t operations = 1 + (problem.bias ? 1 : 0) + (problem.residual ? 1 : 0);
-  const char* type = problem.type == ProductType::kFloat ? "CUDNN_DATA_FLOAT" : "CUDNN_DATA_BFLOAT16";
+  const char* type = problem.type == ElementType::kFloat ? "CUDNN_DATA_FLOAT" : "CUDNN_DATA_BFLOAT16";
   try {
     const nlohmann::json& graph = plan.at("operationGraph");
     const nlohmann::json& tensors = graph.at("tensors");
@@ -288,10 +288,10 @@ std::string ConvolutionPlan::name() const {
   }
 }
 
-bool is_acceptable(const EngineNotes& notes, ProductType type, const PlanLimits& limits) {
+bool is_acceptable(const EngineNotes& notes, ElementType type, const PlanLimits& limits) {
   if (notes.compiled_when_built) return false;
   if (notes.nondeterministic && limits.nondeterminism == PlanLimits::Nondeterminism::kRefused) return false;
-  return !(notes.tensor_cores && type == ProductType::kFloat);
+  return !(notes.tensor_cores && type == ElementType::kFloat);
 }
 
 ConvolutionProposals::ConvolutionProposals(const CudnnDevice& device, const ConvolutionProblem& problem,

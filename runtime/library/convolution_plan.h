@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "runtime/library/cudnn_descriptor.h"
-#include "runtime/library/primitives.h"
+#include "runtime/library/vendor_library.h"
 
 namespace ddpm {
 
@@ -55,7 +55,7 @@ struct EngineNotes {
 
 // Float is the precision of validation: TF32, which rounds the inputs to 11 bits, is refused. cuDNN marks its
 // engines by no more than that they use the tensor cores, which know no other way to take floats.
-bool is_acceptable(const EngineNotes& notes, ProductType type, const PlanLimits& limits);
+bool is_acceptable(const EngineNotes& notes, ElementType type, const PlanLimits& limits);
 
 // One way to compute a convolution.
 class ConvolutionPlan {

@@ -12,7 +12,7 @@ namespace ddpm {
 //
 // Tensors of one product must not hold the same values: the diagonal of a gradient of weights would be a sum
 // of squares, which grows as no sum of a network's does, and tensor cores, which cut off, lose more of it
-// than a check allows (ProductCheck).
+// than a check allows (ResultCheck).
 class TrialValues {
  public:
   // largest_bytes: of the largest buffer to be filled.

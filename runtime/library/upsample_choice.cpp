@@ -8,7 +8,8 @@
 #include <variant>
 #include <vector>
 
-#include "runtime/library/product_operations.h"
+#include "device/memory.h"
+#include "runtime/library/lowering.h"
 #include "runtime/library/trial_values.h"
 #include "support/overloaded.h"
 
@@ -54,16 +55,23 @@ Ways ways_of(const Layer& layer) {
   return {std::move(key), {"folded", "nearest"}};  // as kForms
 }
 
-// Memory for the operands of a layer's passes.
-template <typename T>
+// The layer's passes as a program of their own, on the same buffers.
+Program program_of(const Program& whole, const Layer& layer) {
+  Program program;
+  for (const Buffer& buffer : whole.buffers())
+    program.add_buffer(buffer.name, buffer.shape, Role::kState, buffer.dtype);
+  for (const AnyOperation& pass : layer.passes) program.add("upsample", Phase::kForward, pass);
+  return program;
+}
+
+// Memory for the operands of the passes.
 class TrialTensors {
  public:
-  TrialTensors(const Program& program, const Layer& layer, StreamView stream) {
+  TrialTensors(const Program& passes, StreamView stream) {
     size_t largest = 0;
-    for (const AnyOperation& pass : layer.passes)
-      for (const Operand& operand : std::visit([](const auto& op) { return op.operands(); }, pass)) {
-        if (operand.buffer == kNoBuffer) continue;
-        const auto bytes = static_cast<size_t>(element_count(program.shape(operand.buffer))) * sizeof(float);
+    for (const Operation& pass : passes.operations())
+      for (const Operand& operand : operands(pass.operation)) {
+        const auto bytes = static_cast<size_t>(element_count(passes.shape(operand.buffer))) * sizeof(float);
         tensors_.try_emplace(operand.buffer, bytes);
         largest = std::max(largest, bytes);
       }
@@ -73,16 +81,13 @@ class TrialTensors {
     stream.synchronize();  // the values go
   }
 
-  T* real(BufferId id) const { return at<T>(id); }
-  float* master(BufferId id) const { return at<float>(id); }
-  const T* weight(BufferId id) const { return at<T>(id); }
-
- private:
-  template <typename U>
-  U* at(BufferId id) const {
-    return id == kNoBuffer ? nullptr : reinterpret_cast<U*>(tensors_.at(id).data());
+  std::map<BufferId, void*> addresses() const {
+    std::map<BufferId, void*> addresses;
+    for (const auto& [id, tensor] : tensors_) addresses[id] = tensor.data();
+    return addresses;
   }
 
+ private:
   std::map<BufferId, DeviceBuffer<std::byte>> tensors_;
 };
 
@@ -97,56 +102,60 @@ UpsampleForms with(UpsampleForms forms, const std::vector<Layer>& layers, Upsamp
   return forms;
 }
 
-// What the program asks for with these layers in either form.
+// What the program asks for with these layers in either form, and the scratch memory for it.
 template <typename T>
-ProductProblems problems_of_both(const Program& program, const UpsampleForms& forms,
-                                 const std::vector<Layer>& layers) {
-  ProductProblems all = product_problems<T>(program, with(forms, layers, kForms[0]));
-  const ProductProblems others = product_problems<T>(program, with(forms, layers, kForms[1]));
+std::pair<LibraryProblems, size_t> problems_of_both(const Program& program, const UpsampleForms& forms,
+                                                    const std::vector<Layer>& layers) {
+  const MemoryPlan plan = plan_memory(program, {.compute = sizeof(T), .master = sizeof(float)});
+  const LaunchList<T> first = lower<T>(program, plan, with(forms, layers, kForms[0]));
+  const LaunchList<T> second = lower<T>(program, plan, with(forms, layers, kForms[1]));
+  LibraryProblems all = first.problems();
+  const LibraryProblems others = second.problems();
   add_missing(all.convolutions, others.convolutions);
-  add_missing(all.matrices, others.matrices);
-  all.scratch_bytes = std::max(all.scratch_bytes, others.scratch_bytes);
-  return all;
+  add_missing(all.gemms, others.gemms);
+  return {std::move(all), std::max(first.scratch_bytes, second.scratch_bytes)};
 }
 
 }  // namespace
 
 template <typename T>
-UpsampleForms choose_upsample_forms(const Program& program, UpsampleForms forms,
-                                    ProductPrimitives& primitives, StreamView stream) {
-  if (!forms.are_open() || !primitives.measures()) return forms;
+UpsampleForms choose_upsample_forms(const Program& program, UpsampleForms forms, VendorLibrary& library,
+                                    StreamView stream) {
+  if (!forms.are_open() || !library.measures()) return forms;
   std::vector<Layer> open;
   for (Layer& layer : layers_of(program)) {
-    if (const std::optional<size_t> known = primitives.known_way(ways_of<T>(layer)))
+    if (const std::optional<size_t> known = library.known_way(ways_of<T>(layer)))
       forms.choose(layer.shape, kForms[*known]);
     else
       open.push_back(std::move(layer));
   }
   if (open.empty()) return forms;
 
-  const ProductProblems problems = problems_of_both<T>(program, forms, open);
-  primitives.prepare(problems, stream);
-  const DeviceBuffer<std::byte> scratch(problems.scratch_bytes);
+  const auto [problems, scratch_bytes] = problems_of_both<T>(program, forms, open);
+  library.prepare(problems, stream);
+  const DeviceBuffer<std::byte> scratch(scratch_bytes);
   for (const Layer& layer : open) {
-    const TrialTensors<T> tensors(program, layer, stream);
+    const Program passes = program_of(program, layer);
+    const MemoryPlan plan = plan_memory(passes, {.compute = sizeof(T), .master = sizeof(float)});
+    const TrialTensors tensors(passes, stream);
+    const Addresses<T> addresses(tensors.addresses(), scratch.data());
+    std::vector<BoundOperations> ways;
+    for (const UpsampleForm form : kForms)
+      ways.push_back(bind(lower<T>(passes, plan, with(forms, {layer}, form), &library),
+                          passes.operations().size(), addresses, library));
     const auto run = [&](size_t way) {
-      const UpsampleForms in_form = with(forms, {layer}, kForms[way]);
-      for (const AnyOperation& pass : layer.passes) {
-        ProductRun steps(primitives, scratch.span(), stream);
-        std::visit(
-            Overloaded{ProductOperations<T, TrialTensors<T>>(steps, tensors, in_form), [](const auto&) {}},
-            pass);
-      }
+      for (const auto& operation : ways[way])
+        for (const LaunchFunction& launch : operation) launch(stream);
     };
-    forms.choose(layer.shape, kForms[primitives.fastest_way(ways_of<T>(layer), run, stream)]);
+    forms.choose(layer.shape, kForms[library.fastest_way(ways_of<T>(layer), run, stream)]);
     stream.synchronize();  // the tensors go
   }
   return forms;
 }
 
-template UpsampleForms choose_upsample_forms<float>(const Program&, UpsampleForms, ProductPrimitives&,
+template UpsampleForms choose_upsample_forms<float>(const Program&, UpsampleForms, VendorLibrary&,
                                                     StreamView);
-template UpsampleForms choose_upsample_forms<BFloat16>(const Program&, UpsampleForms, ProductPrimitives&,
+template UpsampleForms choose_upsample_forms<BFloat16>(const Program&, UpsampleForms, VendorLibrary&,
                                                        StreamView);
 
 }  // namespace ddpm

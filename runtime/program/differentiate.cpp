@@ -163,11 +163,11 @@ class Differentiator {
                            .dbias = parameter_gradient(op.bias),
                            .dgamma = parameter_gradient(op.gamma),
                            .dbeta = parameter_gradient(op.beta)};
-    back.dx0 = contribute(op.x0, back.dx0_addends);
+    back.dx = contribute(op.x, back.dx_addends);
     // Where both sources are one buffer, its two gradients are written at once: neither can be the other's
     // addend.
-    const std::span<BufferId> addends = op.x1 == op.x0 ? std::span<BufferId>() : back.dx1_addends;
-    if (op.x1 != kNoBuffer) back.dx1 = contribute(op.x1, addends);
+    const std::span<BufferId> addends = op.skip == op.x ? std::span<BufferId>() : back.dskip_addends;
+    if (op.skip != kNoBuffer) back.dskip = contribute(op.skip, addends);
     back.dshift = shared_gradient(op.shift);
     back.dfilm = shared_gradient(op.film);
     append(".backward", back);
@@ -186,7 +186,7 @@ class Differentiator {
     const BufferId dy = gradient(op.y);
     if (dy == kNoBuffer) return;
     pass_on(op.residual, dy);
-    LinearBackward back{.shape = op.shape,
+    LinearBackward back{.params = op.params,
                         .dy = dy,
                         .x = op.x,
                         .weight = op.weight,
@@ -207,7 +207,7 @@ class Differentiator {
     const BufferId dy = gradient(op.y);
     if (dy == kNoBuffer) return;
     pass_on(op.residual, dy);
-    SumPool back{.shape = op.shape, .x = dy};
+    SumPool back{.params = op.params, .x = dy};
     back.y = contribute(op.x, {&back.residual, 1});
     if (back.y != kNoBuffer) append(".backward", back);
   }
@@ -216,7 +216,7 @@ class Differentiator {
     const BufferId dy = gradient(op.y);
     if (dy == kNoBuffer) return;
     pass_on(op.residual, dy);
-    UpsampleNearest back{.shape = op.shape, .x = dy};
+    UpsampleNearest back{.params = op.params, .x = dy};
     back.y = contribute(op.x, {&back.residual, 1});
     if (back.y != kNoBuffer) append(".backward", back);
   }
@@ -224,8 +224,8 @@ class Differentiator {
   void backward(const Rescale& op) {
     const BufferId dy = gradient(op.y);
     if (dy == kNoBuffer) return;
-    Rescale back{.shape = op.shape, .x = dy, .divisor = op.divisor};
-    back.shape.offset = 0;
+    Rescale back{.params = op.params, .x = dy, .divisor = op.divisor};
+    back.params.offset = 0;
     back.y = contribute(op.x, {});
     if (back.y != kNoBuffer) append(".backward", back);
   }

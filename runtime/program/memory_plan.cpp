@@ -25,13 +25,13 @@ struct Block {
 
 class Planner {
  public:
-  Planner(const Program& program, const Precision& precision) : program_(program) {
+  Planner(const Program& program, const ElementSizes& sizes) : program_(program) {
     const size_t count = program.buffers().size();
     plan_.placements.resize(count);
     block_of_.assign(count, -1);
     for (size_t i = 0; i < count; ++i) {
       const Buffer& buffer = program.buffers()[i];
-      plan_.placements[i].bytes = element_count(buffer.shape) * precision.bytes(buffer.element);
+      plan_.placements[i].bytes = element_count(buffer.shape) * sizes.bytes(buffer.dtype);
     }
   }
 
@@ -138,8 +138,8 @@ class Planner {
 
 }  // namespace
 
-MemoryPlan plan_memory(const Program& program, const Precision& precision) {
-  return Planner(program, precision).plan();
+MemoryPlan plan_memory(const Program& program, const ElementSizes& sizes) {
+  return Planner(program, sizes).plan();
 }
 
 }  // namespace ddpm

@@ -1,5 +1,4 @@
-// Where each activation of a Program lies: lifetimes turned into offsets of one arena, once, before
-// anything runs.
+// Where each activation of a Program is kept: lifetimes turned into offsets of one arena, once, before anything runs.
 #pragma once
 
 #include <cstdint>
@@ -9,20 +8,20 @@
 
 namespace ddpm {
 
-// Bytes of an element, by Element.
-struct Precision {
-  int real = 4;
+// Bytes of an element, by DType.
+struct ElementSizes {
+  int compute = 4;
   int master = 4;
 
-  int bytes(Element element) const {
-    switch (element) {
-      case Element::kReal:
-        return real;
-      case Element::kMaster:
+  int bytes(DType dtype) const {
+    switch (dtype) {
+      case DType::kCompute:
+        return compute;
+      case DType::kMaster:
         return master;
-      case Element::kByte:
+      case DType::kByte:
         return 1;
-      case Element::kIndex:
+      case DType::kIndex:
         return 8;
     }
     return 0;
@@ -48,6 +47,6 @@ struct MemoryPlan {
 // Greedy by size (Pisarchyk & Lee 2020, "Efficient Memory Management for Deep Neural Net Inference"): the
 // largest buffer first, each at the lowest offset that is free for its whole life. Offsets are multiples of
 // 256 bytes.
-MemoryPlan plan_memory(const Program& program, const Precision& precision);
+MemoryPlan plan_memory(const Program& program, const ElementSizes& sizes);
 
 }  // namespace ddpm

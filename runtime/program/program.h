@@ -1,6 +1,6 @@
-// The one description of a network and of everything that is done with it: a flat list of typed operations
-// over named buffers. Shapes, lifetimes, memory offsets, the backward pass, profile and range names,
-// checkpoint names and the drawing of the graph all come from it.
+// The one description of a network and of everything that is done with it: a flat list of typed operations over
+// named buffers. Shapes, lifetimes, memory offsets, the backward pass, profiler ranges, checkpoint names and the
+// drawing of the graph all come from it.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +16,20 @@ using Shape = std::vector<int64_t>;
 
 int64_t element_count(const Shape& shape);
 
-// What a buffer's elements are; the executor's precision gives the first two their type.
-enum class Element : uint8_t {
-  kReal,    // activations and their gradients: float, double or bf16
-  kMaster,  // weights, statistics, losses, tables, optimiser states: float, or double in the double executor
-  kByte,    // images: uint8
-  kIndex,   // counters: int64
+// What a buffer's elements are; the device gives the first two their type.
+enum class DType : uint8_t {
+  kCompute,  // activations and their gradients: float, double or bf16
+  kMaster,   // weights, statistics, losses, tables, optimizer states: float; double where kCompute is
+  kByte,     // images: uint8
+  kIndex,    // counters: int64
 };
 
 enum class Role : uint8_t {
-  kParameter,          // trained; all lie in one arena, in order of creation
-  kParameterGradient,  // lies in a second arena, at the parameter's offset
-  kState,              // lives from step to step: optimiser states, counters, the sampler's image
+  kParameter,          // trained; all are in one arena, in order of creation
+  kParameterGradient,  // in a second arena, at the parameter's offset
+  kParameterArena,     // all parameters as one buffer, padding included: what the optimizer works on
+  kGradientArena,      // all gradients of parameters likewise
+  kState,              // lives from step to step: optimizer states, counters, the sampler's image
   kInput,              // constant: data set, tables
   kActivation,         // lives within a step; the memory plan shares its memory with others
 };
@@ -45,7 +47,7 @@ struct InitialValue {
   int64_t fan_in = 0;  // 0: from the tensor's own shape
 };
 
-// How a tensor's elements lie in our buffer, where PyTorch's order is the shape's own.
+// The order of a tensor's elements in our buffer; PyTorch's is the order of the shape.
 enum class TensorLayout : uint8_t {
   kSame,
   kFilter,      // (K, C, R, S) there, (K, R, S, C) here
@@ -67,7 +69,7 @@ struct NamedTensor {
 struct Buffer {
   std::string name;
   Shape shape;
-  Element element = Element::kReal;
+  DType dtype = DType::kCompute;
   Role role = Role::kActivation;
   std::vector<NamedTensor> tensors;  // of a parameter: what it holds, in order of rows
   int64_t arena_offset = -1;         // of a parameter or its gradient: elements from the arena's start
@@ -79,7 +81,7 @@ enum class Phase : uint8_t {
   kStart,  // once, before the first step
   kForward,
   kBackward,
-  kUpdate,  // optimiser or sampler step
+  kUpdate,  // optimizer or sampler step
 };
 inline constexpr const char* kPhaseNames[] = {"start", "forward", "backward", "update"};
 
@@ -92,11 +94,14 @@ struct Operation {
 class Program {
  public:
   BufferId add_buffer(std::string name, Shape shape, Role role = Role::kActivation,
-                      Element element = Element::kReal);
+                      DType dtype = DType::kCompute);
   // A trained parameter made of the given tensors, stacked by rows.
   BufferId add_parameter(std::string name, Shape shape, std::vector<NamedTensor> tensors);
   // The gradient buffer of a parameter: made at the first call.
   BufferId gradient_of_parameter(BufferId parameter);
+  // The arenas as buffers (parameter_elements()), made at the first call; no parameter is added after it.
+  BufferId parameter_arena() { return arena(Role::kParameterArena, "parameters"); }
+  BufferId gradient_arena() { return arena(Role::kGradientArena, "gradients"); }
 
   void add(std::string name, Phase phase, const AnyOperation& operation);
   // The activation becomes a state: its values can be read after the step.
@@ -112,12 +117,14 @@ class Program {
 
   // Elements of the arena of all parameters, padding between them included.
   int64_t parameter_elements() const { return parameter_elements_; }
-  // Of the arena of all parameters' gradients: as many, or none where the program computes no gradients.
+  // Of the arena of all parameters' gradients: the same number, or 0 where the program computes no gradients.
   int64_t gradient_elements() const;
   // Trained numbers, padding excluded: the count that papers quote.
   int64_t parameter_count() const;
 
  private:
+  BufferId arena(Role role, const char* name);
+
   std::vector<Buffer> buffers_;
   std::vector<Operation> operations_;
   int64_t parameter_elements_ = 0;

@@ -5,7 +5,6 @@
 #include <limits>
 #include <map>
 #include <span>
-#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -31,32 +30,28 @@ constexpr double kLongestSum = 1 << 14;
 
 Growth sum(double terms, double roundings) { return {std::min(terms, kLongestSum), roundings, 1}; }
 
-bool is_gradient_of_bias(std::string_view output) { return output == "dbias" || output == "also_dbias"; }
-
-bool is_gradient_of_parameter(std::string_view output) {
-  return output == "dweight" || output == "dbias" || output == "dgamma" || output == "dbeta";
-}
-
 struct GrowthOf {
-  std::string_view output;
+  BufferId output;  // of the operation
 
-  // Bias and residual may be stored before the products are added to them, which may then be stored once more
-  // by the convolution that adds the other half of a concatenation; a weight's gradient is computed in the
-  // storage type and then added to the float one.
-  static constexpr double kProductRoundings = 4;
+  // Bias and residual may be stored before the sum is added to them, which may then be stored once more by the
+  // convolution that adds the other half of a concatenation; a weight's gradient is computed in the storage type and
+  // then added to the float one.
+  static constexpr double kLayerRoundings = 4;
 
   Growth convolution_forward(const Conv2dShape& s) const {
-    return sum(double(s.filter) * s.filter * s.c, kProductRoundings);
+    return sum(double(s.filter) * s.filter * s.c, kLayerRoundings);
   }
   Growth convolution_backward_data(const Conv2dShape& s) const {
-    return sum(double(s.filter) * s.filter * s.k, kProductRoundings);
+    return sum(double(s.filter) * s.filter * s.k, kLayerRoundings);
   }
-  Growth convolution_backward_weight(const Conv2dShape& s) const {
-    return sum(double(s.n) * s.p() * s.q(), is_gradient_of_bias(output) ? 0 : kProductRoundings);
+  Growth convolution_backward_weight(const Conv2dShape& s, BufferId dweight) const {
+    return sum(double(s.n) * s.p() * s.q(), output == dweight ? kLayerRoundings : 0);
   }
   Growth operator()(const Conv2d& op) const { return convolution_forward(op.shape); }
   Growth operator()(const Conv2dBackwardData& op) const { return convolution_backward_data(op.shape); }
-  Growth operator()(const Conv2dBackwardWeight& op) const { return convolution_backward_weight(op.shape); }
+  Growth operator()(const Conv2dBackwardWeight& op) const {
+    return convolution_backward_weight(op.shape, op.dweight);
+  }
   // In the folded form sums of weights are stored too.
   Growth operator()(const UpsampleConv2d& op) const { return convolution_forward(op.shape.upsampled()); }
   Growth operator()(const UpsampleConv2dBackwardData& op) const {
@@ -65,18 +60,19 @@ struct GrowthOf {
     return growth;
   }
   Growth operator()(const UpsampleConv2dBackwardWeight& op) const {
-    return convolution_backward_weight(op.shape.upsampled());
+    return convolution_backward_weight(op.shape.upsampled(), op.dweight);
   }
 
   Growth operator()(const GroupNorm& op) const {
-    const GroupNormShape& s = op.shape;
-    return sum(double(s.pixels) * s.channels_per_group(), output == "y" ? 2 : 0);
+    const GroupNormParams& p = op.params;
+    return sum(double(p.pixels) * p.channels_per_group(), output == op.y ? 2 : 0);
   }
   // The closed form of the shift's gradient subtracts sums over pixels that are alike, and so does that of x.
   Growth operator()(const GroupNormBackward& op) const {
-    const GroupNormShape& s = op.forward.shape;
-    Growth growth = is_gradient_of_parameter(output) ? sum(double(s.n) * s.pixels, 0)
-                                                     : sum(double(s.pixels) * s.channels_per_group(), 2);
+    const GroupNormParams& p = op.forward.params;
+    const bool is_of_parameter = output == op.dbias || output == op.dgamma || output == op.dbeta;
+    Growth growth =
+        is_of_parameter ? sum(double(p.n) * p.pixels, 0) : sum(double(p.pixels) * p.channels_per_group(), 2);
     growth.amplification = 4;
     return growth;
   }
@@ -88,10 +84,10 @@ struct GrowthOf {
     return sum(double(op.shape.head_dim) + op.shape.length, 8);
   }
 
-  Growth operator()(const Linear& op) const { return sum(op.shape.in, kProductRoundings); }
+  Growth operator()(const Linear& op) const { return sum(op.params.in, kLayerRoundings); }
   Growth operator()(const LinearBackward& op) const {
-    if (output == "dx") return sum(op.shape.out, kProductRoundings);
-    return sum(op.shape.n, output == "dbias" ? 0 : kProductRoundings);
+    if (output == op.dx) return sum(op.params.out, kLayerRoundings);
+    return sum(op.params.n, output == op.dbias ? 0 : kLayerRoundings);
   }
 
   // A sine errs by the relative error of its angle times the angle, which reaches thousands of radians.
@@ -102,43 +98,45 @@ struct GrowthOf {
   Growth operator()(const Rescale&) const { return {.terms = 3}; }
   Growth operator()(const OneHot&) const { return kExact; }
 
-  Growth operator()(const Diffuse&) const { return output == "t" ? kExact : Growth{.terms = kFewTerms}; }
+  Growth operator()(const Diffuse& op) const { return output == op.t ? kExact : Growth{.terms = kFewTerms}; }
   Growth operator()(const GatherLabels&) const { return kExact; }
   Growth operator()(const Loss& op) const {
-    if (output == "dprediction") return {.terms = kFewTerms};
-    return sum(double(op.shape.image_elements()) + kFewTerms, 0);
+    if (output == op.dprediction) return {.terms = kFewTerms};
+    return sum(double(op.params.image_elements()) + kFewTerms, 0);
   }
   Growth operator()(const ZeroGradients&) const { return kExact; }
   // The gradient's norm is in the factor of all the others.
-  Growth operator()(const AdamEma& op) const { return sum(double(op.shape.count) + kFewTerms, 0); }
+  Growth operator()(const AdamEma& op) const { return sum(double(op.params.count) + kFewTerms, 0); }
   Growth operator()(const AdvanceCounter&) const { return kExact; }
 
-  Growth operator()(const SamplerStart&) const { return sampler(1); }
-  // Two answers that are alike, and their difference times the scale.
+  Growth operator()(const SamplerStart& op) const { return sampler(op, 1); }
+  // Two outputs that are alike, and their difference times the scale.
   Growth operator()(const Guidance& op) const {
-    return {.terms = 3, .amplification = 1 + 2 * op.shape.scale};
+    return {.terms = 3, .amplification = 1 + 2 * op.params.scale};
   }
   // At the first steps the estimate of x0 is a small difference divided by sqrt(alpha_bar), about 1/150.
-  Growth operator()(const DynamicThreshold&) const { return sampler(16); }
-  Growth operator()(const SamplerStep&) const { return sampler(16); }
-  Growth sampler(double amplification) const {
-    if (output == "t") return kExact;
-    return {kFewTerms, output == "network_input" ? 1.0 : 0.0, amplification};
+  Growth operator()(const DynamicThreshold&) const { return {kFewTerms, 0, 16}; }
+  Growth operator()(const SamplerStep& op) const { return sampler(op, 16); }
+  template <typename Op>
+  Growth sampler(const Op& op, double amplification) const {
+    if (output == op.t) return kExact;
+    return {kFewTerms, output == op.network_input ? 1.0 : 0.0, amplification};
   }
 };
 
-// Operands as the operation lists them, and the arenas that it works on without naming them.
-Operands all_operands(const Program& program, const AnyOperation& operation) {
-  Operands all = operands(operation);
-  const bool updates = std::holds_alternative<AdamEma>(operation);
-  const bool zeroes = std::holds_alternative<ZeroGradients>(operation);
-  if (!updates && !zeroes) return all;
-  for (size_t i = 0; i < program.buffers().size(); ++i) {
-    const Role role = program.buffers()[i].role;
-    const auto id = static_cast<BufferId>(i);
-    if (role == Role::kParameterGradient)
-      all.push_back({"gradient", id, updates ? Access::kRead : Access::kWrite});
-    if (role == Role::kParameter && updates) all.push_back({"parameter", id, Access::kUpdate});
+// An operation's operands, with the buffers that an arena consists of in place of the arena.
+Operands compared_operands(const Program& program, const AnyOperation& operation) {
+  Operands all;
+  for (const Operand& operand : operands(operation)) {
+    const Role role = program.buffer(operand.buffer).role;
+    if (role != Role::kParameterArena && role != Role::kGradientArena) {
+      all.push_back(operand);
+      continue;
+    }
+    const bool is_gradient = role == Role::kGradientArena;
+    for (size_t i = 0; i < program.buffers().size(); ++i)
+      if (program.buffers()[i].role == (is_gradient ? Role::kParameterGradient : Role::kParameter))
+        all.push_back({is_gradient ? "gradient" : "parameter", static_cast<BufferId>(i), operand.access});
   }
   return all;
 }
@@ -208,32 +206,31 @@ double largest_column_sum(std::span<const float> values, size_t columns) {
 class MagnitudeOf {
  public:
   // `values` are the operation's inputs, by buffer.
-  MagnitudeOf(std::string_view output, const std::map<BufferId, Values>& values)
-      : output_(output), values_(values) {}
+  MagnitudeOf(BufferId output, const std::map<BufferId, Values>& values) : output_(output), values_(values) {}
 
-  double operator()(const Conv2dBackwardWeight& op) const { return of_bias(op.dy, op.shape.k); }
-  double operator()(const UpsampleConv2dBackwardWeight& op) const { return of_bias(op.dy, op.shape.k); }
-  double operator()(const LinearBackward& op) const { return of_bias(op.dy, op.shape.out); }
+  double operator()(const Conv2dBackwardWeight& op) const { return of_bias(op, op.shape.k); }
+  double operator()(const UpsampleConv2dBackwardWeight& op) const { return of_bias(op, op.shape.k); }
+  double operator()(const LinearBackward& op) const { return of_bias(op, op.params.out); }
 
   // The gradient of x is dy gamma (1 + film) rstd, less its mean and its part along the normalised x, which
   // is all of it where a group has few elements; the gradients of shift and bias are its sums.
   double operator()(const GroupNormBackward& op) const {
-    const GroupNormShape& s = op.forward.shape;
+    const GroupNormParams& s = op.forward.params;
     const std::span<const float> dy = values_.at(op.dy);
     const auto channels = static_cast<size_t>(s.channels());
     const double film = op.forward.film == kNoBuffer ? 1 : 1 + largest(values_.at(op.forward.film));
     const double slope = film / (1 - s.dropout) * 1.1;  // of SiLU too
-    if (output_ == "dgamma" || output_ == "dbeta")
+    if (output_ == op.dgamma || output_ == op.dbeta)
       return largest_column_sum(dy, channels) * slope * kLargestNormalised;
     const double factor =
         slope * largest(values_.at(op.forward.gamma)) * largest(values_.at(op.forward.rstd));
-    if (output_ == "dx0" || output_ == "dx1") return largest(dy) * factor;
-    if (output_ == "dbias") return largest_column_sum(dy, channels) * factor;
+    if (output_ == op.dx || output_ == op.dskip) return largest(dy) * factor;
+    if (output_ == op.dbias) return largest_column_sum(dy, channels) * factor;
     double sum = 0;
     const size_t image = channels * static_cast<size_t>(s.pixels);
     for (size_t n = 0; n < static_cast<size_t>(s.n); ++n)
       sum = std::max(sum, largest_column_sum(dy.subspan(n * image, image), channels));
-    return output_ == "dfilm" ? sum * slope * kLargestNormalised : sum * factor;
+    return output_ == op.dfilm ? sum * slope * kLargestNormalised : sum * factor;
   }
 
   template <typename Op>
@@ -244,12 +241,15 @@ class MagnitudeOf {
  private:
   static constexpr double kLargestNormalised = 4;  // standard deviations, but for a few elements
 
-  double of_bias(BufferId dy, int channels) const {
-    return is_gradient_of_bias(output_) ? largest_column_sum(values_.at(dy), static_cast<size_t>(channels))
-                                        : 0;
+  // The gradients of biases; all others are computed from inputs too.
+  template <typename Op>
+  double of_bias(const Op& op, int channels) const {
+    bool is_bias = output_ == op.dbias;
+    if constexpr (requires { op.also_dbias; }) is_bias = is_bias || output_ == op.also_dbias;
+    return is_bias ? largest_column_sum(values_.at(op.dy), static_cast<size_t>(channels)) : 0;
   }
 
-  std::string_view output_;
+  BufferId output_;
   const std::map<BufferId, Values>& values_;
 };
 
@@ -288,7 +288,7 @@ class Comparison {
   Comparison& operator=(const Comparison&) = delete;
 
   std::vector<OutputError> run() {
-    const Operands all = all_operands(reference_.program(), operation().operation);
+    const Operands all = compared_operands(reference_.program(), operation().operation);
     share_inputs(all);
     reference_.run_operation(position_);
     device_.run_operation(position_);
@@ -300,7 +300,7 @@ class Comparison {
 
  private:
   const Operation& operation() const { return reference_.program().operations()[position_]; }
-  Element element(BufferId id) const { return reference_.program().buffer(id).element; }
+  DType dtype(BufferId id) const { return reference_.program().buffer(id).dtype; }
   size_t elements(BufferId id) const {
     return static_cast<size_t>(element_count(reference_.program().shape(id)));
   }
@@ -319,8 +319,8 @@ class Comparison {
     std::vector<BufferId> outputs;
     for (const Operand& operand : all) {
       const BufferId id = operand.buffer;
-      if (element(id) == Element::kByte) continue;  // bound to both
-      if (element(id) == Element::kIndex) {
+      if (dtype(id) == DType::kByte) continue;  // bound to both
+      if (dtype(id) == DType::kIndex) {
         device_.write_index(id, reference_.read_index(id));
       } else if (holds_values(operand)) {
         if (!inputs_.contains(id)) inputs_[id] = read(reference_, id);
@@ -339,7 +339,7 @@ class Comparison {
 
   void share(BufferId id, const Values& values) {
     device_.write(id, values);
-    if (element(id) == Element::kMaster) {  // float on both: nothing is rounded
+    if (dtype(id) == DType::kMaster) {  // float on both: nothing is rounded
       reference_.write(id, values);
       return;
     }
@@ -359,7 +359,7 @@ class Comparison {
                       .name = operation().name,
                       .kind = kind(operation().operation),
                       .output = operand.name};
-    if (element(operand.buffer) == Element::kIndex) {
+    if (dtype(operand.buffer) == DType::kIndex) {
       found.error =
           static_cast<double>(device_.read_index(operand.buffer) != reference_.read_index(operand.buffer));
       return found;
@@ -367,8 +367,8 @@ class Comparison {
     Values expected = read(reference_, operand.buffer), actual = read(device_, operand.buffer);
     const double result = largest(expected), unit = result > 0 ? result : 1;
     const double magnitude =
-        std::max(result, std::visit(MagnitudeOf(found.output, inputs_), operation().operation));
-    const Growth growth = std::visit(GrowthOf{found.output}, operation().operation);
+        std::max(result, std::visit(MagnitudeOf(operand.buffer, inputs_), operation().operation));
+    const Growth growth = std::visit(GrowthOf{operand.buffer}, operation().operation);
     found.error = largest_difference(actual, expected) / unit;
     pool_.give_back(std::move(expected));
     pool_.give_back(std::move(actual));

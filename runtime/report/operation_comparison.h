@@ -16,7 +16,7 @@ namespace ddpm {
 
 // How far the device's numbers may lie from exact ones.
 struct ErrorModel {
-  double storage_roundoff = 0x1p-24;     // unit roundoff of Element::kReal: 2^-24 in float, 2^-8 in bf16
+  double storage_roundoff = 0x1p-24;     // unit roundoff of DType::kCompute: 2^-24 in float, 2^-8 in bf16
   double arithmetic_roundoff = 0x1p-24;  // of the sums
 };
 

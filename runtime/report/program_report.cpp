@@ -19,7 +19,7 @@ bool is_computed(const Buffer& buffer) {
   return buffer.role == Role::kActivation || holds_images;
 }
 
-// What is read first is the operation's subject: x, x0, dy, qkv.
+// What is read first is the operation's subject: x, dy, qkv.
 Shape input_shape(const Program& program, const Operands& all) {
   for (const Operand& operand : all)
     if (operand.access != Access::kWrite && is_computed(program.buffer(operand.buffer)))
@@ -38,7 +38,7 @@ Shape output_shape(const Program& program, const Operands& all) {
   return output == nullptr ? Shape() : program.shape(output->buffer);
 }
 
-std::vector<OperationReport> report_operations(const Program& program, const Precision& precision) {
+std::vector<OperationReport> report_operations(const Program& program, const ElementSizes& sizes) {
   std::vector<OperationReport> reports;
   std::set<BufferId> used;
   for (const Operation& operation : program.operations()) {
@@ -48,7 +48,7 @@ std::vector<OperationReport> report_operations(const Program& program, const Pre
                            .phase = operation.phase,
                            .input = input_shape(program, all),
                            .output = output_shape(program, all),
-                           .cost = cost(operation.operation, precision.real)};
+                           .cost = cost(operation.operation, sizes.compute)};
     for (const Operand& operand : all) {
       const Buffer& buffer = program.buffer(operand.buffer);
       if (buffer.role == Role::kParameter && used.insert(operand.buffer).second)
@@ -59,18 +59,18 @@ std::vector<OperationReport> report_operations(const Program& program, const Pre
   return reports;
 }
 
-MemoryReport report_memory(const Program& program, const MemoryPlan& plan, const Precision& precision) {
+MemoryReport report_memory(const Program& program, const MemoryPlan& plan, const ElementSizes& sizes) {
   MemoryReport memory{.activations = plan.arena_bytes,
                       .activations_without_reuse = plan.bytes_without_reuse,
                       .activations_lower_bound = plan.lower_bound,
                       .shared_in_place = plan.shared_in_place};
   for (const Buffer& buffer : program.buffers()) {
-    const int64_t bytes = element_count(buffer.shape) * precision.bytes(buffer.element);
+    const int64_t bytes = element_count(buffer.shape) * sizes.bytes(buffer.dtype);
     if (buffer.role == Role::kState) memory.states += bytes;
     if (buffer.role == Role::kInput) memory.inputs += bytes;
   }
-  memory.parameters = program.parameter_elements() * precision.master;
-  memory.gradients = program.gradient_elements() * precision.master;
+  memory.parameters = program.parameter_elements() * sizes.master;
+  memory.gradients = program.gradient_elements() * sizes.master;
   return memory;
 }
 
@@ -113,10 +113,10 @@ std::vector<KindTotal> ProgramReport::totals_by_kind() const {
 ProgramReport report_program(const Program& program, const MemoryPlan& plan, const ReportOptions& options) {
   ProgramReport report{.title = options.title,
                        .batch = options.batch,
-                       .precision = options.precision,
+                       .sizes = options.sizes,
                        .parameters = program.parameter_count(),
-                       .operations = report_operations(program, options.precision),
-                       .memory = report_memory(program, plan, options.precision),
+                       .operations = report_operations(program, options.sizes),
+                       .memory = report_memory(program, plan, options.sizes),
                        .activations = report_activations(program, plan)};
   for (const Buffer& buffer : program.buffers())
     report.tensors.insert(report.tensors.end(), buffer.tensors.begin(), buffer.tensors.end());

@@ -54,7 +54,7 @@ struct MemoryReport {
 struct ProgramReport {
   std::string title;
   int batch = 1;
-  Precision precision;
+  ElementSizes sizes;
   int64_t parameters = 0;              // trained numbers, padding excluded
   std::vector<NamedTensor> tensors{};  // that they make up in a checkpoint, in order of the arena
   std::vector<OperationReport> operations;
@@ -71,7 +71,7 @@ struct ProgramReport {
 struct ReportOptions {
   std::string title;
   int batch = 1;  // images that one run of the program works on: the divisor of figures an image
-  Precision precision;
+  ElementSizes sizes;
 };
 
 ProgramReport report_program(const Program& program, const MemoryPlan& plan, const ReportOptions& options);

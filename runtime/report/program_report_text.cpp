@@ -116,7 +116,7 @@ std::string summary_text(const ProgramReport& report) {
   append(text, "{}: {} parameters in {} tensors, {} operations\n", report.title, grouped(report.parameters),
          report.tensors.size(), report.operations.size());
   append(text, "batch {}, {}-byte activations, {}-byte weights and states\n\n", report.batch,
-         report.precision.real, report.precision.master);
+         report.sizes.compute, report.sizes.master);
   append_costs(text, report);
   text += '\n';
   append_memory(text, report);
@@ -152,8 +152,8 @@ std::string tensors_text(const ProgramReport& report) {
 std::string report_json(const ProgramReport& report) {
   nlohmann::json json{{"title", report.title},
                       {"batch", report.batch},
-                      {"bytes_per_activation", report.precision.real},
-                      {"bytes_per_weight", report.precision.master},
+                      {"bytes_per_activation", report.sizes.compute},
+                      {"bytes_per_weight", report.sizes.master},
                       {"parameters", report.parameters},
                       {"total", cost_json(report.total())},
                       {"memory", memory_json(report.memory)}};

@@ -83,7 +83,7 @@ TEST_F(NaiveKernels, Elementwise) {
 }
 
 TEST_F(NaiveKernels, Resampling) {
-  constexpr ResampleShape kShape{.n = 2, .h = 3, .w = 5, .c = 8};
+  constexpr ResampleParams kShape{.n = 2, .h = 3, .w = 5, .c = 8};
   const auto* small = on_device(reals(kShape.small_elements(), 1));
   const auto* large = on_device(reals(kShape.large_elements(), 2));
   expect_alike("upsample_nearest", reals(kShape.large_elements(), 3),
@@ -123,7 +123,7 @@ TEST_F(NaiveKernels, UpsampleWeights) {
 }
 
 TEST_F(NaiveKernels, Softmax) {
-  constexpr SoftmaxShape kShape{5, 264, 0.5};
+  constexpr SoftmaxParams kShape{5, 264, 0.5};
   const auto* x = on_device(reals(kShape.elements(), 1));
   const auto* dp = on_device(reals(kShape.elements(), 2));
   expect_alike("softmax", reals(kShape.elements(), 3), [&](Kind kind, BFloat16* y, StreamView on) {
@@ -136,7 +136,7 @@ TEST_F(NaiveKernels, Softmax) {
 }
 
 TEST_F(NaiveKernels, TimeEmbedding) {
-  constexpr TimeEmbeddingShape kShape{.n = 3, .channels = 16};
+  constexpr TimeEmbeddingParams kShape{.n = 3, .channels = 16};
   const auto* t = on_device(std::vector<float>{0, 1, 20});  // float's angles are good where they are small
   expect_alike("time_embedding", reals(3 * 16, 1), [&](Kind kind, BFloat16* y, StreamView on) {
     const TimeEmbeddingArgs<BFloat16, float> args{t, nullptr, y};
@@ -145,7 +145,7 @@ TEST_F(NaiveKernels, TimeEmbedding) {
 }
 
 TEST_F(NaiveKernels, Sampling) {
-  constexpr SamplerStepShape kShape{.n = 2, .h = 16, .w = 16, .c = 3, .steps = 2};
+  constexpr SamplerStepParams kShape{.n = 2, .h = 16, .w = 16, .c = 3, .steps = 2};
   SamplerRow<float> row{};
   row.x0_from_x = 1.25F;
   row.x0_from_output = -0.75F;
@@ -155,7 +155,7 @@ TEST_F(NaiveKernels, Sampling) {
   const auto* table = on_device(std::vector<SamplerRow<float>>{row, row});
   const auto* zero = on_device(std::vector<int64_t>{0});
   const auto* output = on_device(reals(kShape.elements(), 1));
-  const auto* answers = on_device(reals(2 * kShape.elements(), 2));
+  const auto* outputs = on_device(reals(2 * kShape.elements(), 2));
   const auto* x = on_device(floats(kShape.elements(), 3));
   const Guarded<BFloat16> network_input(kShape.elements(), stream);
   const Guarded<float> t(kShape.n, stream);
@@ -165,25 +165,25 @@ TEST_F(NaiveKernels, Sampling) {
     kind == Kind::kNaive ? naive::sampler_step(kShape, args, on) : cuda::sampler_step(kShape, args, on);
   });
   expect_alike("guidance", reals(kShape.elements(), 4), [&](Kind kind, BFloat16* y, StreamView on) {
-    const GuidanceShape shape{.n = kShape.n, .pixels = 256, .scale = 3};
-    kind == Kind::kNaive ? naive::guidance(shape, {answers, y}, on)
-                         : cuda::guidance<BFloat16>(shape, {answers, y}, on);
+    const GuidanceParams params{.n = kShape.n, .pixels = 256, .scale = 3};
+    kind == Kind::kNaive ? naive::guidance(params, {outputs, y}, on)
+                         : cuda::guidance<BFloat16>(params, {outputs, y}, on);
   });
   // Bisection ends at an order statistic, ours interpolates between two: 768 values up to 2 lie some
   // thousandths apart.
   expect_alike(
       "dynamic_threshold", floats(kShape.n, 4),
       [&](Kind kind, float* threshold, StreamView on) {
-        const DynamicThresholdShape shape{.step = kShape, .ratio = 0.9, .max_value = 10};
+        const DynamicThresholdParams params{.step = kShape, .ratio = 0.9, .max_value = 10};
         const DynamicThresholdArgs<BFloat16, float> args{output, table, zero, x, threshold};
-        kind == Kind::kNaive ? naive::dynamic_threshold(shape, args, on)
-                             : cuda::dynamic_threshold(shape, args, on);
+        kind == Kind::kNaive ? naive::dynamic_threshold(params, args, on)
+                             : cuda::dynamic_threshold(params, args, on);
       },
       0.02);
 }
 
 TEST_F(NaiveKernels, BothEndsOfATrainingStep) {
-  constexpr DiffusionShape kShape{
+  constexpr DiffusionParams kShape{
       .n = 3, .h = 8, .w = 8, .c = 3, .dataset_count = 5, .timesteps = 4, .seed = 1};
   const auto* dataset = on_device(std::vector<uint8_t>(5 * 8 * 8 * 3, 100));
   const auto* signal = on_device(std::vector<float>{0.9F, 0.7F, 0.5F, 0.3F});
@@ -208,27 +208,27 @@ TEST_F(NaiveKernels, BothEndsOfATrainingStep) {
 }
 
 TEST_F(NaiveKernels, AdamEma) {
-  AdamEmaShape shape{.count = 1024};
-  shape.clip_norm = 0;  // the baseline does not clip
+  AdamParams params{.count = 1024};
+  params.clip_norm = 0;  // the baseline does not clip
   const auto* step = on_device(std::vector<int64_t>{1000});
-  const auto* gradients = on_device(floats(shape.count, 1));
-  const DeviceBuffer<std::byte> scratch(cuda::adam_ema_scratch_bytes(shape));
+  const auto* gradients = on_device(floats(params.count, 1));
+  const DeviceBuffer<std::byte> scratch(cuda::adam_ema_scratch_bytes(params));
   const Guarded<float> norm(1, stream), rate(1, stream);
-  expect_alike("adam_ema", floats(shape.count, 2), [&](Kind kind, float* parameters, StreamView on) {
-    const Guarded<float> m(floats(shape.count, 3), on), ema(floats(shape.count, 4), on),
-        v(std::vector<float>(static_cast<size_t>(shape.count), 0.5F), on);
-    const Guarded<BFloat16> weights(shape.count, on);
+  expect_alike("adam_ema", floats(params.count, 2), [&](Kind kind, float* parameters, StreamView on) {
+    const Guarded<float> m(floats(params.count, 3), on), ema(floats(params.count, 4), on),
+        v(std::vector<float>(static_cast<size_t>(params.count), 0.5F), on);
+    const Guarded<BFloat16> weights(params.count, on);
     const AdamEmaArgs<float> args{step,     gradients,  parameters,  m.data(),
                                   v.data(), ema.data(), norm.data(), rate.data()};
-    kind == Kind::kNaive ? naive::adam_ema(shape, args, weights.data(), on)
-                         : cuda::adam_ema(shape, args, weights.data(), scratch.data(), on);
+    kind == Kind::kNaive ? naive::adam_ema(params, args, weights.data(), on)
+                         : cuda::adam_ema(params, args, weights.data(), scratch.data(), on);
     on.synchronize();
   });
 }
 
 TEST_F(NaiveKernels, GroupNorm) {
-  constexpr GroupNormShape kShape{
-      .n = 2, .pixels = 16, .c0 = 64, .groups = 8, .activation = Activation::kSilu};
+  constexpr GroupNormParams kShape{
+      .n = 2, .pixels = 16, .x_channels = 64, .groups = 8, .activation = Activation::kSilu};
   const auto* x = on_device(reals(kShape.elements(), 1));
   const auto* dy = on_device(reals(kShape.elements(), 2));
   const auto* gamma = on_device(floats(64, 3));
@@ -238,8 +238,8 @@ TEST_F(NaiveKernels, GroupNorm) {
   const Guarded<float> mean(16, stream), rstd(16, stream), dgamma(floats(64, 5), stream),
       dbeta(floats(64, 6), stream);
   expect_alike("group_norm", reals(kShape.elements(), 7), [&](Kind kind, BFloat16* y, StreamView on) {
-    const GroupNormArgs<BFloat16, float> args{.x0 = x,
-                                              .x1 = nullptr,
+    const GroupNormArgs<BFloat16, float> args{.x = x,
+                                              .skip = nullptr,
                                               .shift = nullptr,
                                               .bias = nullptr,
                                               .gamma = gamma,
@@ -258,8 +258,8 @@ TEST_F(NaiveKernels, GroupNorm) {
       "group_norm_backward", reals(kShape.elements(), 7),
       [&](Kind kind, BFloat16* dx, StreamView on) {
         const GroupNormBackwardArgs<BFloat16, float> args{.dy = dy,
-                                                          .x0 = x,
-                                                          .x1 = nullptr,
+                                                          .x = x,
+                                                          .skip = nullptr,
                                                           .shift = nullptr,
                                                           .bias = nullptr,
                                                           .gamma = gamma,
@@ -267,10 +267,10 @@ TEST_F(NaiveKernels, GroupNorm) {
                                                           .film = nullptr,
                                                           .mean = mean.data(),
                                                           .rstd = rstd.data(),
-                                                          .dx0_addends = {},
-                                                          .dx1_addends = {},
-                                                          .dx0 = dx,
-                                                          .dx1 = nullptr,
+                                                          .dx_addends = {},
+                                                          .dskip_addends = {},
+                                                          .dx = dx,
+                                                          .dskip = nullptr,
                                                           .dshift = nullptr,
                                                           .dbias = nullptr,
                                                           .dgamma = dgamma.data(),

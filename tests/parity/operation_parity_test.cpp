@@ -103,10 +103,10 @@ TEST_P(GroupNormParity, OutputAndGradients) {
   const Case fixture(GetParam());
   const int n = fixture.extent("input", 0), c = fixture.extent("input", 1);
   const bool scale_shift = fixture.has("scale");
-  const GroupNormShape shape{
+  const GroupNormParams shape{
       .n = n,
       .pixels = fixture.extent("input", 2) * fixture.extent("input", 3),
-      .c0 = c,
+      .x_channels = c,
       .groups = fixture.options.at("groups"),
       .eps = fixture.options.at("eps"),
       .activation = fixture.options.at("activation") == "silu" ? Activation::kSilu : Activation::kNone,
@@ -128,8 +128,8 @@ TEST_P(GroupNormParity, OutputAndGradients) {
   }
   const double* film_or_null = scale_shift ? film.data() : nullptr;
   Values y(x.size()), mean(size_t(n) * shape.groups), rstd(mean.size());
-  reference::group_norm<double>(shape, {.x0 = x.data(),
-                                        .x1 = nullptr,
+  reference::group_norm<double>(shape, {.x = x.data(),
+                                        .skip = nullptr,
                                         .shift = nullptr,
                                         .bias = nullptr,
                                         .gamma = gamma.data(),
@@ -141,8 +141,8 @@ TEST_P(GroupNormParity, OutputAndGradients) {
                                         .dropout = {}});
   Values dx(x.size()), dgamma = zeros(gamma.size()), dbeta = zeros(beta.size());
   reference::group_norm_backward<double>(shape, {.dy = dy.data(),
-                                                 .x0 = x.data(),
-                                                 .x1 = nullptr,
+                                                 .x = x.data(),
+                                                 .skip = nullptr,
                                                  .shift = nullptr,
                                                  .bias = nullptr,
                                                  .gamma = gamma.data(),
@@ -150,10 +150,10 @@ TEST_P(GroupNormParity, OutputAndGradients) {
                                                  .film = film_or_null,
                                                  .mean = mean.data(),
                                                  .rstd = rstd.data(),
-                                                 .dx0_addends = {nullptr, nullptr},
-                                                 .dx1_addends = {nullptr, nullptr},
-                                                 .dx0 = dx.data(),
-                                                 .dx1 = nullptr,
+                                                 .dx_addends = {nullptr, nullptr},
+                                                 .dskip_addends = {nullptr, nullptr},
+                                                 .dx = dx.data(),
+                                                 .dskip = nullptr,
                                                  .dshift = nullptr,
                                                  .dbias = nullptr,
                                                  .dgamma = dgamma.data(),
@@ -204,7 +204,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, LinearParity, ::testing::ValuesIn(names_of("line
 
 TEST_P(LinearParity, OutputAndGradients) {
   const Case fixture(GetParam());
-  const LinearShape shape{
+  const LinearParams shape{
       .n = fixture.extent("input", 0),
       .in = fixture.extent("input", 1),
       .out = fixture.extent("weight", 0),
@@ -231,11 +231,12 @@ TEST_P(TimestepEmbeddingParity, Output) {
   for (const int64_t step : all.file().values<int64_t>("timestep_embedding/timesteps"))
     t.push_back(double(step));
   const Values expected = all.file().values<double>(GetParam());
-  const TimeEmbeddingShape shape{.n = int(t.size()),
-                                 .channels = fixture.options.at("embedding_dim"),
-                                 .order = fixture.options.at("flip_sin_to_cos") ? TimeEmbeddingOrder::kCosSin
-                                                                                : TimeEmbeddingOrder::kSinCos,
-                                 .frequency_shift = fixture.options.at("downscale_freq_shift")};
+  const TimeEmbeddingParams shape{.n = int(t.size()),
+                                  .channels = fixture.options.at("embedding_dim"),
+                                  .order = fixture.options.at("flip_sin_to_cos")
+                                               ? TimeEmbeddingOrder::kCosSin
+                                               : TimeEmbeddingOrder::kSinCos,
+                                  .frequency_shift = fixture.options.at("downscale_freq_shift")};
   Values y(expected.size());
   reference::time_embedding<double>(shape, {t.data(), nullptr, y.data()});
   EXPECT_LT(relative_error(y, expected), kBound);
@@ -244,9 +245,9 @@ TEST_P(TimestepEmbeddingParity, Output) {
 TEST(FourierEmbeddingParity, Output) {
   const Case fixture("fourier");
   const Values sigmas = fixture.values("sigmas"), frequencies = fixture.values("weight");
-  const TimeEmbeddingShape shape{.n = int(sigmas.size()),
-                                 .channels = 2 * int(frequencies.size()),
-                                 .log_time = fixture.options.at("log")};
+  const TimeEmbeddingParams shape{.n = int(sigmas.size()),
+                                  .channels = 2 * int(frequencies.size()),
+                                  .log_time = fixture.options.at("log")};
   Values y(sigmas.size() * 2 * frequencies.size());
   reference::time_embedding<double>(shape, {sigmas.data(), frequencies.data(), y.data()});
   fixture.expect("output", y);

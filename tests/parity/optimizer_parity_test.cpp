@@ -30,7 +30,7 @@ Values row(const Values& matrix, size_t index, size_t columns) {
 
 class OptimizerParity : public ::testing::TestWithParam<std::string> {
  protected:
-  AdamEmaShape shape(bool ramp) const {
+  AdamParams shape(bool ramp) const {
     nlohmann::json options;
     for (const nlohmann::json& one : cases())
       if (one.at("name") == GetParam()) options = one;
@@ -48,7 +48,7 @@ class OptimizerParity : public ::testing::TestWithParam<std::string> {
   Values expected(const std::string& name) const { return file.values<double>(GetParam() + "/" + name); }
 
   void compare(bool ramp) const {
-    const AdamEmaShape s = shape(ramp);
+    const AdamParams s = shape(ramp);
     const size_t count = start.size();
     const Values gradients = file.values<double>("gradients"), weights = expected("weight"),
                  averages = expected(ramp ? "ema_ramped" : "ema_constant"), norms = expected("gradient_norm"),

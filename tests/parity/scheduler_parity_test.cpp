@@ -53,14 +53,15 @@ class Replay {
               .w = 3,
               .c = 3,
               .steps = static_cast<int>(table.rows.size()),
-              .memories = table.memories,
+              .history_size = table.history_size,
               .output = options.variance_type == VarianceType::kLearnedRange
                             ? SamplerOutput::kMeanAndLogVariance
                             : SamplerOutput::kMean,
               .start_deviation = table.start_deviation};
     // The step's own noise is switched off; the fixtures' is added after it.
     for (size_t k = 0; k < noise_.size(); ++k) std::swap(rows()[k].noise, noise_[k]);
-    memory_.assign(static_cast<size_t>(shape_.memories * kElements), T(NAN));  // nothing until it is written
+    memory_.assign(static_cast<size_t>(shape_.history_size * kElements),
+                   T(NAN));  // nothing until it is written
     for (const T start : inputs_.start) x_.push_back(T(table.start_deviation) * start);
   }
 
@@ -79,7 +80,7 @@ class Replay {
                                         .index = &k,
                                         .first_image = &first_image,
                                         .x = x_.data(),
-                                        .memory = shape_.memories > 0 ? memory_.data() : nullptr,
+                                        .history = shape_.history_size > 0 ? memory_.data() : nullptr,
                                         .threshold = options_.thresholding ? threshold_ : nullptr,
                                         .network_input = network_input_,
                                         .t = t_});
@@ -112,7 +113,7 @@ class Replay {
 
   SamplerOptions options_;
   Inputs<T> inputs_;
-  SamplerStepShape shape_;
+  SamplerStepParams shape_;
   std::vector<T> flat_;
   std::vector<T> noise_;
   std::vector<T> x_, memory_;

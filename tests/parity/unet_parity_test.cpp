@@ -46,7 +46,7 @@ std::vector<double> in_our_order(const NamedTensor& tensor, const std::vector<do
 template <typename T>
 class Network {
  public:
-  Network(const std::string& name, CpuProducts products)
+  Network(const std::string& name, CpuKernels products)
       : config_(config_of(name)),
         expected_(fixtures() / name / "expected.safetensors"),
         executor_(differentiated(), products) {
@@ -134,20 +134,20 @@ constexpr double kRounding = 0x1p-24 * 1.001;
 constexpr double kFloatBound = 1e-5;
 
 TEST_P(UnetParity, DoubleIsDiffusersUpToTheFixturesRounding) {
-  Network<double> network(GetParam(), CpuProducts::kPlainLoops);
+  Network<double> network(GetParam(), CpuKernels::kReference);
   EXPECT_LT(network.output_error(), kRounding);
   EXPECT_LT(network.gradient_error(), kRounding);
   EXPECT_THAT(network.gradients_without_tensor(), ::testing::IsEmpty());
 }
 
 TEST_P(UnetParity, FloatWithOnednnIsDiffusersUpToFloatRounding) {
-  Network<float> network(GetParam(), CpuProducts::kFast);
+  Network<float> network(GetParam(), CpuKernels::kFast);
   EXPECT_LT(network.output_error(), kFloatBound);
   EXPECT_LT(network.gradient_error(), kFloatBound);
 }
 
 TEST_P(UnetParity, FloatWithPlainLoopsIsDiffusersUpToFloatRounding) {
-  Network<float> network(GetParam(), CpuProducts::kPlainLoops);
+  Network<float> network(GetParam(), CpuKernels::kReference);
   EXPECT_LT(network.output_error(), kFloatBound);
   EXPECT_LT(network.gradient_error(), kFloatBound);
 }

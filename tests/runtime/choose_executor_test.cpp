@@ -48,7 +48,7 @@ TEST(Executors, CudaIsUsedWhereItIsAndTheReasonGivenWhereItIsNot) {
 
 TEST(Executors, TheCpusExecutorRunsPrograms) {
   Program program;
-  const BufferId counter = program.add_buffer("counter", {1}, Role::kState, Element::kIndex);
+  const BufferId counter = program.add_buffer("counter", {1}, Role::kState, DType::kIndex);
   program.add("count", Phase::kUpdate, AdvanceCounter{counter});
   const auto executor =
       make_executors(choose_executor(Device::kCpu, ComputePrecision::kAuto))(std::move(program));

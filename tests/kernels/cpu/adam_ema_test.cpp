@@ -37,7 +37,7 @@ State<float> initial_state(int64_t count) {
 }
 
 template <typename T, typename Operation>
-State<T> step(const Operation& operation, const AdamEmaShape& s, int64_t k, const std::vector<T>& gradients,
+State<T> step(const Operation& operation, const AdamParams& s, int64_t k, const std::vector<T>& gradients,
               const State<T>& before) {
   Output<T> w(before.w), m(before.m), v(before.v), ema(before.ema), norm(1), learning_rate(1);
   operation(s, AdamEmaArgs<T>{&k, gradients.data(), w.data(), m.data(), v.data(), ema.data(), norm.data(),
@@ -47,7 +47,7 @@ State<T> step(const Operation& operation, const AdamEmaShape& s, int64_t k, cons
 
 struct Case {
   std::string name;
-  AdamEmaShape shape;
+  AdamParams params;
 };
 
 class AdamEma : public ::testing::TestWithParam<Case> {};
@@ -61,7 +61,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& i) { return i.param.name; });
 
 TEST_P(AdamEma, MatchesReference) {
-  const AdamEmaShape& s = GetParam().shape;
+  const AdamParams& s = GetParam().params;
   constexpr int64_t k = 5;
   const State<float> before = initial_state(s.count);
   const auto gradients = random_values<float>(s.count, 7, 0.1);
@@ -104,13 +104,13 @@ TEST_P(AdamEma, MatchesReference) {
 }
 
 TEST(AdamEmaStep, ReportsNormOfManyEqualGradients) {
-  const AdamEmaShape s{.count = 100000, .clip_norm = 0};
+  const AdamParams s{.count = 100000, .clip_norm = 0};
   const auto state = step<float>(adam_ema, s, 0, std::vector<float>(s.count, 0.1F), initial_state(s.count));
   EXPECT_EQ(state.norm[0], float(double(0.1F) * std::sqrt(1e5)));
 }
 
 TEST(AdamEmaStep, PropagatesNaNToTheNorm) {
-  const AdamEmaShape s{.count = 3};
+  const AdamParams s{.count = 3};
   int64_t k = 0;
   auto state = initial_state(s.count);
   const std::vector<float> gradients = {0, std::numeric_limits<float>::quiet_NaN(), 1};

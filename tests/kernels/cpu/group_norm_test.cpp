@@ -38,9 +38,9 @@ INSTANTIATE_TEST_SUITE_P(Options, GroupNorm, ::testing::ValuesIn(cases()),
 
 void expect_forward_matches(const GroupNormCase& test, const GroupNormInputs<float>& in) {
   const auto actual =
-      same_for_any_threads([&] { return reference::group_norm_forward<float>(test.shape, in, group_norm); });
+      same_for_any_threads([&] { return reference::group_norm_forward<float>(test.params, in, group_norm); });
   const auto exact = to_double(in);
-  const auto expected = reference::group_norm_forward(test.shape, exact);
+  const auto expected = reference::group_norm_forward(test.params, exact);
   constexpr double u = kSlack * kUnit;
   // The statistics are computed in double and rounded once. 1e-14: the rounding of the double sums.
   expect_within("mean", to_double(actual.mean), expected.mean,
@@ -49,7 +49,7 @@ void expect_forward_matches(const GroupNormCase& test, const GroupNormInputs<flo
                 [&](size_t i) { return u * expected.rstd[i]; });
 
   const double film = in.film.empty() ? 1 : 1 + largest(exact.film);
-  const double centered = std::max(largest(exact.x0), largest(exact.x1)) + largest(exact.shift) +
+  const double centered = std::max(largest(exact.x), largest(exact.skip)) + largest(exact.shift) +
                           largest(exact.bias) + largest(expected.mean);
   const double scale = largest(expected.rstd) * largest(exact.gamma) * film;
   const double w = centered * scale + largest(exact.beta) * film + largest(exact.film);
@@ -57,7 +57,7 @@ void expect_forward_matches(const GroupNormCase& test, const GroupNormInputs<flo
   // (rstd and itself), then the product, and the sum with the rounded offset. SiLU's slope is below 1.1; the
   // dropout factor and its product add two.
   const double w_error = 8 * u * w;
-  const double kept = 1 / (1 - test.shape.dropout);
+  const double kept = 1 / (1 - test.params.dropout);
   expect_within("y", to_double(actual.y), expected.y, [&](size_t i) {
     return 1.1 * kept * w_error + (kSiluUnits + 2) * u * std::abs(expected.y[i]);
   });
@@ -69,7 +69,8 @@ TEST_P(GroupNorm, MatchesReference) {
 
 // E[x^2] - E[x]^2 would lose all of the variance here (1e8 against 1/3, with 24 bits).
 TEST(GroupNormNumerics, LargeOffsetDoesNotCancel) {
-  const GroupNormCase test = group_norm_case("", {.n = 2, .pixels = 64, .c0 = 4, .c1 = 4, .groups = 2});
+  const GroupNormCase test =
+      group_norm_case("", {.n = 2, .pixels = 64, .x_channels = 4, .skip_channels = 4, .groups = 2});
   expect_forward_matches(test, reference::group_norm_inputs<float>(test, 1e4));
 }
 
@@ -77,7 +78,7 @@ TEST_P(GroupNorm, GradientsMatchReference) {
   const GroupNormCase& test = GetParam();
   const auto in = reference::group_norm_inputs<float>(test);
   const auto exact = to_double(in);
-  const auto kept = reference::group_norm_forward(test.shape, exact);
+  const auto kept = reference::group_norm_forward(test.params, exact);
   const std::vector<float> mean(kept.mean.begin(), kept.mean.end()), rstd(kept.rstd.begin(), kept.rstd.end());
   const auto beside = reference::random_surroundings<float>(test);
   const auto actual = same_for_any_threads([&] {
@@ -85,13 +86,13 @@ TEST_P(GroupNorm, GradientsMatchReference) {
   });
   const auto expected = reference::group_norm_gradients<double>(
       test, exact, to_double(mean), to_double(rstd),
-      {to_double(beside.x0_first), to_double(beside.x0_second), to_double(beside.x1_second),
+      {to_double(beside.x_first), to_double(beside.x_second), to_double(beside.skip_second),
        to_double(beside.shift), to_double(beside.film), to_double(beside.parameters)});
   // w as in the forward pass, without the mean's error; the derivative as in arithmetic_test, with two
   // roundings for dropout and one for the product.
   reference::expect_gradients_within_bounds(
       test, exact, to_double(mean), to_double(rstd), {.w = 7, .derivative = 15, .derivative_per_w = 7},
-      {to_double(actual.x0), to_double(actual.x1), to_double(actual.shift), to_double(actual.film),
+      {to_double(actual.x), to_double(actual.skip), to_double(actual.shift), to_double(actual.film),
        to_double(actual.bias), to_double(actual.gamma), to_double(actual.beta)},
       expected);
 }

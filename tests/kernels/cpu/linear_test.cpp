@@ -17,13 +17,13 @@ using reference::Output;
 using reference::random_values;
 using reference::to_double;
 
-const std::vector<LinearShape> kShapes = {
+const std::vector<LinearParams> kShapes = {
     {.n = 1, .in = 1, .out = 1},
     {.n = 3, .in = 37, .out = 5},
     {.n = 4, .in = 128, .out = 33, .input_activation = Activation::kSilu}};
 
 // |f(x)| in double.
-std::vector<double> absolute_activations(const LinearShape& s, const std::vector<float>& x) {
+std::vector<double> absolute_activations(const LinearParams& s, const std::vector<float>& x) {
   std::vector<double> f = to_double(x);
   for (double& value : f)
     value = std::abs(s.input_activation == Activation::kSilu ? reference::silu(value) : value);
@@ -37,7 +37,7 @@ std::vector<double> absolute(const std::vector<float>& values) {
 }
 
 TEST(Linear, MatchesReference) {
-  for (const LinearShape& s : kShapes) {
+  for (const LinearParams& s : kShapes) {
     const auto x = random_values<float>(int64_t{s.n} * s.in, 1),
                weight = random_values<float>(s.out * s.in, 2);
     const auto bias = random_values<float>(s.out, 3), residual = random_values<float>(s.n * s.out, 4);
@@ -49,7 +49,7 @@ TEST(Linear, MatchesReference) {
     Output<double> expected(to_double(residual));
     reference::linear<double>(s, {to_double(x).data(), to_double(weight).data(), to_double(bias).data(),
                                   expected.data(), expected.data()});
-    LinearShape plain = s;
+    LinearParams plain = s;
     plain.input_activation = Activation::kNone;
     Output<double> magnitude(absolute(residual));
     reference::linear<double>(plain, {absolute_activations(s, x).data(), absolute(weight).data(),
@@ -69,7 +69,7 @@ struct Gradients {
 };
 
 TEST(LinearBackward, MatchesReference) {
-  for (const LinearShape& s : kShapes) {
+  for (const LinearParams& s : kShapes) {
     const auto x = random_values<float>(int64_t{s.n} * s.in, 1),
                weight = random_values<float>(s.out * s.in, 2);
     const auto dy = random_values<float>(s.n * s.out, 3);
@@ -86,7 +86,7 @@ TEST(LinearBackward, MatchesReference) {
             dbias.data()});
 
     // Sums of magnitudes: of dy W (before f') and of the terms of dweight and dbias with what was there.
-    LinearShape plain = s;
+    LinearParams plain = s;
     plain.input_activation = Activation::kNone;
     Output<double> dx_size(int64_t(x.size())), dweight_size(to_double(weight_before)),
         dbias_size(to_double(bias_before));
@@ -109,7 +109,7 @@ TEST(LinearBackward, MatchesReference) {
 }
 
 TEST(LinearBackward, SkipsGradientsThatAreNull) {
-  const LinearShape s{.n = 2, .in = 3, .out = 2};
+  const LinearParams s{.n = 2, .in = 3, .out = 2};
   const auto x = random_values<float>(6, 1), weight = random_values<float>(6, 2),
              dy = random_values<float>(4, 3);
   Output<float> dweight(std::vector<float>(6, 0.0F)), alone(std::vector<float>(6, 0.0F)), dx(6),

@@ -16,7 +16,7 @@ using reference::Output;
 using reference::random_values;
 using reference::to_double;
 
-const std::vector<SoftmaxShape> kShapes = {{7, 1, 1}, {5, 9, 0.7}, {3, 64, 0.125}, {4, 131, 2}};
+const std::vector<SoftmaxParams> kShapes = {{7, 1, 1}, {5, 9, 0.7}, {3, 64, 0.125}, {4, 131, 2}};
 
 std::vector<float> scaled_values(int64_t count, uint32_t seed, float factor) {
   auto values = random_values<float>(count, seed);
@@ -24,7 +24,7 @@ std::vector<float> scaled_values(int64_t count, uint32_t seed, float factor) {
   return values;
 }
 
-std::vector<float> run(const SoftmaxShape& s, const std::vector<float>& x) {
+std::vector<float> run(const SoftmaxParams& s, const std::vector<float>& x) {
   return same_for_any_threads([&] {
     Output<float> p(s.elements()), in_place(x);
     softmax(s, {x.data(), p.data()});
@@ -35,7 +35,7 @@ std::vector<float> run(const SoftmaxShape& s, const std::vector<float>& x) {
 }
 
 TEST(Softmax, MatchesReference) {
-  for (const SoftmaxShape& s : kShapes) {
+  for (const SoftmaxParams& s : kShapes) {
     const auto x = scaled_values(s.elements(), 1, 10);
     Output<double> expected(s.elements());
     reference::softmax<double>(s, {to_double(x).data(), expected.data()});
@@ -56,7 +56,7 @@ TEST(Softmax, DoesNotOverflow) {
 }
 
 TEST(SoftmaxBackward, MatchesReference) {
-  for (const SoftmaxShape& s : kShapes) {
+  for (const SoftmaxParams& s : kShapes) {
     const auto p = run(s, scaled_values(s.elements(), 2, 3));
     const auto dp = random_values<float>(s.elements(), 3);
     const auto dx = same_for_any_threads([&] {

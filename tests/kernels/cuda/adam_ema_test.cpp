@@ -27,7 +27,7 @@ bool operator==(const Result& a, const Result& b) {
 
 enum class Copy { kNone, kBFloat16 };
 
-Result optimize(const AdamEmaShape& s, int64_t step, const std::vector<float>& gradients, const State& before,
+Result optimize(const AdamParams& s, int64_t step, const std::vector<float>& gradients, const State& before,
                 StreamView stream, Copy copy = Copy::kBFloat16) {
   const Guarded<int64_t> counter(std::vector<int64_t>{step}, stream);
   const Guarded<float> g(gradients, stream), w(before.w, stream), m(before.m, stream), v(before.v, stream);
@@ -54,7 +54,7 @@ State initial_state(int64_t count) {
 
 struct Case {
   const char* name;
-  AdamEmaShape shape;
+  AdamParams params;
   int64_t step = 0;
 };
 
@@ -108,7 +108,7 @@ TEST(AdamEmaStep, NormOfPowersOfTwoIsExactAndPropagatesNaN) {
   const Stream stream;
   // 4^10 times (1/16)^2 in any order: 4096, whose root is 64. 2^20 parameters are too many for three thread
   // orders in the emulator, so this runs once.
-  const AdamEmaShape s{.count = 1 << 20, .clip_norm = 0};
+  const AdamParams s{.count = 1 << 20, .clip_norm = 0};
   std::vector<float> gradients(s.count, 0.0625F);
   const State zeros{std::vector<float>(s.count), std::vector<float>(s.count), std::vector<float>(s.count),
                     std::vector<float>(s.count)};
@@ -119,7 +119,7 @@ TEST(AdamEmaStep, NormOfPowersOfTwoIsExactAndPropagatesNaN) {
 
 TEST(AdamEmaStep, CopyIsOptionalAndRaggedArenasAreRejected) {
   const Stream stream;
-  const AdamEmaShape s{.count = 8};
+  const AdamParams s{.count = 8};
   const auto gradients = rounded<float>(random_values(8, 4));
   const State before = initial_state(8);
   const Result without = optimize(s, 0, gradients, before, stream, Copy::kNone);

@@ -10,7 +10,7 @@ using reference::random_values;
 
 // A data set without pattern, and a cosine-like schedule whose values are floats.
 struct Fixture {
-  explicit Fixture(const DiffusionShape& s) : shape(s) {
+  explicit Fixture(const DiffusionParams& s) : params(s) {
     for (int64_t e = 0; e < s.dataset_count * s.image_elements(); ++e)
       dataset.push_back(static_cast<uint8_t>(e * e * 37 + 11 * e));
     for (int t = 0; t < s.timesteps; ++t) {
@@ -19,14 +19,14 @@ struct Fixture {
       noise.push_back(std::sin(angle));
     }
   }
-  DiffusionShape shape;
+  DiffusionParams params;
   int64_t step = (int64_t{1} << 33) + 5;  // positions exceed 32 bits
   std::vector<uint8_t> dataset;
   std::vector<float> signal, noise;
 };
 
 // Images of one vector, of a fractional number of vectors, of several chunks; flips and antithetic timesteps.
-std::vector<DiffusionShape> shapes() {
+std::vector<DiffusionParams> shapes() {
   return {{.n = 3, .h = 4, .w = 4, .c = 3, .dataset_count = 5, .timesteps = 20},
           {.n = 5,
            .h = 5,
@@ -67,29 +67,30 @@ struct Batch {
 template <typename T>
 Batch diffuse(const Fixture& f, StreamView stream) {
   const Guarded<uint8_t> dataset(f.dataset, stream);
-  const Guarded<float> signal(f.signal, stream), noise(f.noise, stream), t(f.shape.n, stream);
-  const Guarded<int64_t> step(std::vector<int64_t>{f.step}, stream), index(f.shape.n, stream);
-  const Guarded<T> x_t(f.shape.elements(), stream);
-  const Guarded<unsigned char> scratch(int64_t(cuda::diffuse_scratch_bytes(f.shape)), stream);
+  const Guarded<float> signal(f.signal, stream), noise(f.noise, stream), t(f.params.n, stream);
+  const Guarded<int64_t> step(std::vector<int64_t>{f.step}, stream), index(f.params.n, stream);
+  const Guarded<T> x_t(f.params.elements(), stream);
+  const Guarded<unsigned char> scratch(int64_t(cuda::diffuse_scratch_bytes(f.params)), stream);
   cuda::diffuse<T>(
-      f.shape, {dataset.data(), signal.data(), noise.data(), step.data(), x_t.data(), t.data(), index.data()},
+      f.params,
+      {dataset.data(), signal.data(), noise.data(), step.data(), x_t.data(), t.data(), index.data()},
       scratch.data(), stream);
   static_cast<void>(scratch.values(stream));  // its guards
   return {widened(x_t.values(stream)), widened(t.values(stream)), index.values(stream)};
 }
 
 Batch expected_batch(const Fixture& f) {
-  Batch batch{std::vector<double>(f.shape.elements()), std::vector<double>(f.shape.n),
-              std::vector<int64_t>(f.shape.n)};
-  reference::diffuse<double>(f.shape, {f.dataset.data(), widened(f.signal).data(), widened(f.noise).data(),
-                                       &f.step, batch.x_t.data(), batch.t.data(), batch.index.data()});
+  Batch batch{std::vector<double>(f.params.elements()), std::vector<double>(f.params.n),
+              std::vector<int64_t>(f.params.n)};
+  reference::diffuse<double>(f.params, {f.dataset.data(), widened(f.signal).data(), widened(f.noise).data(),
+                                        &f.step, batch.x_t.data(), batch.t.data(), batch.index.data()});
   return batch;
 }
 
 TYPED_TEST(Diffusion, MatchesReference) {
   using T = TypeParam;
-  for (const DiffusionShape& shape : shapes()) {
-    const Fixture f(shape);
+  for (const DiffusionParams& params : shapes()) {
+    const Fixture f(params);
     const Batch batch = same_in_every_order([&](StreamView stream) { return diffuse<T>(f, stream); });
     const Batch expected = expected_batch(f);
     EXPECT_EQ(batch.t, expected.t);
@@ -129,10 +130,10 @@ LossOutputs run_loss(const Fixture& f, const std::vector<float>& t, const std::v
   const Guarded<float> signal(f.signal, stream), noise(f.noise, stream), weights(weight, stream),
       times(t, stream);
   const Guarded<int64_t> step(std::vector<int64_t>{f.step}, stream);
-  const Guarded<T> on_device(prediction, stream), dprediction(f.shape.elements(), stream);
-  const Guarded<float> image_loss(f.shape.n, stream);
-  const Guarded<unsigned char> scratch(int64_t(cuda::loss_scratch_bytes(f.shape)), stream);
-  cuda::loss<T>(f.shape,
+  const Guarded<T> on_device(prediction, stream), dprediction(f.params.elements(), stream);
+  const Guarded<float> image_loss(f.params.n, stream);
+  const Guarded<unsigned char> scratch(int64_t(cuda::loss_scratch_bytes(f.params)), stream);
+  cuda::loss<T>(f.params,
                 {on_device.data(), dataset.data(), signal.data(), noise.data(),
                  weight.empty() ? nullptr : weights.data(), times.data(), step.data(), dprediction.data(),
                  image_loss.data()},
@@ -145,8 +146,8 @@ LossOutputs run_loss(const Fixture& f, const std::vector<float>& t, const std::v
 std::vector<uint8_t> rows_of_batch(const Fixture& f, const std::vector<int64_t>& index) {
   std::vector<uint8_t> rows;
   for (const int64_t i : index) {
-    const auto begin = f.dataset.begin() + i * f.shape.image_elements();
-    rows.insert(rows.end(), begin, begin + f.shape.image_elements());
+    const auto begin = f.dataset.begin() + i * f.params.image_elements();
+    rows.insert(rows.end(), begin, begin + f.params.image_elements());
   }
   return rows;
 }
@@ -154,15 +155,15 @@ std::vector<uint8_t> rows_of_batch(const Fixture& f, const std::vector<int64_t>&
 TYPED_TEST(Diffusion, StreamedRowsGiveTheSameBits) {
   using T = TypeParam;
   const Stream stream;
-  for (const DiffusionShape& shape : shapes()) {
-    Fixture whole(shape);
+  for (const DiffusionParams& params : shapes()) {
+    Fixture whole(params);
     const Batch expected = diffuse<T>(whole, stream);
     Fixture streamed = whole;
-    streamed.shape.rows = DatasetRows::kBatchImages;
+    streamed.params.rows = DatasetRows::kBatchImages;
     streamed.dataset = rows_of_batch(whole, expected.index);
     EXPECT_EQ(diffuse<T>(streamed, stream), expected);
-    whole.shape.prediction = streamed.shape.prediction = Prediction::kVelocity;  // reads the images again
-    const auto prediction = rounded<T>(random_values(shape.elements(), 1));
+    whole.params.prediction = streamed.params.prediction = Prediction::kVelocity;  // reads the images again
+    const auto prediction = rounded<T>(random_values(params.elements(), 1));
     const auto t = rounded<float>(expected.t);
     EXPECT_EQ(run_loss<T>(streamed, t, prediction, {}, stream),
               run_loss<T>(whole, t, prediction, {}, stream));
@@ -171,32 +172,33 @@ TYPED_TEST(Diffusion, StreamedRowsGiveTheSameBits) {
 
 TYPED_TEST(Diffusion, LossMatchesReference) {
   using T = TypeParam;
-  for (DiffusionShape shape : shapes()) {
+  for (DiffusionParams params : shapes()) {
     for (const Prediction kind : {Prediction::kEpsilon, Prediction::kSample, Prediction::kVelocity}) {
-      shape.prediction = kind;
-      shape.reduction = kind == Prediction::kSample ? LossReduction::kSum : LossReduction::kMean;
-      const Fixture f(shape);
-      const auto prediction = rounded<T>(random_values(shape.elements(), 1));
-      const auto weight = kind == Prediction::kEpsilon ? std::vector<float>{}
-                                                       : rounded<float>(random_values(shape.timesteps, 2, 2));
+      params.prediction = kind;
+      params.reduction = kind == Prediction::kSample ? LossReduction::kSum : LossReduction::kMean;
+      const Fixture f(params);
+      const auto prediction = rounded<T>(random_values(params.elements(), 1));
+      const auto weight = kind == Prediction::kEpsilon
+                              ? std::vector<float>{}
+                              : rounded<float>(random_values(params.timesteps, 2, 2));
       const auto t = rounded<float>(expected_batch(f).t);
       const LossOutputs actual = same_in_every_order(
           [&](StreamView stream) { return run_loss<T>(f, t, prediction, weight, stream); });
 
-      LossOutputs expected{std::vector<double>(shape.elements()), std::vector<double>(shape.n)};
+      LossOutputs expected{std::vector<double>(params.elements()), std::vector<double>(params.n)};
       const auto wide_weight = widened(weight);
       reference::loss<double>(
-          shape, {widened(prediction).data(), f.dataset.data(), widened(f.signal).data(),
-                  widened(f.noise).data(), reference::data_or_null(wide_weight), widened(t).data(), &f.step,
-                  expected.dprediction.data(), expected.image_loss.data()});
+          params, {widened(prediction).data(), f.dataset.data(), widened(f.signal).data(),
+                   widened(f.noise).data(), reference::data_or_null(wide_weight), widened(t).data(), &f.step,
+                   expected.dprediction.data(), expected.image_loss.data()});
       // The target is off by 5 roundings of values below 8 (see above), the difference by one, the
       // factor by three.
       const double u = 0x1p-24;
       const double error = 6 * 8 * u;
-      const double elements = double(shape.image_elements());
+      const double elements = double(params.image_elements());
       const double factor = (kind == Prediction::kSample ? 1 : 1 / elements) * (weight.empty() ? 1 : 3);
       expect_within("dprediction", actual.dprediction, expected.dprediction, [&](size_t i) {
-        return 2 * factor / shape.n * error +
+        return 2 * factor / params.n * error +
                (4 * u + unit_roundoff<T>()) * std::abs(expected.dprediction[i]);
       });
       // The squares are off by 2 |difference| error, together by at most 2 error sqrt(elements * sum of

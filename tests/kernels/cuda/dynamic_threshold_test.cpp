@@ -23,7 +23,7 @@ std::vector<SamplerRow<M>> table(M x0_from_x, M x0_from_output) {
 }
 
 template <typename T>
-std::vector<double> thresholds(const DynamicThresholdShape& s, const std::vector<float>& x,
+std::vector<double> thresholds(const DynamicThresholdParams& s, const std::vector<float>& x,
                                const std::vector<T>& output, float x0_from_x, float x0_from_output) {
   return same_in_every_order([&](StreamView stream) {
     const Guarded<float> state(x, stream), threshold(s.step.n, stream);
@@ -39,7 +39,7 @@ std::vector<double> thresholds(const DynamicThresholdShape& s, const std::vector
 TYPED_TEST(DynamicThreshold, SelectsOrderStatisticsExactly) {
   using T = TypeParam;
   // |x0| is 1 .. 101 in shuffled order (37 generates the residues), with alternating signs.
-  DynamicThresholdShape s{.step = {.n = 1, .h = 101, .w = 1, .c = 1, .steps = 2}, .max_value = 1000};
+  DynamicThresholdParams s{.step = {.n = 1, .h = 101, .w = 1, .c = 1, .steps = 2}, .max_value = 1000};
   std::vector<double> values;
   for (int i = 0; i < 101; ++i) values.push_back((i * 37 % 101 + 1) * (i % 2 == 0 ? 1 : -1));
   const std::vector<float> zeros(101);
@@ -59,9 +59,9 @@ TYPED_TEST(DynamicThreshold, SelectsOrderStatisticsExactly) {
 TYPED_TEST(DynamicThreshold, MatchesReference) {
   using T = TypeParam;
   for (const SamplerOutput variant : {SamplerOutput::kMean, SamplerOutput::kMeanAndLogVariance}) {
-    const DynamicThresholdShape s{.step = {.n = 3, .h = 20, .w = 9, .c = 3, .steps = 2, .output = variant},
-                                  .ratio = 0.9,
-                                  .max_value = 10};
+    const DynamicThresholdParams s{.step = {.n = 3, .h = 20, .w = 9, .c = 3, .steps = 2, .output = variant},
+                                   .ratio = 0.9,
+                                   .max_value = 10};
     const auto x = rounded<float>(random_values(s.step.elements(), 1));
     const auto output =
         rounded<T>(random_values(s.step.n * s.step.h * s.step.w * s.step.output_channels(), 2));

@@ -20,28 +20,28 @@ using Surroundings = reference::GroupNormSurroundings<T, float>;
 template <typename T>
 Surroundings<T> surroundings(const GroupNormCase& test) {
   const auto beside = reference::random_surroundings<double>(test);
-  return {rounded<T>(beside.x0_first), rounded<T>(beside.x0_second), rounded<T>(beside.x1_second),
-          rounded<T>(beside.shift),    rounded<T>(beside.film),      rounded<float>(beside.parameters)};
+  return {rounded<T>(beside.x_first), rounded<T>(beside.x_second), rounded<T>(beside.skip_second),
+          rounded<T>(beside.shift),   rounded<T>(beside.film),     rounded<float>(beside.parameters)};
 }
 
 // Takes mean and rstd, so that errors of the forward pass stay out of the comparison.
 template <typename T>
 Gradients run_backward(const GroupNormCase& test, const GroupNormInputs<T, float>& in,
                        const std::vector<float>& mean, const std::vector<float>& rstd, StreamView stream) {
-  const GroupNormShape& s = test.shape;
+  const GroupNormParams& s = test.params;
   const DeviceInputs<T> on_device(in, stream);
   const Surroundings<T> beside = surroundings<T>(test);
   const Guarded<float> device_mean(mean, stream), device_rstd(rstd, stream);
-  const Guarded<T> dx0(beside.x0_first, stream), dx1(int64_t(in.x1.size()), stream);
-  const Guarded<T> x0_second(beside.x0_second, stream), x1_second(beside.x1_second, stream);
+  const Guarded<T> dx(beside.x_first, stream), dskip(int64_t(in.skip.size()), stream);
+  const Guarded<T> x_second(beside.x_second, stream), skip_second(beside.skip_second, stream);
   const Guarded<T> dshift(beside.shift, stream), dfilm(beside.film, stream);
   const Guarded<float> dbias(beside.parameters, stream), dgamma(beside.parameters, stream),
       dbeta(beside.parameters, stream);
   const Guarded<std::byte> scratch(int64_t(cuda::group_norm_backward_scratch_bytes(s)), stream);
   cuda::group_norm_backward<T>(s,
                                {.dy = on_device.dy.data(),
-                                .x0 = on_device.x0.data(),
-                                .x1 = on_device.x1.data(),
+                                .x = on_device.x.data(),
+                                .skip = on_device.skip.data(),
                                 .shift = on_device.shift.data(),
                                 .bias = on_device.bias.data(),
                                 .gamma = on_device.gamma.data(),
@@ -49,10 +49,10 @@ Gradients run_backward(const GroupNormCase& test, const GroupNormInputs<T, float
                                 .film = on_device.film.data(),
                                 .mean = device_mean.data(),
                                 .rstd = device_rstd.data(),
-                                .dx0_addends = {dx0.data(), x0_second.data()},
-                                .dx1_addends = {nullptr, x1_second.data()},
-                                .dx0 = dx0.data(),
-                                .dx1 = dx1.data(),
+                                .dx_addends = {dx.data(), x_second.data()},
+                                .dskip_addends = {nullptr, skip_second.data()},
+                                .dx = dx.data(),
+                                .dskip = dskip.data(),
                                 .dshift = test.shift ? dshift.data() : nullptr,
                                 .dbias = test.bias ? dbias.data() : nullptr,
                                 .dgamma = dgamma.data(),
@@ -61,7 +61,7 @@ Gradients run_backward(const GroupNormCase& test, const GroupNormInputs<T, float
                                 .dropout = {kDropoutSeed, on_device.step.data()}},
                                scratch.data(), stream);
   scratch.values(stream);  // its guards
-  return {widened(dx0.values(stream)),   widened(dx1.values(stream)),   widened(dshift.values(stream)),
+  return {widened(dx.values(stream)),    widened(dskip.values(stream)), widened(dshift.values(stream)),
           widened(dfilm.values(stream)), widened(dbias.values(stream)), widened(dgamma.values(stream)),
           widened(dbeta.values(stream))};
 }
@@ -72,7 +72,7 @@ Gradients reference_backward(const GroupNormCase& test, const GroupNormInputs<T,
   const Surroundings<T> beside = surroundings<T>(test);
   return reference::group_norm_gradients<double>(
       test, widened(in), widened(mean), widened(rstd),
-      {widened(beside.x0_first), widened(beside.x0_second), widened(beside.x1_second), widened(beside.shift),
+      {widened(beside.x_first), widened(beside.x_second), widened(beside.skip_second), widened(beside.shift),
        widened(beside.film), widened(beside.parameters)});
 }
 
@@ -80,17 +80,17 @@ Gradients reference_backward(const GroupNormCase& test, const GroupNormInputs<T,
 template <typename T>
 std::pair<std::vector<float>, std::vector<float>> statistics(const GroupNormCase& test,
                                                              const GroupNormInputs<T, float>& in) {
-  const GroupNormOutputs out = group_norm_forward(test.shape, widened(in));
+  const GroupNormOutputs out = group_norm_forward(test.params, widened(in));
   return {{out.mean.begin(), out.mean.end()}, {out.rstd.begin(), out.rstd.end()}};
 }
 
 template <typename T>
 void expect_agrees(const GroupNormCase& test, const GroupNormInputs<T, float>& in,
                    const std::vector<float>& mean, const std::vector<float>& rstd, const Gradients& actual) {
-  const auto plan = cuda::plan_group_norm(test.shape, sizeof(T), GroupNormPass::kBackward);
+  const auto plan = cuda::plan_group_norm(test.params, sizeof(T), GroupNormPass::kBackward);
   expect_gradients_within_bounds(
       test, widened(in), widened(mean), widened(rstd),
-      {.additions = additions(plan) + test.shape.n + 4, .storage = unit_roundoff<T>()}, actual,
+      {.additions = additions(plan) + test.params.n + 4, .storage = unit_roundoff<T>()}, actual,
       reference_backward(test, in, mean, rstd));
 }
 
@@ -101,7 +101,7 @@ TYPED_TEST(GroupNormBackward, MatchesReference) {
     const auto [mean, rstd] = statistics(test, in);
     const Gradients actual = same_in_every_order([&, &m = mean, &r = rstd](StreamView stream) {
       Gradients gradients = run_backward(test, in, m, r, stream);
-      if (test.shape.c1 == 0) gradients.x1.clear();
+      if (test.params.skip_channels == 0) gradients.skip.clear();
       return gradients;
     });
     expect_agrees(test, in, mean, rstd, actual);
@@ -113,10 +113,10 @@ TYPED_TEST(GroupNormBackward, IsExactOnPowersOfTwo) {
   using T = TypeParam;
   for (const int pixels : {16, 1024, 16384}) {  // the last in two phases
     const GroupNormCase test =
-        group_norm_case("", {.n = 2, .pixels = pixels, .c0 = 32, .groups = 4}, true, true);
+        group_norm_case("", {.n = 2, .pixels = pixels, .x_channels = 32, .groups = 4}, true, true);
     auto in = random_inputs<T>(test);
-    for (size_t i = 0; i < in.x0.size(); ++i) {
-      in.x0[i] = from_float<T>((i / 32 + i) % 2 == 0 ? 1.0f : -1.0f);
+    for (size_t i = 0; i < in.x.size(); ++i) {
+      in.x[i] = from_float<T>((i / 32 + i) % 2 == 0 ? 1.0f : -1.0f);
       in.dy[i] = from_float<T>((i / 32 + i) % 4 == 0 ? 4.0f : (i / 32 + i) % 4 == 1 ? 2.0f : -2.0f);
     }
     in.shift.assign(in.shift.size(), from_float<T>(-2.0f));
@@ -127,21 +127,24 @@ TYPED_TEST(GroupNormBackward, IsExactOnPowersOfTwo) {
     auto expected = reference_backward(test, in, mean, rstd);
     // The addends are random: the reference rounds their sums with the gradient to T once, the kernel
     // at most twice.
-    expect_within("dx0", actual.x0, expected.x0,
-                  [&](size_t i) { return unit_roundoff<T>() * std::abs(expected.x0[i]) + 3 * 0x1p-24 * 8; });
-    expected.x0.clear();
-    actual.x0.clear();
-    actual.x1.clear();
+    expect_within("dx", actual.x, expected.x,
+                  [&](size_t i) { return unit_roundoff<T>() * std::abs(expected.x[i]) + 3 * 0x1p-24 * 8; });
+    expected.x.clear();
+    actual.x.clear();
+    actual.skip.clear();
     EXPECT_EQ(actual, expected) << pixels;
   }
 }
 
 // More than units_per_range, and a mask in each.
 TEST(GroupNormBackwardTwoPhases, ProcessesSeveralRanges) {
-  const GroupNormCase test = group_norm_case(
-      "Ranges",
-      {.n = 5, .pixels = 128 * 128, .c0 = 32, .groups = 8, .activation = Activation::kSilu, .dropout = 0.1});
-  const auto plan = cuda::plan_group_norm(test.shape, sizeof(float), GroupNormPass::kBackward);
+  const GroupNormCase test = group_norm_case("Ranges", {.n = 5,
+                                                        .pixels = 128 * 128,
+                                                        .x_channels = 32,
+                                                        .groups = 8,
+                                                        .activation = Activation::kSilu,
+                                                        .dropout = 0.1});
+  const auto plan = cuda::plan_group_norm(test.params, sizeof(float), GroupNormPass::kBackward);
   ASSERT_EQ(plan.path, cuda::GroupNormPath::kTwoPhase);
   ASSERT_LT(cuda::units_per_range(plan, GroupNormPass::kBackward), plan.units());
   const auto in = random_inputs<float>(test);

@@ -24,20 +24,28 @@ inline std::vector<GroupNormCase> group_norm_cases() {
   constexpr Activation kSilu = Activation::kSilu;
   std::vector<GroupNormCase> cases = reference::group_norm_option_cases(8);
   const std::vector<GroupNormCase> of_the_plan = {
-      group_norm_case("SeveralImagesPerBlockWithRemainder", {.n = 7, .pixels = 16, .c0 = 32, .groups = 8},
-                      true),
-      group_norm_case("TwoChannelsPerGroup", {.n = 1, .pixels = 30, .c0 = 16, .groups = 8}),
+      group_norm_case("SeveralImagesPerBlockWithRemainder",
+                      {.n = 7, .pixels = 16, .x_channels = 32, .groups = 8}, true),
+      group_norm_case("TwoChannelsPerGroup", {.n = 1, .pixels = 30, .x_channels = 16, .groups = 8}),
       group_norm_case("TwelveChannelsPerGroup",
-                      {.n = 1, .pixels = 64, .c0 = 96, .groups = 8, .activation = kSilu}),
-      group_norm_case("SeveralSlices", {.n = 2, .pixels = 600, .c0 = 128, .groups = 32, .activation = kSilu},
-                      true),
-      group_norm_case("TwelveChannelsPerGroupFromTwoSources",
-                      {.n = 2, .pixels = 25, .c0 = 64, .c1 = 32, .groups = 8, .activation = kSilu}, true),
-      group_norm_case("TwoPhases", {.n = 2, .pixels = 2000, .c0 = 64, .groups = 1, .activation = kSilu}),
+                      {.n = 1, .pixels = 64, .x_channels = 96, .groups = 8, .activation = kSilu}),
+      group_norm_case("SeveralSlices",
+                      {.n = 2, .pixels = 600, .x_channels = 128, .groups = 32, .activation = kSilu}, true),
       group_norm_case(
-          "TwoPhasesWithEverything",
-          {.n = 1, .pixels = 7500, .c0 = 16, .c1 = 8, .groups = 2, .activation = kSilu, .dropout = 0.1}, true,
-          true, true),
+          "TwelveChannelsPerGroupFromTwoSources",
+          {.n = 2, .pixels = 25, .x_channels = 64, .skip_channels = 32, .groups = 8, .activation = kSilu},
+          true),
+      group_norm_case("TwoPhases",
+                      {.n = 2, .pixels = 2000, .x_channels = 64, .groups = 1, .activation = kSilu}),
+      group_norm_case("TwoPhasesWithEverything",
+                      {.n = 1,
+                       .pixels = 7500,
+                       .x_channels = 16,
+                       .skip_channels = 8,
+                       .groups = 2,
+                       .activation = kSilu,
+                       .dropout = 0.1},
+                      true, true, true),
   };
   cases.insert(cases.end(), of_the_plan.begin(), of_the_plan.end());
   return cases;
@@ -47,14 +55,14 @@ inline std::vector<GroupNormCase> group_norm_cases() {
 template <typename T>
 GroupNormInputs<T, float> random_inputs(const GroupNormCase& test, double offset = 0) {
   const auto in = reference::group_norm_inputs<double>(test, offset);
-  return {rounded<T>(in.x0), rounded<T>(in.x1),       rounded<T>(in.shift),     rounded<T>(in.film),
+  return {rounded<T>(in.x),  rounded<T>(in.skip),     rounded<T>(in.shift),     rounded<T>(in.film),
           rounded<T>(in.dy), rounded<float>(in.bias), rounded<float>(in.gamma), rounded<float>(in.beta)};
 }
 
 // The same for the reference.
 template <typename T>
 GroupNormInputs<double> widened(const GroupNormInputs<T, float>& in) {
-  return {widened(in.x0), widened(in.x1),   widened(in.shift), widened(in.film),
+  return {widened(in.x),  widened(in.skip), widened(in.shift), widened(in.film),
           widened(in.dy), widened(in.bias), widened(in.gamma), widened(in.beta)};
 }
 
@@ -75,8 +83,8 @@ class OptionalInput {
 template <typename T>
 struct DeviceInputs {
   DeviceInputs(const GroupNormInputs<T, float>& in, StreamView stream)
-      : x0(in.x0, stream),
-        x1(in.x1, stream),
+      : x(in.x, stream),
+        skip(in.skip, stream),
         shift(in.shift, stream),
         film(in.film, stream),
         dy(in.dy, stream),
@@ -84,21 +92,21 @@ struct DeviceInputs {
         gamma(in.gamma, stream),
         beta(in.beta, stream),
         step({kDropoutStep}, stream) {}
-  OptionalInput<T> x0, x1, shift, film, dy;
+  OptionalInput<T> x, skip, shift, film, dy;
   OptionalInput<float> bias, gamma, beta;
   OptionalInput<int64_t> step;
 };
 
 template <typename T>
-GroupNormOutputs run_forward(const GroupNormShape& s, const GroupNormInputs<T, float>& in,
+GroupNormOutputs run_forward(const GroupNormParams& s, const GroupNormInputs<T, float>& in,
                              StreamView stream) {
   const DeviceInputs<T> on_device(in, stream);
   const Guarded<T> y(s.elements(), stream);
   const Guarded<float> mean(int64_t{s.n} * s.groups, stream), rstd(int64_t{s.n} * s.groups, stream);
   const Guarded<std::byte> scratch(int64_t(cuda::group_norm_scratch_bytes(s)), stream);
   cuda::group_norm<T>(s,
-                      {.x0 = on_device.x0.data(),
-                       .x1 = on_device.x1.data(),
+                      {.x = on_device.x.data(),
+                       .skip = on_device.skip.data(),
                        .shift = on_device.shift.data(),
                        .bias = on_device.bias.data(),
                        .gamma = on_device.gamma.data(),

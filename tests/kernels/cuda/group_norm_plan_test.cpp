@@ -12,8 +12,8 @@ constexpr int kPasses = 2;
 
 GroupNormPlan plan_of(int side, int channels, int n = 128, int groups = 32, int element_bytes = 2,
                       GroupNormPass pass = GroupNormPass::kForward) {
-  return plan_group_norm({.n = n, .pixels = side * side, .c0 = channels, .groups = groups}, element_bytes,
-                         pass);
+  return plan_group_norm({.n = n, .pixels = side * side, .x_channels = channels, .groups = groups},
+                         element_bytes, pass);
 }
 
 // What every kernel relies on.
@@ -25,7 +25,7 @@ void expect_valid(const GroupNormPlan& plan, int arrays) {
   EXPECT_LE(plan.rows, plan.chunk);
   EXPECT_LE(plan.shared_bytes(arrays), size_t{227} * 1024);
   if (plan.path == GroupNormPath::kResident) {
-    EXPECT_EQ(plan.chunk, plan.shape.pixels);
+    EXPECT_EQ(plan.chunk, plan.params.pixels);
   } else {
     EXPECT_EQ(plan.images, 1);
     EXPECT_GE(plan.threads(), 32) << "whole warps combine the chunks";

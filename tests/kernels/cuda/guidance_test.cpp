@@ -7,11 +7,11 @@ namespace ddpm {
 namespace {
 
 // Whole and fractional numbers of vectors; more than a block; a learned variance.
-const std::vector<GuidanceShape> kShapes = {
+const std::vector<GuidanceParams> kShapes = {
     {.n = 2, .pixels = 16, .scale = 3},
     {.n = 1, .pixels = 5, .scale = 7.5},
     {.n = 3, .pixels = 300, .scale = 0.5},
-    {.n = 2, .pixels = 12, .channels = 3, .answer_channels = 6, .scale = 2}};
+    {.n = 2, .pixels = 12, .channels = 3, .output_channels = 6, .scale = 2}};
 
 template <typename T>
 class Guidance : public testing::Test {};
@@ -19,7 +19,7 @@ TYPED_TEST_SUITE(Guidance, StorageTypes);
 
 TYPED_TEST(Guidance, MatchesReference) {
   using T = TypeParam;
-  for (const GuidanceShape& s : kShapes) {
+  for (const GuidanceParams& s : kShapes) {
     const auto outputs = rounded<T>(reference::random_values(2 * s.elements(), 1));
     const auto y = same_in_every_order([&](StreamView stream) {
       const Guarded<T> from(outputs, stream), to(s.elements(), stream);

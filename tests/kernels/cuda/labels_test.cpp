@@ -7,7 +7,7 @@ namespace ddpm {
 namespace {
 
 // Few and many classes; attributes with fewer columns than a warp and with more; more rows than a block has.
-std::vector<LabelsShape> shapes() {
+std::vector<LabelParams> shapes() {
   return {{.n = 3, .dataset_count = 5, .fields = 1, .values = 4},
           {.n = 7,
            .dataset_count = 50,
@@ -33,7 +33,7 @@ TYPED_TEST_SUITE(GatherLabels, StorageTypes);
 TYPED_TEST(GatherLabels, MatchesReference) {
   using T = TypeParam;
   const int64_t step = (int64_t{1} << 33) + 5;  // positions exceed 32 bits
-  for (const LabelsShape& s : shapes()) {
+  for (const LabelParams& s : shapes()) {
     std::vector<float> labels;
     for (int64_t i = 0; i < s.dataset_count * s.fields; ++i)  // one beyond the last value too: unknown
       labels.push_back(static_cast<float>(i * i * 31 % (s.values + 1)));

@@ -10,7 +10,7 @@ using reference::random_values;
 
 // A single pixel; odd extents; a row of more vectors than a block takes in one iteration; channels that are
 // not a whole number of vectors.
-const std::vector<ResampleShape> kShapes = {
+const std::vector<ResampleParams> kShapes = {
     {1, 1, 1, 8}, {2, 3, 5, 24}, {1, 2, 40, 384}, {2, 3, 5, 3}, {1, 2, 3, 10}};
 
 template <typename T>
@@ -18,11 +18,11 @@ class Resample : public testing::Test {};
 TYPED_TEST_SUITE(Resample, StorageTypes);
 
 template <typename T>
-using Kernel = void (*)(const ResampleShape&, const ResampleArgs<T>&, StreamView);
+using Kernel = void (*)(const ResampleParams&, const ResampleArgs<T>&, StreamView);
 
 // Runs with the residual (unless empty) in a separate array and in place.
 template <typename T>
-std::vector<double> run(Kernel<T> kernel, const ResampleShape& shape, int64_t outputs,
+std::vector<double> run(Kernel<T> kernel, const ResampleParams& shape, int64_t outputs,
                         const std::vector<T>& x, const std::vector<T>& residual) {
   return same_in_every_order([&](StreamView stream) {
     const Guarded<T> from(x, stream), added(residual, stream), to(outputs, stream);
@@ -37,7 +37,7 @@ std::vector<double> run(Kernel<T> kernel, const ResampleShape& shape, int64_t ou
 
 TYPED_TEST(Resample, UpsamplingRepeatsEachPixelFourTimes) {
   using T = TypeParam;
-  for (const ResampleShape& s : kShapes) {
+  for (const ResampleParams& s : kShapes) {
     const auto x = rounded<T>(random_values(s.small_elements(), 1));
     const auto y = run<T>(cuda::upsample_nearest<T>, s, s.large_elements(), x, {});
     std::vector<double> expected(s.large_elements());
@@ -48,7 +48,7 @@ TYPED_TEST(Resample, UpsamplingRepeatsEachPixelFourTimes) {
 
 TYPED_TEST(Resample, BothDirectionsScaleAndAddResidual) {
   using T = TypeParam;
-  for (ResampleShape s : kShapes) {
+  for (ResampleParams s : kShapes) {
     s.scale = 0.7;
     const auto small = rounded<T>(random_values(s.small_elements(), 1));
     const auto large = rounded<T>(random_values(s.large_elements(), 2));
@@ -70,7 +70,7 @@ TYPED_TEST(Resample, BothDirectionsScaleAndAddResidual) {
 TYPED_TEST(Resample, RescaleUsesPerImageDivisor) {
   using T = TypeParam;
   for (const int64_t elements : {8, 75, 2048}) {
-    const RescaleShape s{.n = 3, .elements = elements, .scale = 2, .offset = -1};
+    const RescaleParams s{.n = 3, .elements = elements, .scale = 2, .offset = -1};
     const auto x = rounded<T>(random_values(s.n * elements, 1));
     const std::vector<float> divisor = {0.5F, 3, 7};
     const auto y = same_in_every_order([&](StreamView stream) {
@@ -105,9 +105,9 @@ TYPED_TEST(Resample, OneHotRowsHaveAtMostOneOne) {
 
 TYPED_TEST(Resample, PadAddsZerosAndCropRemovesThem) {
   using T = TypeParam;
-  for (const ResampleShape& s : kShapes) {
+  for (const ResampleParams& s : kShapes) {
     const auto x = rounded<T>(random_values(s.small_elements(), 1));
-    const ResampleShape padded{s.n, s.h + 1, s.w + 1, s.c};
+    const ResampleParams padded{s.n, s.h + 1, s.w + 1, s.c};
     const auto y = same_in_every_order([&](StreamView stream) {
       const Guarded<T> from(x, stream), to(padded.small_elements(), stream), back(s.small_elements(), stream);
       cuda::pad_after<T>(s.n, s.h, s.w, s.c, from.data(), to.data(), stream);

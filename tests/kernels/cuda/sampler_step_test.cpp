@@ -16,9 +16,9 @@ TYPED_TEST_SUITE(SamplerStep, StorageTypes);
 
 // Images of whole and fractional numbers of vectors; more than a block; two copies of the batch
 // for the network.
-const std::vector<SamplerStepShape> kShapes = {{.n = 2, .h = 4, .w = 4, .c = 3},
-                                               {.n = 3, .h = 3, .w = 5, .c = 3, .copies = 2, .seed = 4},
-                                               {.n = 2, .h = 16, .w = 13, .c = 3, .seed = 77}};
+const std::vector<SamplerStepParams> kShapes = {{.n = 2, .h = 4, .w = 4, .c = 3},
+                                                {.n = 3, .h = 3, .w = 5, .c = 3, .copies = 2, .seed = 4},
+                                                {.n = 2, .h = 16, .w = 13, .c = 3, .seed = 77}};
 
 // `values` once per copy that the network sees.
 std::vector<double> repeated(const std::vector<double>& values, int copies) {
@@ -37,7 +37,7 @@ SamplerRow<double> widened_row(const SamplerRow<float>& row) {
 
 TYPED_TEST(SamplerStep, StartMatchesReference) {
   using T = TypeParam;
-  for (SamplerStepShape s : kShapes) {
+  for (SamplerStepParams s : kShapes) {
     s.start_deviation = 4;  // a power of two: exact
     std::vector<SamplerRow<float>> table(1);
     table[0].timestep = 981;
@@ -59,14 +59,14 @@ TYPED_TEST(SamplerStep, StartMatchesReference) {
   }
 }
 
-// All results of a step, in one list: x, network_input, memory, t.
+// All results of a step, in one list: x, network_input, history, t.
 using Results = std::vector<std::vector<double>>;
 
 struct Case {
-  SamplerStepShape shape;
+  SamplerStepParams params;
   std::vector<SamplerRow<float>> table;
   int64_t index;
-  std::vector<float> x, memory, threshold;
+  std::vector<float> x, history, threshold;
 };
 
 template <typename T>
@@ -75,15 +75,15 @@ Results run(const Case& c, const std::vector<T>& output) {
     const Guarded<SamplerRow<float>> rows(c.table, stream);
     const Guarded<int64_t> index(std::vector<int64_t>{c.index}, stream);
     const Guarded<int64_t> first(std::vector<int64_t>{kFirstImage}, stream);
-    const Guarded<float> x(c.x, stream), memory(c.memory, stream), threshold(c.threshold, stream);
-    const Guarded<float> t(std::vector<float>(c.shape.copies * c.shape.n, -1.0F), stream);
-    const Guarded<T> device_output(output, stream), input(c.shape.copies * c.shape.elements(), stream);
-    cuda::sampler_step<T>(c.shape,
+    const Guarded<float> x(c.x, stream), history(c.history, stream), threshold(c.threshold, stream);
+    const Guarded<float> t(std::vector<float>(c.params.copies * c.params.n, -1.0F), stream);
+    const Guarded<T> device_output(output, stream), input(c.params.copies * c.params.elements(), stream);
+    cuda::sampler_step<T>(c.params,
                           {device_output.data(), rows.data(), index.data(), first.data(), x.data(),
-                           c.memory.empty() ? nullptr : memory.data(),
+                           c.history.empty() ? nullptr : history.data(),
                            c.threshold.empty() ? nullptr : threshold.data(), input.data(), t.data()},
                           stream);
-    return Results{widened(x.values(stream)), widened(input.values(stream)), widened(memory.values(stream)),
+    return Results{widened(x.values(stream)), widened(input.values(stream)), widened(history.values(stream)),
                    widened(t.values(stream))};
   });
 }
@@ -92,18 +92,19 @@ template <typename T>
 Results expected(const Case& c, const std::vector<T>& output) {
   std::vector<SamplerRow<double>> table;
   for (const SamplerRow<float>& row : c.table) table.push_back(widened_row(row));
-  Results results = {widened(c.x), std::vector<double>(c.shape.copies * c.x.size()), widened(c.memory),
-                     std::vector<double>(c.shape.copies * c.shape.n, -1.0)};
+  Results results = {widened(c.x), std::vector<double>(c.params.copies * c.x.size()), widened(c.history),
+                     std::vector<double>(c.params.copies * c.params.n, -1.0)};
   const auto threshold = widened(c.threshold);
   reference::sampler_step<double>(
-      c.shape, {widened(output).data(), table.data(), &c.index, &kFirstImage, results[0].data(),
-                results[2].data(), reference::data_or_null(threshold), results[1].data(), results[3].data()});
+      c.params,
+      {widened(output).data(), table.data(), &c.index, &kFirstImage, results[0].data(), results[2].data(),
+       reference::data_or_null(threshold), results[1].data(), results[3].data()});
   return results;
 }
 
 template <typename T>
 void expect_reference(const char* what, const Case& c) {
-  const SamplerStepShape& s = c.shape;
+  const SamplerStepParams& s = c.params;
   const auto output = rounded<T>(random_values(s.elements() / s.c * s.output_channels(), 2));
   const Results actual = run<T>(c, output), exact = expected<T>(c, output);
   // In float, the magnitudes of the terms add up to less than 4, and each passes through at most 5 roundings
@@ -114,16 +115,16 @@ void expect_reference(const char* what, const Case& c) {
   };
   expect_within(what, actual[0], exact[0], bound_for(0));
   EXPECT_EQ(actual[1], repeated(widened(rounded<T>(actual[0])), s.copies)) << "the network input is x";
-  if (!c.memory.empty()) expect_within("memory", actual[2], exact[2], bound_for(2));
+  if (!c.history.empty()) expect_within("history", actual[2], exact[2], bound_for(2));
   EXPECT_EQ(actual[3], exact[3]);
 }
 
-Case plain_case(const SamplerStepShape& shape) {
-  Case c{.shape = shape,
+Case plain_case(const SamplerStepParams& params) {
+  Case c{.params = params,
          .table = {},
          .index = 0,
-         .x = rounded<float>(random_values(shape.elements(), 1)),
-         .memory = {},
+         .x = rounded<float>(random_values(params.elements(), 1)),
+         .history = {},
          .threshold = {}};
   SamplerRow<float> row{};
   row.timestep = 40;
@@ -134,13 +135,13 @@ Case plain_case(const SamplerStepShape& shape) {
   row.x.x0 = 0.7F;
   c.table = {row, row};
   c.table[1].timestep = 20;
-  c.shape.steps = 2;
+  c.params.steps = 2;
   return c;
 }
 
 TYPED_TEST(SamplerStep, MatchesReferenceWithAndWithoutNoise) {
-  for (const SamplerStepShape& shape : kShapes) {
-    Case c = plain_case(shape);
+  for (const SamplerStepParams& params : kShapes) {
+    Case c = plain_case(params);
     expect_reference<TypeParam>("DDIM", c);
     c.table[0].noise = 0.3F;
     expect_reference<TypeParam>("DDPM", c);
@@ -154,35 +155,35 @@ TYPED_TEST(SamplerStep, MatchesReferenceWithAndWithoutNoise) {
 }
 
 TYPED_TEST(SamplerStep, HistoryIsReadBeforeWritingAndSkippedAtZeroWeight) {
-  for (const SamplerStepShape& shape : kShapes) {
-    Case c = plain_case(shape);
-    c.shape.memories = 3;
-    const int64_t elements = shape.elements();
-    c.memory = rounded<float>(random_values(3 * elements, 3));
+  for (const SamplerStepParams& params : kShapes) {
+    Case c = plain_case(params);
+    c.params.history_size = 3;
+    const int64_t elements = params.elements();
+    c.history = rounded<float>(random_values(3 * elements, 3));
     SamplerRow<float>& row = c.table[0];
-    row.x.memory[0] = 1.5F;
-    row.memory[0].x0 = 1;          // the new x0 replaces the old,
-    row.memory[1].memory[0] = 1;   // which moves on to 1
-    row.memory[1].output = -0.5F;  // memory 2 stays
+    row.x.history[0] = 1.5F;
+    row.history[0].x0 = 1;          // the new x0 replaces the old,
+    row.history[1].history[0] = 1;  // which moves on to 1
+    row.history[1].output = -0.5F;  // history 2 stays
     expect_reference<TypeParam>("three history tensors", c);
-    row.x.memory[0] = row.memory[1].memory[0] = 0;
+    row.x.history[0] = row.history[1].history[0] = 0;
     // History 0 and 1 have not been written yet. History 2 stays unwritten, so it is left out
     // of the comparison.
-    c.shape.memories = 2;
-    c.memory.assign(2 * elements, std::numeric_limits<float>::quiet_NaN());
+    c.params.history_size = 2;
+    c.history.assign(2 * elements, std::numeric_limits<float>::quiet_NaN());
     expect_reference<TypeParam>("first step", c);
   }
 }
 
 TYPED_TEST(SamplerStep, MatchesReferenceWithLearnedVarianceAndThresholds) {
-  for (const SamplerStepShape& shape : kShapes) {
-    Case c = plain_case(shape);
-    c.shape.output = SamplerOutput::kMeanAndLogVariance;
+  for (const SamplerStepParams& params : kShapes) {
+    Case c = plain_case(params);
+    c.params.output = SamplerOutput::kMeanAndLogVariance;
     c.table[0].noise = 0.2F;
     c.table[0].noise_range = 1;
     expect_reference<TypeParam>("learned variance", c);
     c.threshold = {1, 1.5F, 1.75F};
-    c.threshold.resize(shape.n);
+    c.threshold.resize(params.n);
     expect_reference<TypeParam>("thresholds", c);
   }
 }
@@ -194,9 +195,9 @@ TEST(SamplerStepClipping, PropagatesNaN) {
   const Stream stream;
   const Guarded<SamplerRow<float>> rows(c.table, stream);
   const Guarded<int64_t> index(std::vector<int64_t>{0}, stream), first(std::vector<int64_t>{0}, stream);
-  const Guarded<float> x(c.x, stream), t(c.shape.n, stream), device_output(output, stream),
-      input(c.shape.elements(), stream);
-  cuda::sampler_step<float>(c.shape,
+  const Guarded<float> x(c.x, stream), t(c.params.n, stream), device_output(output, stream),
+      input(c.params.elements(), stream);
+  cuda::sampler_step<float>(c.params,
                             {device_output.data(), rows.data(), index.data(), first.data(), x.data(), nullptr,
                              nullptr, input.data(), t.data()},
                             stream);

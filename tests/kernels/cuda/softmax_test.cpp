@@ -15,13 +15,13 @@ class Softmax : public testing::Test {};
 TYPED_TEST_SUITE(Softmax, StorageTypes);
 
 // Every plan in both types, full rows and ragged ones, and a last block that is not full.
-const std::vector<SoftmaxShape> kShapes = {{37, 8, 1},       {7, 1, 1},      {6, 4, 0.5},   {5, 9, 1},
-                                           {3, 77, 0.5},     {5, 16, 0.25},  {11, 24, 1},   {9, 64, 0.125},
-                                           {3, 256, 0.0625}, {7, 264, 0.06}, {5, 520, 0.5}, {3, 1024, 0.1},
-                                           {2, 2040, 0.1},   {2, 4096, 0.1}};
+const std::vector<SoftmaxParams> kShapes = {{37, 8, 1},       {7, 1, 1},      {6, 4, 0.5},   {5, 9, 1},
+                                            {3, 77, 0.5},     {5, 16, 0.25},  {11, 24, 1},   {9, 64, 0.125},
+                                            {3, 256, 0.0625}, {7, 264, 0.06}, {5, 520, 0.5}, {3, 1024, 0.1},
+                                            {2, 2040, 0.1},   {2, 4096, 0.1}};
 
 template <typename T>
-std::vector<double> softmax(const SoftmaxShape& s, const std::vector<T>& x) {
+std::vector<double> softmax(const SoftmaxParams& s, const std::vector<T>& x) {
   return same_in_every_order([&](StreamView stream) {
     const Guarded<T> from(x, stream), to(s.elements(), stream);
     cuda::softmax<T>(s, {from.data(), to.data()}, stream);
@@ -34,7 +34,7 @@ std::vector<double> softmax(const SoftmaxShape& s, const std::vector<T>& x) {
 TYPED_TEST(Softmax, EqualValuesAreExact) {
   using T = TypeParam;
   for (const int length : {8, 16, 64, 256, 512, 1024, 4096}) {  // 1 / length is a power of two
-    const SoftmaxShape s{3, length, 0.7};
+    const SoftmaxParams s{3, length, 0.7};
     EXPECT_EQ(softmax<T>(s, rounded<T>(std::vector<double>(s.elements(), -300.0))),
               std::vector<double>(s.elements(), 1.0 / length));
   }
@@ -42,7 +42,7 @@ TYPED_TEST(Softmax, EqualValuesAreExact) {
 
 TYPED_TEST(Softmax, MatchesReference) {
   using T = TypeParam;
-  for (const SoftmaxShape& s : kShapes) {
+  for (const SoftmaxParams& s : kShapes) {
     auto values = random_values(s.elements(), 1);
     for (double& value : values)
       value = 20 * value + 1000;  // exp(1000) overflows unless the maximum is subtracted
@@ -61,7 +61,7 @@ TYPED_TEST(Softmax, MatchesReference) {
 
 TYPED_TEST(Softmax, BackwardMatchesReference) {
   using T = TypeParam;
-  for (const SoftmaxShape& s : kShapes) {
+  for (const SoftmaxParams& s : kShapes) {
     std::vector<double> probabilities(s.elements());
     auto scores = random_values(s.elements(), 2);
     for (double& score : scores) score *= 8;

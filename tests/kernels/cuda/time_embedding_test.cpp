@@ -11,7 +11,7 @@ class TimeEmbedding : public testing::Test {};
 TYPED_TEST_SUITE(TimeEmbedding, StorageTypes);
 
 template <typename T>
-void expect_reference(const TimeEmbeddingShape& s, const std::vector<float>& t,
+void expect_reference(const TimeEmbeddingParams& s, const std::vector<float>& t,
                       const std::vector<float>& frequencies) {
   const auto y = same_in_every_order([&](StreamView stream) {
     const Guarded<float> times(t, stream), table(frequencies, stream);

@@ -26,7 +26,7 @@ State<T> initial_state(int64_t count) {
 }
 
 template <typename T>
-State<T> optimize(const AdamEmaShape& s, int64_t step, const std::vector<T>& gradients,
+State<T> optimize(const AdamParams& s, int64_t step, const std::vector<T>& gradients,
                   const State<T>& before) {
   Output<T> w(before.w), m(before.m), v(before.v), ema(before.ema), norm(1), learning_rate(1);
   adam_ema<T>(s, {&step, gradients.data(), w.data(), m.data(), v.data(), ema.data(), norm.data(),
@@ -40,7 +40,7 @@ State<T> optimize(const AdamEmaShape& s, int64_t step, const std::vector<T>& gra
 }
 
 // The lines of the header, in their order.
-State<long double> formulas(const AdamEmaShape& s, int64_t k, std::vector<long double> g,
+State<long double> formulas(const AdamParams& s, int64_t k, std::vector<long double> g,
                             State<long double> state) {
   long double squares = 0;
   for (const long double value : g) squares += value * value;
@@ -72,7 +72,7 @@ std::vector<long double> widen(const std::vector<T>& values) {
 
 struct Case {
   std::string name;
-  AdamEmaShape shape;
+  AdamParams params;
 };
 
 class AdamEma : public ::testing::TestWithParam<Case> {};
@@ -89,7 +89,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& i) { return i.param.name; });
 
 template <typename T>
-void expect_formulas(const AdamEmaShape& s, double bound) {
+void expect_formulas(const AdamParams& s, double bound) {
   State<T> state = initial_state<T>(s.count);
   State<long double> expected{widen(state.w), widen(state.m), widen(state.v), widen(state.ema)};
   for (int64_t k = 0; k < 6; ++k) {
@@ -109,13 +109,13 @@ void expect_formulas(const AdamEmaShape& s, double bound) {
 
 TEST_P(AdamEma, MatchesFormulas) {
   // About ten roundings per step of values of order one, six steps.
-  expect_formulas<double>(GetParam().shape, 60 * std::numeric_limits<double>::epsilon());
-  expect_formulas<float>(GetParam().shape, 60 * double(std::numeric_limits<float>::epsilon()));
+  expect_formulas<double>(GetParam().params, 60 * std::numeric_limits<double>::epsilon());
+  expect_formulas<float>(GetParam().params, 60 * double(std::numeric_limits<float>::epsilon()));
 }
 
 TEST(AdamEmaStep, ClipsAndReportsTheNormBeforeClipping) {
   // One parameter with gradient 8: after clipping to 1, m and v are those of 8 / (8 + 1e-6).
-  const AdamEmaShape s{.count = 1, .clip_norm = 1};
+  const AdamParams s{.count = 1, .clip_norm = 1};
   const auto state = optimize<double>(s, 0, {8}, initial_state<double>(1));
   EXPECT_EQ(state.norm, 8);
   EXPECT_NEAR(state.m[0], 0.1 * 8 / (8 + 1e-6), 1e-15);
@@ -123,7 +123,7 @@ TEST(AdamEmaStep, ClipsAndReportsTheNormBeforeClipping) {
 
 TEST(AdamEmaStep, FirstStepMovesByTheLearningRate) {
   // mhat / sqrt(vhat) is the sign of the gradient at the first step, whatever its size.
-  const AdamEmaShape s{.count = 2, .learning_rate = 0.25, .eps = 0, .clip_norm = 0};
+  const AdamParams s{.count = 2, .learning_rate = 0.25, .eps = 0, .clip_norm = 0};
   const auto before = initial_state<double>(2);
   const auto after = optimize<double>(s, 0, {1e-3, -50}, before);
   EXPECT_NEAR(after.w[0], before.w[0] - 0.25, 1e-15);
@@ -131,7 +131,7 @@ TEST(AdamEmaStep, FirstStepMovesByTheLearningRate) {
 }
 
 TEST(AdamEmaStep, ZeroGradientChangesOnlyTheEma) {
-  const AdamEmaShape s{.count = 5, .ema_decay = 0.5};
+  const AdamParams s{.count = 5, .ema_decay = 0.5};
   auto before = initial_state<float>(5);
   before.ema.assign(5, 0);
   const auto after = optimize<float>(s, 0, std::vector<float>(5, 0.0F), before);
@@ -141,13 +141,13 @@ TEST(AdamEmaStep, ZeroGradientChangesOnlyTheEma) {
 
 // Sums of 1e5 equal floats drift in float; the norm must not.
 TEST(AdamEmaStep, NormOfManyParametersIsExact) {
-  const AdamEmaShape s{.count = 100000, .clip_norm = 0};
+  const AdamParams s{.count = 100000, .clip_norm = 0};
   const auto state = optimize<float>(s, 0, std::vector<float>(100000, 0.1F), initial_state<float>(100000));
   EXPECT_NEAR(state.norm, double(0.1F) * std::sqrt(1e5), 32 * double(std::numeric_limits<float>::epsilon()));
 }
 
 TEST(AdamEmaStep, PropagatesNaNToTheNorm) {
-  const AdamEmaShape s{.count = 3};
+  const AdamParams s{.count = 3};
   const int64_t step = 0;
   const std::vector<float> gradients = {0, std::numeric_limits<float>::quiet_NaN(), 1};
   auto state = initial_state<float>(3);

@@ -113,7 +113,7 @@ TEST(AttentionNumerics, HugeScoresDoNotOverflow) {
 }
 
 TEST(Softmax, GradientMatchesFiniteDifferencesInPlaceToo) {
-  const SoftmaxShape s{.rows = 3, .length = 5, .scale = 0.7};
+  const SoftmaxParams s{.rows = 3, .length = 5, .scale = 0.7};
   auto x = random_values(s.elements(), 1);
   const auto dp = random_values(s.elements(), 2);
   const auto probabilities = [&] {

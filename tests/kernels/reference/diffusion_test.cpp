@@ -15,7 +15,7 @@ namespace {
 
 // A data set whose bytes all differ within an image's neighborhood, and a cosine-like schedule.
 struct Fixture {
-  explicit Fixture(const DiffusionShape& s) : shape(s) {
+  explicit Fixture(const DiffusionParams& s) : params(s) {
     for (int64_t e = 0; e < s.dataset_count * s.image_elements(); ++e)
       dataset.push_back(uint8_t((e * 37 + 11) % 256));
     for (int t = 0; t < s.timesteps; ++t) {
@@ -24,7 +24,7 @@ struct Fixture {
       noise.push_back(std::sin(angle));
     }
   }
-  DiffusionShape shape;
+  DiffusionParams params;
   std::vector<uint8_t> dataset;
   std::vector<double> signal, noise;
 };
@@ -35,15 +35,15 @@ struct Batch {
 };
 
 Batch diffuse_step(const Fixture& f, int64_t step) {
-  Output<double> x(f.shape.elements()), t(f.shape.n);
-  std::vector<int64_t> index(f.shape.n, -1);
-  diffuse<double>(f.shape, {.dataset = f.dataset.data(),
-                            .signal = f.signal.data(),
-                            .noise = f.noise.data(),
-                            .step = &step,
-                            .x_t = x.data(),
-                            .t = t.data(),
-                            .index = index.data()});
+  Output<double> x(f.params.elements()), t(f.params.n);
+  std::vector<int64_t> index(f.params.n, -1);
+  diffuse<double>(f.params, {.dataset = f.dataset.data(),
+                             .signal = f.signal.data(),
+                             .noise = f.noise.data(),
+                             .step = &step,
+                             .x_t = x.data(),
+                             .t = t.data(),
+                             .index = index.data()});
   return {x.values(), t.values(), index};
 }
 
@@ -58,23 +58,23 @@ struct LossOutputs {
 
 LossOutputs run_loss(const Fixture& f, int64_t step, const std::vector<double>& t,
                      const std::vector<double>& prediction, const std::vector<double>& weight = {}) {
-  Output<double> gradient(f.shape.elements()), image_loss(f.shape.n);
-  loss<double>(f.shape, {.prediction = prediction.data(),
-                         .dataset = f.dataset.data(),
-                         .signal = f.signal.data(),
-                         .noise = f.noise.data(),
-                         .weight = data_or_null(weight),
-                         .t = t.data(),
-                         .step = &step,
-                         .dprediction = gradient.data(),
-                         .image_loss = image_loss.data()});
+  Output<double> gradient(f.params.elements()), image_loss(f.params.n);
+  loss<double>(f.params, {.prediction = prediction.data(),
+                          .dataset = f.dataset.data(),
+                          .signal = f.signal.data(),
+                          .noise = f.noise.data(),
+                          .weight = data_or_null(weight),
+                          .t = t.data(),
+                          .step = &step,
+                          .dprediction = gradient.data(),
+                          .image_loss = image_loss.data()});
   return {gradient.values(), image_loss.values()};
 }
 
 // x0 of image j of a batch without flips, from the data set.
 std::vector<double> clean_image(const Fixture& f, int64_t index) {
   std::vector<double> x0;
-  const int64_t elements = f.shape.image_elements();
+  const int64_t elements = f.params.image_elements();
   for (int64_t e = 0; e < elements; ++e) x0.push_back(f.dataset[index * elements + e] / 127.5 - 1);
   return x0;
 }
@@ -82,16 +82,16 @@ std::vector<double> clean_image(const Fixture& f, int64_t index) {
 // The target of the prediction type, recomputed from x_t, t and the data set alone.
 std::vector<double> target(const Fixture& f, const Batch& batch) {
   std::vector<double> result;
-  const int64_t elements = f.shape.image_elements();
-  for (int j = 0; j < f.shape.n; ++j) {
+  const int64_t elements = f.params.image_elements();
+  for (int j = 0; j < f.params.n; ++j) {
     const auto x0 = clean_image(f, batch.index[j]);
     const double a = f.signal[size_t(batch.t[j])], s = f.noise[size_t(batch.t[j])];
     for (int64_t e = 0; e < elements; ++e) {
       const double eps = (batch.x[j * elements + e] - a * x0[e]) / s;
       const double velocity = a * eps - s * x0[e];
-      result.push_back(f.shape.prediction == Prediction::kEpsilon  ? eps
-                       : f.shape.prediction == Prediction::kSample ? x0[e]
-                                                                   : velocity);
+      result.push_back(f.params.prediction == Prediction::kEpsilon  ? eps
+                       : f.params.prediction == Prediction::kSample ? x0[e]
+                                                                    : velocity);
     }
   }
   return result;
@@ -126,8 +126,8 @@ TEST_P(Loss, GradientMatchesFiniteDifferences) {
                .horizontal_flip = true,
                .seed = 4});
     const Batch batch = diffuse_step(f, 1);
-    const auto weight = random_values(f.shape.timesteps, 1, 2);
-    auto prediction = random_values(f.shape.elements(), 2);
+    const auto weight = random_values(f.params.timesteps, 1, 2);
+    auto prediction = random_values(f.params.elements(), 2);
     expect_gradient("prediction", prediction, run_loss(f, 1, batch.t, prediction, weight).gradient,
                     [&] { return run_loss(f, 1, batch.t, prediction, weight).mean(); });
   }
@@ -140,8 +140,8 @@ TEST_P(Loss, AppliesReductionAndWeights) {
   for (double& value : prediction) value += 0.5;
   // The squared error is 1/4 everywhere; the bounds are roundings of values of order ten.
   for (const double value : run_loss(f, 0, batch.t, prediction).image_loss) EXPECT_NEAR(value, 0.25, 1e-13);
-  f.shape.reduction = LossReduction::kSum;
-  const auto weight = random_values(f.shape.timesteps, 1, 2);
+  f.params.reduction = LossReduction::kSum;
+  const auto weight = random_values(f.params.timesteps, 1, 2);
   const auto weighted = run_loss(f, 0, batch.t, prediction, weight).image_loss;
   for (int j = 0; j < 2; ++j) EXPECT_NEAR(weighted[j], weight[size_t(batch.t[j])] * 0.25 * 12, 1e-12);
 }
@@ -205,7 +205,7 @@ TEST(Diffuse, FlipsHalfOfTheImages) {
   f.noise = {0};
   const Batch batch = diffuse_step(f, 0);
   int mirrored = 0;
-  for (int j = 0; j < f.shape.n; ++j) {
+  for (int j = 0; j < f.params.n; ++j) {
     const auto image = clean_image(f, batch.index[j]);
     std::vector<double> mirror;
     for (int i = 0; i < 2; ++i)
@@ -234,24 +234,24 @@ TEST(Diffuse, LossFlipsLikeDiffuse) {
 }
 
 TEST(Diffuse, IsIndependentOfBatchSize) {
-  DiffusionShape shape{.n = 4,
-                       .h = 3,
-                       .w = 3,
-                       .c = 3,
-                       .dataset_count = 5,
-                       .timesteps = 30,
-                       .prediction = Prediction::kVelocity,
-                       .draw = TimestepDraw::kAntithetic,
-                       .horizontal_flip = true,
-                       .seed = 8};
-  const Fixture whole(shape);
-  shape.n = 2;
-  const Fixture half(shape);
+  DiffusionParams params{.n = 4,
+                         .h = 3,
+                         .w = 3,
+                         .c = 3,
+                         .dataset_count = 5,
+                         .timesteps = 30,
+                         .prediction = Prediction::kVelocity,
+                         .draw = TimestepDraw::kAntithetic,
+                         .horizontal_flip = true,
+                         .seed = 8};
+  const Fixture whole(params);
+  params.n = 2;
+  const Fixture half(params);
   const int64_t step = 3;
   const Batch all = diffuse_step(whole, step);
-  const auto prediction = random_values(whole.shape.elements(), 1);
+  const auto prediction = random_values(whole.params.elements(), 1);
   const auto all_losses = run_loss(whole, step, all.t, prediction).image_loss;
-  const int64_t cut = half.shape.elements();
+  const int64_t cut = half.params.elements();
   for (int part = 0; part < 2; ++part) {
     const Batch batch = diffuse_step(half, 2 * step + part);
     EXPECT_EQ(batch.x, std::vector<double>(all.x.begin() + part * cut, all.x.begin() + (part + 1) * cut));
@@ -278,11 +278,11 @@ TEST(Diffuse, StreamedRowsGiveTheSameNumbers) {
   constexpr int64_t kStep = 5;
   const Batch expected = diffuse_step(whole, kStep);
   Fixture streamed = whole;
-  streamed.shape.rows = DatasetRows::kBatchImages;
+  streamed.params.rows = DatasetRows::kBatchImages;
   streamed.dataset.clear();
-  const int64_t elements = whole.shape.image_elements();
-  for (int j = 0; j < whole.shape.n; ++j) {
-    const int64_t image = image_of_batch(whole.shape.seed, whole.shape.n, 7, kStep, j);
+  const int64_t elements = whole.params.image_elements();
+  for (int j = 0; j < whole.params.n; ++j) {
+    const int64_t image = image_of_batch(whole.params.seed, whole.params.n, 7, kStep, j);
     EXPECT_EQ(image, expected.index[size_t(j)]);
     const auto begin = whole.dataset.begin() + image * elements;
     streamed.dataset.insert(streamed.dataset.end(), begin, begin + elements);
@@ -294,10 +294,10 @@ TEST(Diffuse, StreamedRowsGiveTheSameNumbers) {
 }
 
 TEST(Diffuse, SeedChangesEverything) {
-  DiffusionShape shape{.n = 8, .h = 2, .w = 2, .c = 1, .dataset_count = 100, .timesteps = 1000};
-  const Batch one = diffuse_step(Fixture(shape), 0);
-  shape.seed = 1;
-  const Batch other = diffuse_step(Fixture(shape), 0);
+  DiffusionParams params{.n = 8, .h = 2, .w = 2, .c = 1, .dataset_count = 100, .timesteps = 1000};
+  const Batch one = diffuse_step(Fixture(params), 0);
+  params.seed = 1;
+  const Batch other = diffuse_step(Fixture(params), 0);
   EXPECT_NE(one.x, other.x);
   EXPECT_NE(one.t, other.t);
   EXPECT_NE(one.index, other.index);

@@ -18,17 +18,17 @@ inline constexpr int64_t kDropoutStep = 3;
 
 struct GroupNormCase {
   std::string name;
-  GroupNormShape shape;
+  GroupNormParams params;
   bool shift = false, bias = false, film = false;
 };
 
-inline GroupNormCase group_norm_case(std::string name, GroupNormShape shape, bool shift = false,
+inline GroupNormCase group_norm_case(std::string name, GroupNormParams params, bool shift = false,
                                      bool bias = false, bool film = false) {
   // Wider than the slices, so that a wrong stride reads or writes a neighbor's columns.
-  shape.shift_stride = shape.channels() + 8;
-  shape.film_stride = 2 * shape.channels() + 16;
-  shape.dropout_stream = random_key(kDropoutSeed, RandomStream::kDropout, 2).stream;
-  return {std::move(name), shape, shift, bias, film};
+  params.shift_stride = params.channels() + 8;
+  params.film_stride = 2 * params.channels() + 16;
+  params.dropout_stream = random_key(kDropoutSeed, RandomStream::kDropout, 2).stream;
+  return {std::move(name), params, shift, bias, film};
 }
 
 // One case per option. Channel counts are multiples of `unit`, the number of channels in one vector
@@ -37,29 +37,39 @@ inline std::vector<GroupNormCase> group_norm_option_cases(int unit) {
   constexpr Activation kSilu = Activation::kSilu;
   const int u = unit;
   return {
-      group_norm_case("Plain", {.n = 2, .pixels = 6, .c0 = 4 * u, .groups = 2}),
-      group_norm_case("Silu", {.n = 2, .pixels = 5, .c0 = 6 * u, .groups = 3, .activation = kSilu}),
+      group_norm_case("Plain", {.n = 2, .pixels = 6, .x_channels = 4 * u, .groups = 2}),
+      group_norm_case("Silu", {.n = 2, .pixels = 5, .x_channels = 6 * u, .groups = 3, .activation = kSilu}),
       group_norm_case("OneChannelPerGroup",
-                      {.n = 2, .pixels = 7, .c0 = 5 * u, .groups = 5 * u, .activation = kSilu}),
+                      {.n = 2, .pixels = 7, .x_channels = 5 * u, .groups = 5 * u, .activation = kSilu}),
       group_norm_case("OneGroupOneImage",
-                      {.n = 1, .pixels = 4, .c0 = 3 * u, .groups = 1, .activation = kSilu}),
-      group_norm_case("OnePixel", {.n = 2, .pixels = 1, .c0 = 8 * u, .groups = 2}),
-      group_norm_case("TwoSources",
-                      {.n = 2, .pixels = 4, .c0 = 4 * u, .c1 = 2 * u, .groups = 3, .activation = kSilu}),
-      group_norm_case("GroupStraddlesSources",
-                      {.n = 2, .pixels = 5, .c0 = 3 * u, .c1 = 5 * u, .groups = 2, .activation = kSilu}),
-      group_norm_case("Shift", {.n = 3, .pixels = 4, .c0 = 4 * u, .groups = 2, .activation = kSilu}, true),
-      group_norm_case("ShiftAndBias", {.n = 2, .pixels = 4, .c0 = 4 * u, .groups = 2, .activation = kSilu},
-                      true, true),
-      group_norm_case("Bias", {.n = 2, .pixels = 3, .c0 = 4 * u, .groups = 4}, false, true),
-      group_norm_case("Film", {.n = 2, .pixels = 4, .c0 = 4 * u, .groups = 2, .activation = kSilu}, false,
-                      false, true),
-      group_norm_case("Dropout", {.n = 2, .pixels = 5, .c0 = 3 * u, .groups = 3, .dropout = 0.4}),
+                      {.n = 1, .pixels = 4, .x_channels = 3 * u, .groups = 1, .activation = kSilu}),
+      group_norm_case("OnePixel", {.n = 2, .pixels = 1, .x_channels = 8 * u, .groups = 2}),
+      group_norm_case("TwoSources", {.n = 2,
+                                     .pixels = 4,
+                                     .x_channels = 4 * u,
+                                     .skip_channels = 2 * u,
+                                     .groups = 3,
+                                     .activation = kSilu}),
+      group_norm_case("GroupStraddlesSources", {.n = 2,
+                                                .pixels = 5,
+                                                .x_channels = 3 * u,
+                                                .skip_channels = 5 * u,
+                                                .groups = 2,
+                                                .activation = kSilu}),
+      group_norm_case("Shift", {.n = 3, .pixels = 4, .x_channels = 4 * u, .groups = 2, .activation = kSilu},
+                      true),
+      group_norm_case("ShiftAndBias",
+                      {.n = 2, .pixels = 4, .x_channels = 4 * u, .groups = 2, .activation = kSilu}, true,
+                      true),
+      group_norm_case("Bias", {.n = 2, .pixels = 3, .x_channels = 4 * u, .groups = 4}, false, true),
+      group_norm_case("Film", {.n = 2, .pixels = 4, .x_channels = 4 * u, .groups = 2, .activation = kSilu},
+                      false, false, true),
+      group_norm_case("Dropout", {.n = 2, .pixels = 5, .x_channels = 3 * u, .groups = 3, .dropout = 0.4}),
       group_norm_case("Everything",
                       {.n = 3,
                        .pixels = 5,
-                       .c0 = 3 * u,
-                       .c1 = 3 * u,
+                       .x_channels = 3 * u,
+                       .skip_channels = 3 * u,
                        .groups = 2,
                        .eps = 1e-5,
                        .activation = kSilu,
@@ -70,17 +80,17 @@ inline std::vector<GroupNormCase> group_norm_option_cases(int unit) {
 // T is the type of activations, M that of parameters. Inputs that the case lacks are empty.
 template <typename T, typename M = T>
 struct GroupNormInputs {
-  std::vector<T> x0, x1, shift, film, dy;
+  std::vector<T> x, skip, shift, film, dy;
   std::vector<M> bias, gamma, beta;
 };
 
 template <typename T>
 GroupNormInputs<T> group_norm_inputs(const GroupNormCase& test, double offset = 0) {
-  const GroupNormShape& s = test.shape;
+  const GroupNormParams& s = test.params;
   const int64_t rows = int64_t{s.n} * s.pixels;
   GroupNormInputs<T> in;
-  in.x0 = random_values<T>(rows * s.c0, 1, offset);
-  in.x1 = random_values<T>(rows * s.c1, 2, offset);
+  in.x = random_values<T>(rows * s.x_channels, 1, offset);
+  in.skip = random_values<T>(rows * s.skip_channels, 2, offset);
   if (test.shift) in.shift = random_values<T>(int64_t{s.n} * s.shift_stride, 3);
   if (test.bias) in.bias = random_values<T>(s.channels(), 4);
   in.gamma = random_values<T>(s.channels(), 5, 1.5);
@@ -91,7 +101,7 @@ GroupNormInputs<T> group_norm_inputs(const GroupNormCase& test, double offset = 
 }
 
 inline GroupNormInputs<double> to_double(const GroupNormInputs<float>& in) {
-  return {to_double(in.x0), to_double(in.x1),   to_double(in.shift), to_double(in.film),
+  return {to_double(in.x),  to_double(in.skip), to_double(in.shift), to_double(in.film),
           to_double(in.dy), to_double(in.bias), to_double(in.gamma), to_double(in.beta)};
 }
 
@@ -102,14 +112,14 @@ struct GroupNormOutputs {
 };
 
 template <typename T>
-using GroupNormFunction = void (*)(const GroupNormShape&, const GroupNormArgs<T>&);
+using GroupNormFunction = void (*)(const GroupNormParams&, const GroupNormArgs<T>&);
 
 template <typename T>
-GroupNormOutputs<T> group_norm_forward(const GroupNormShape& s, const GroupNormInputs<T>& in,
+GroupNormOutputs<T> group_norm_forward(const GroupNormParams& s, const GroupNormInputs<T>& in,
                                        GroupNormFunction<T> function = group_norm<T>) {
   Output<T> y(s.elements()), mean(int64_t{s.n} * s.groups), rstd(int64_t{s.n} * s.groups);
-  function(s, {.x0 = in.x0.data(),
-               .x1 = data_or_null(in.x1),
+  function(s, {.x = in.x.data(),
+               .skip = data_or_null(in.skip),
                .shift = data_or_null(in.shift),
                .bias = data_or_null(in.bias),
                .gamma = in.gamma.data(),
@@ -125,26 +135,26 @@ GroupNormOutputs<T> group_norm_forward(const GroupNormShape& s, const GroupNormI
 // Gradients by the inputs of the same names. For inputs that the case lacks they are meaningless.
 template <typename T>
 struct GroupNormGradients {
-  std::vector<T> x0, x1, shift, film, bias, gamma, beta;
+  std::vector<T> x, skip, shift, film, bias, gamma, beta;
   bool operator==(const GroupNormGradients&) const = default;
 };
 
-// What the gradients find in memory: the addends of dx0 (which is its own first one) and the second addend of
-// dx1, empty for none; shift and film, whose columns beside the slices must stay; the initial values of the
+// What the gradients find in memory: the addends of dx (which is its own first one) and the second addend of
+// dskip, empty for none; shift and film, whose columns beside the slices must stay; the initial values of the
 // parameter gradients.
 template <typename T, typename M = T>
 struct GroupNormSurroundings {
-  std::vector<T> x0_first, x0_second, x1_second, shift, film;
+  std::vector<T> x_first, x_second, skip_second, shift, film;
   std::vector<M> parameters;
 };
 
 template <typename T>
 GroupNormSurroundings<T> random_surroundings(const GroupNormCase& test) {
-  const GroupNormShape& s = test.shape;
+  const GroupNormParams& s = test.params;
   const int64_t rows = int64_t{s.n} * s.pixels;
-  return {.x0_first = random_values<T>(rows * s.c0, 11),
-          .x0_second = random_values<T>(rows * s.c0, 12),
-          .x1_second = random_values<T>(rows * s.c1, 13),
+  return {.x_first = random_values<T>(rows * s.x_channels, 11),
+          .x_second = random_values<T>(rows * s.x_channels, 12),
+          .skip_second = random_values<T>(rows * s.skip_channels, 13),
           .shift = random_values<T>(test.shift ? int64_t{s.n} * s.shift_stride : 0, 14),
           .film = random_values<T>(test.film ? int64_t{s.n} * s.film_stride : 0, 15),
           .parameters = std::vector<T>(s.channels(), T{1})};
@@ -153,17 +163,17 @@ GroupNormSurroundings<T> random_surroundings(const GroupNormCase& test) {
 // No addends, zeros everywhere else.
 template <typename T>
 GroupNormSurroundings<T> empty_surroundings(const GroupNormCase& test) {
-  const GroupNormShape& s = test.shape;
-  return {.x0_first = {},
-          .x0_second = {},
-          .x1_second = {},
+  const GroupNormParams& s = test.params;
+  return {.x_first = {},
+          .x_second = {},
+          .skip_second = {},
           .shift = std::vector<T>(test.shift ? int64_t{s.n} * s.shift_stride : 0),
           .film = std::vector<T>(test.film ? int64_t{s.n} * s.film_stride : 0),
           .parameters = std::vector<T>(s.channels())};
 }
 
 template <typename T>
-using GroupNormBackwardFunction = void (*)(const GroupNormShape&, const GroupNormBackwardArgs<T>&);
+using GroupNormBackwardFunction = void (*)(const GroupNormParams&, const GroupNormBackwardArgs<T>&);
 
 // mean and rstd are the statistics that the forward pass kept.
 template <typename T>
@@ -171,14 +181,14 @@ GroupNormGradients<T> group_norm_gradients(const GroupNormCase& test, const Grou
                                            const std::vector<T>& mean, const std::vector<T>& rstd,
                                            const GroupNormSurroundings<T>& beside,
                                            GroupNormBackwardFunction<T> function = group_norm_backward<T>) {
-  Output<T> dx0(int64_t(in.x0.size())), dx1(int64_t(in.x1.size()));
-  std::copy(beside.x0_first.begin(), beside.x0_first.end(), dx0.data());
+  Output<T> dx(int64_t(in.x.size())), dskip(int64_t(in.skip.size()));
+  std::copy(beside.x_first.begin(), beside.x_first.end(), dx.data());
   Output<T> dshift(beside.shift), dfilm(beside.film);
   Output<T> dbias(beside.parameters), dgamma(beside.parameters), dbeta(beside.parameters);
-  function(test.shape,
+  function(test.params,
            {.dy = in.dy.data(),
-            .x0 = in.x0.data(),
-            .x1 = data_or_null(in.x1),
+            .x = in.x.data(),
+            .skip = data_or_null(in.skip),
             .shift = data_or_null(in.shift),
             .bias = data_or_null(in.bias),
             .gamma = in.gamma.data(),
@@ -186,17 +196,17 @@ GroupNormGradients<T> group_norm_gradients(const GroupNormCase& test, const Grou
             .film = data_or_null(in.film),
             .mean = mean.data(),
             .rstd = rstd.data(),
-            .dx0_addends = {beside.x0_first.empty() ? nullptr : dx0.data(), data_or_null(beside.x0_second)},
-            .dx1_addends = {nullptr, data_or_null(beside.x1_second)},
-            .dx0 = dx0.data(),
-            .dx1 = in.x1.empty() ? nullptr : dx1.data(),
+            .dx_addends = {beside.x_first.empty() ? nullptr : dx.data(), data_or_null(beside.x_second)},
+            .dskip_addends = {nullptr, data_or_null(beside.skip_second)},
+            .dx = dx.data(),
+            .dskip = in.skip.empty() ? nullptr : dskip.data(),
             .dshift = test.shift ? dshift.data() : nullptr,
             .dbias = test.bias ? dbias.data() : nullptr,
             .dgamma = dgamma.data(),
             .dbeta = dbeta.data(),
             .dfilm = test.film ? dfilm.data() : nullptr,
             .dropout = {kDropoutSeed, &kDropoutStep}});
-  return {dx0.values(),   dx1.values(),    dshift.values(), dfilm.values(),
+  return {dx.values(),    dskip.values(),  dshift.values(), dfilm.values(),
           dbias.values(), dgamma.values(), dbeta.values()};
 }
 
@@ -221,12 +231,12 @@ inline void expect_gradients_within_bounds(const GroupNormCase& test, const Grou
                                            const GroupNormRounding& rounding,
                                            const GroupNormGradients<double>& actual,
                                            const GroupNormGradients<double>& expected) {
-  const GroupNormShape& s = test.shape;
+  const GroupNormParams& s = test.params;
   constexpr double u = 0x1p-24;
   const double film = in.film.empty() ? 1 : 1 + largest(in.film);
   const double gamma = largest(in.gamma), r = largest(rstd), scale = r * gamma * film;
   const double centered =
-      std::max(largest(in.x0), largest(in.x1)) + largest(in.shift) + largest(in.bias) + largest(mean);
+      std::max(largest(in.x), largest(in.skip)) + largest(in.shift) + largest(in.bias) + largest(mean);
   const double w = centered * scale + largest(in.beta) * film + largest(in.film);
   // |dw| <= 1.1 |dy| / (1 - rate). SiLU's derivative, whose slope is below 0.5, passes on the error of w.
   const double dy = largest(in.dy) / (1 - s.dropout);
@@ -251,8 +261,9 @@ inline void expect_gradients_within_bounds(const GroupNormCase& test, const Grou
       return error + rounding.storage * (std::abs(values[i]) + error);
     };
   };
-  expect_within("dx0", actual.x0, expected.x0, stored(du_error, expected.x0));
-  if (s.c1 > 0) expect_within("dx1", actual.x1, expected.x1, stored(du_error, expected.x1));
+  expect_within("dx", actual.x, expected.x, stored(du_error, expected.x));
+  if (s.skip_channels > 0)
+    expect_within("dskip", actual.skip, expected.skip, stored(du_error, expected.skip));
   const double shift_error = scale * a_error + factor_error * x + factor * x_error + constant_error * pixels +
                              6 * u * (scale * a + factor * x + constant * pixels);
   if (test.shift) expect_within("dshift", actual.shift, expected.shift, stored(shift_error, expected.shift));

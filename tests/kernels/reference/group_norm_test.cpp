@@ -16,12 +16,13 @@ namespace {
 
 // The definition, one value at a time, in long double.
 struct Definition {
-  const GroupNormShape& s;
+  const GroupNormParams& s;
   const GroupNormInputs<double>& in;
 
   long double u(int n, int i, int c) const {
     const int64_t row = int64_t{n} * s.pixels + i;
-    long double value = c < s.c0 ? in.x0[row * s.c0 + c] : in.x1[row * s.c1 + c - s.c0];
+    long double value =
+        c < s.x_channels ? in.x[row * s.x_channels + c] : in.skip[row * s.skip_channels + c - s.x_channels];
     if (!in.shift.empty()) value += in.shift[int64_t{n} * s.shift_stride + c];
     if (!in.bias.empty()) value += in.bias[c];
     return value;
@@ -61,7 +62,7 @@ struct Definition {
 // The gradients alone, without addends and in zeroed memory: the columns beside the slices must stay 0, which
 // is also their gradient.
 GroupNormGradients<double> gradients_of(const GroupNormCase& test, const GroupNormInputs<double>& in) {
-  const GroupNormOutputs<double> kept = group_norm_forward(test.shape, in);
+  const GroupNormOutputs<double> kept = group_norm_forward(test.params, in);
   return group_norm_gradients(test, in, kept.mean, kept.rstd, empty_surroundings<double>(test));
 }
 
@@ -70,7 +71,7 @@ INSTANTIATE_TEST_SUITE_P(Options, GroupNorm, ::testing::ValuesIn(group_norm_opti
                          [](const auto& i) { return i.param.name; });
 
 TEST_P(GroupNorm, MatchesDefinition) {
-  const GroupNormShape s = GetParam().shape;
+  const GroupNormParams s = GetParam().params;
   const GroupNormInputs<double> in = group_norm_inputs<double>(GetParam());
   const GroupNormOutputs<double> out = group_norm_forward(s, in);
   const Definition definition{s, in};
@@ -82,12 +83,12 @@ TEST_P(GroupNorm, MatchesDefinition) {
 }
 
 TEST_P(GroupNorm, GradientsMatchFiniteDifferences) {
-  const GroupNormShape s = GetParam().shape;
+  const GroupNormParams s = GetParam().params;
   GroupNormInputs<double> in = group_norm_inputs<double>(GetParam());
   const auto gradients = gradients_of(GetParam(), in);
   const auto loss = [&] { return inner_product(group_norm_forward(s, in).y, in.dy); };
-  expect_gradient("x0", in.x0, gradients.x0, loss);
-  expect_gradient("x1", in.x1, gradients.x1, loss);
+  expect_gradient("x", in.x, gradients.x, loss);
+  expect_gradient("skip", in.skip, gradients.skip, loss);
   expect_gradient("gamma", in.gamma, gradients.gamma, loss);
   expect_gradient("beta", in.beta, gradients.beta, loss);
   if (!in.shift.empty()) expect_gradient("shift", in.shift, gradients.shift, loss);
@@ -98,26 +99,26 @@ TEST_P(GroupNorm, GradientsMatchFiniteDifferences) {
 // Convolutions leave their bias to this operation and rely on it.
 TEST(GroupNormBackward, BiasGradientIsSumOfShiftGradients) {
   const GroupNormCase test = group_norm_case(
-      "", {.n = 3, .pixels = 4, .c0 = 4, .groups = 2, .activation = Activation::kSilu}, true, true);
+      "", {.n = 3, .pixels = 4, .x_channels = 4, .groups = 2, .activation = Activation::kSilu}, true, true);
   const GroupNormInputs<double> in = group_norm_inputs<double>(test);
   const auto gradients = gradients_of(test, in);
   for (int c = 0; c < 4; ++c) {
     double sum = 0;
-    for (int n = 0; n < 3; ++n) sum += gradients.shift[n * test.shape.shift_stride + c];
+    for (int n = 0; n < 3; ++n) sum += gradients.shift[n * test.params.shift_stride + c];
     EXPECT_NEAR(sum, gradients.bias[c], 1e-14) << c;
   }
 }
 
 TEST(GroupNormBackward, AddsAddendsInPlaceAndAccumulatesParameterGradients) {
-  const GroupNormCase test =
-      group_norm_case("", {.n = 2, .pixels = 3, .c0 = 3, .c1 = 5, .groups = 4}, true, true, true);
+  const GroupNormCase test = group_norm_case(
+      "", {.n = 2, .pixels = 3, .x_channels = 3, .skip_channels = 5, .groups = 4}, true, true, true);
   const GroupNormInputs<double> in = group_norm_inputs<double>(test);
-  const GroupNormOutputs<double> kept = group_norm_forward(test.shape, in);
+  const GroupNormOutputs<double> kept = group_norm_forward(test.params, in);
   const auto beside = random_surroundings<double>(test);
   GroupNormGradients<double> expected = gradients_of(test, in);
-  for (size_t e = 0; e < expected.x0.size(); ++e)
-    expected.x0[e] = expected.x0[e] + beside.x0_first[e] + beside.x0_second[e];
-  for (size_t e = 0; e < expected.x1.size(); ++e) expected.x1[e] += beside.x1_second[e];
+  for (size_t e = 0; e < expected.x.size(); ++e)
+    expected.x[e] = expected.x[e] + beside.x_first[e] + beside.x_second[e];
+  for (size_t e = 0; e < expected.skip.size(); ++e) expected.skip[e] += beside.skip_second[e];
   for (auto* gradient : {&expected.bias, &expected.gamma, &expected.beta})
     for (double& value : *gradient) value += 1;
   // The columns beside the slices keep what they held.
@@ -126,19 +127,20 @@ TEST(GroupNormBackward, AddsAddendsInPlaceAndAccumulatesParameterGradients) {
     for (size_t e = 0; e < values.size(); ++e)
       if (int(e % stride) >= width) values[e] = held[e];
   };
-  keep_columns(expected.shift, beside.shift, test.shape.shift_stride, test.shape.channels());
-  keep_columns(expected.film, beside.film, test.shape.film_stride, 2 * test.shape.channels());
+  keep_columns(expected.shift, beside.shift, test.params.shift_stride, test.params.channels());
+  keep_columns(expected.film, beside.film, test.params.film_stride, 2 * test.params.channels());
   EXPECT_EQ(group_norm_gradients(test, in, kept.mean, kept.rstd, beside), expected);
 }
 
 // E[x^2] - E[x]^2 would lose all of the variance here (1e8 against 1/3, with 24 bits).
 TEST(GroupNormNumerics, LargeOffsetDoesNotCancel) {
   constexpr double kOffset = 1e4;
-  const GroupNormCase test = group_norm_case("", {.n = 2, .pixels = 64, .c0 = 4, .c1 = 4, .groups = 2});
+  const GroupNormCase test =
+      group_norm_case("", {.n = 2, .pixels = 64, .x_channels = 4, .skip_channels = 4, .groups = 2});
   const GroupNormInputs<float> in = group_norm_inputs<float>(test, kOffset);
   const GroupNormInputs<double> same = to_double(in);
-  const GroupNormOutputs<float> single = group_norm_forward(test.shape, in);
-  const GroupNormOutputs<double> exact = group_norm_forward(test.shape, same);
+  const GroupNormOutputs<float> single = group_norm_forward(test.params, in);
+  const GroupNormOutputs<double> exact = group_norm_forward(test.params, same);
   constexpr double kUnit = std::numeric_limits<float>::epsilon() / 2;
   for (size_t g = 0; g < exact.rstd.size(); ++g) {
     EXPECT_NEAR(exact.rstd[g], std::sqrt(3.0), 0.2);  // uniform in (-1, 1): variance 1/3, over 256 values
@@ -152,24 +154,24 @@ TEST(GroupNormNumerics, LargeOffsetDoesNotCancel) {
 }
 
 TEST(GroupNormNumerics, ConstantInputGivesBetaAndFiniteGradients) {
-  const GroupNormCase test =
-      group_norm_case("", {.n = 1, .pixels = 4, .c0 = 4, .groups = 2, .activation = Activation::kSilu});
+  const GroupNormCase test = group_norm_case(
+      "", {.n = 1, .pixels = 4, .x_channels = 4, .groups = 2, .activation = Activation::kSilu});
   GroupNormInputs<double> in = group_norm_inputs<double>(test);
-  in.x0.assign(in.x0.size(), 1e4);
-  const GroupNormOutputs<double> out = group_norm_forward(test.shape, in);
+  in.x.assign(in.x.size(), 1e4);
+  const GroupNormOutputs<double> out = group_norm_forward(test.params, in);
   for (size_t e = 0; e < out.y.size(); ++e) {
     const double beta = in.beta[e % 4];
     EXPECT_NEAR(out.y[e], beta / (1 + std::exp(-beta)), 1e-14);
   }
-  for (const double g : gradients_of(test, in).x0) EXPECT_TRUE(std::isfinite(g));
+  for (const double g : gradients_of(test, in).x) EXPECT_TRUE(std::isfinite(g));
 }
 
 TEST(GroupNormNumerics, FloatMatchesDouble) {
   for (const GroupNormCase& test : group_norm_option_cases(1)) {
     const GroupNormInputs<float> in = group_norm_inputs<float>(test);
     const GroupNormInputs<double> same = to_double(in);
-    const auto single = group_norm_forward(test.shape, in).y;
-    const auto exact = group_norm_forward(test.shape, same).y;
+    const auto single = group_norm_forward(test.params, in).y;
+    const auto exact = group_norm_forward(test.params, same).y;
     // The result is rounded once, and mean and rstd before: far less than ten roundings of values up
     // to some 50.
     const double bound = 10 * 50 * double(std::numeric_limits<float>::epsilon()) / 2;
@@ -181,17 +183,17 @@ TEST(GroupNormNumerics, FloatMatchesDouble) {
 TEST(GroupNormDropout, MaskDependsOnImageNotBatch) {
   // Step 3 of batches of 2 holds images 6 and 7; images 6 and 7 are also steps 6 and 7 of batches of 1.
   const GroupNormCase test =
-      group_norm_case("", {.n = 2, .pixels = 50, .c0 = 6, .groups = 2, .dropout = 0.25});
+      group_norm_case("", {.n = 2, .pixels = 50, .x_channels = 6, .groups = 2, .dropout = 0.25});
   const GroupNormInputs<double> in = group_norm_inputs<double>(test);
-  const auto both = group_norm_forward(test.shape, in).y;
-  GroupNormShape one = test.shape;
+  const auto both = group_norm_forward(test.params, in).y;
+  GroupNormParams one = test.params;
   one.n = 1;
   std::vector<double> apart;
   for (int64_t image = 0; image < 2; ++image) {
     const int64_t step = 6 + image;
     Output<double> y(one.elements()), mean(2), rstd(2);
-    group_norm<double>(one, {.x0 = in.x0.data() + image * one.elements(),
-                             .x1 = nullptr,
+    group_norm<double>(one, {.x = in.x.data() + image * one.elements(),
+                             .skip = nullptr,
                              .shift = nullptr,
                              .bias = nullptr,
                              .gamma = in.gamma.data(),

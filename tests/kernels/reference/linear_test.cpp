@@ -12,22 +12,22 @@
 namespace ddpm::reference {
 namespace {
 
-std::vector<double> forward(const LinearShape& s, const std::vector<double>& x,
+std::vector<double> forward(const LinearParams& s, const std::vector<double>& x,
                             const std::vector<double>& weight, const std::vector<double>& bias) {
   Output<double> y(int64_t{s.n} * s.out);
   linear<double>(s, {x.data(), weight.data(), data_or_null(bias), nullptr, y.data()});
   return y.values();
 }
 
-class Linear : public ::testing::TestWithParam<LinearShape> {};
+class Linear : public ::testing::TestWithParam<LinearParams> {};
 INSTANTIATE_TEST_SUITE_P(
     Shapes, Linear,
-    ::testing::Values(LinearShape{.n = 3, .in = 5, .out = 4},
-                      LinearShape{.n = 2, .in = 21, .out = 3, .input_activation = Activation::kSilu},
-                      LinearShape{.n = 1, .in = 1, .out = 1, .input_activation = Activation::kSilu}));
+    ::testing::Values(LinearParams{.n = 3, .in = 5, .out = 4},
+                      LinearParams{.n = 2, .in = 21, .out = 3, .input_activation = Activation::kSilu},
+                      LinearParams{.n = 1, .in = 1, .out = 1, .input_activation = Activation::kSilu}));
 
 TEST_P(Linear, MatchesDefinition) {
-  const LinearShape s = GetParam();
+  const LinearParams s = GetParam();
   const auto x = random_values(int64_t{s.n} * s.in, 1), weight = random_values(int64_t{s.out} * s.in, 2);
   const auto bias = random_values(s.out, 3);
   const auto y = forward(s, x, weight, bias);
@@ -45,7 +45,7 @@ TEST_P(Linear, MatchesDefinition) {
 }
 
 TEST_P(Linear, GradientsMatchFiniteDifferences) {
-  const LinearShape s = GetParam();
+  const LinearParams s = GetParam();
   auto x = random_values(int64_t{s.n} * s.in, 1), weight = random_values(int64_t{s.out} * s.in, 2);
   auto bias = random_values(s.out, 3);
   const auto dy = random_values(int64_t{s.n} * s.out, 4);
@@ -64,7 +64,7 @@ TEST_P(Linear, GradientsMatchFiniteDifferences) {
 }
 
 TEST_P(Linear, AddsResidualInPlaceAndSkipsNullGradients) {
-  const LinearShape s = GetParam();
+  const LinearParams s = GetParam();
   const auto x = random_values(int64_t{s.n} * s.in, 1), weight = random_values(int64_t{s.out} * s.in, 2);
   const auto residual = random_values(int64_t{s.n} * s.out, 3);
   Output<double> y(residual);
@@ -78,7 +78,7 @@ TEST_P(Linear, AddsResidualInPlaceAndSkipsNullGradients) {
   dweight.values();
 }
 
-std::vector<double> embed(const TimeEmbeddingShape& s, const std::vector<double>& t,
+std::vector<double> embed(const TimeEmbeddingParams& s, const std::vector<double>& t,
                           const std::vector<double>& frequencies = {}) {
   Output<double> y(int64_t{s.n} * s.channels);
   time_embedding<double>(s, {t.data(), data_or_null(frequencies), y.data()});
@@ -112,7 +112,7 @@ TEST(TimeEmbedding, FourierWithAndWithoutLogarithm) {
 }
 
 TEST(TimeEmbedding, FloatIsRoundedDouble) {
-  const TimeEmbeddingShape s{.n = 1, .channels = 32};
+  const TimeEmbeddingParams s{.n = 1, .channels = 32};
   const std::vector<float> t = {999};
   Output<float> y(32);
   time_embedding<float>(s, {t.data(), nullptr, y.data()});

@@ -25,15 +25,15 @@ Row row() {
   r.x0_from_x = 1.25;
   r.x0_from_output = -0.75;
   r.clip_range = kInfinity;
-  r.x = {.x = 0.5, .output = -0.2, .x0 = 0.3, .memory = {}};
+  r.x = {.x = 0.5, .output = -0.2, .x0 = 0.3, .history = {}};
   return r;
 }
 
 struct State {
-  std::vector<double> x, memory, network_input, t;
+  std::vector<double> x, history, network_input, t;
 };
 
-State start(const SamplerStepShape& s, const Table& table, int64_t first_image) {
+State start(const SamplerStepParams& s, const Table& table, int64_t first_image) {
   Output<double> x(s.elements()), input(s.elements()), t(s.n);
   sampler_start<double>(s, {table.data(), &first_image, x.data(), input.data(), t.data()});
   return {x.values(), {}, input.values(), t.values()};
@@ -41,22 +41,22 @@ State start(const SamplerStepShape& s, const Table& table, int64_t first_image) 
 
 struct Before {
   std::vector<double> x, output;
-  std::vector<double> memory{};
+  std::vector<double> history{};
   std::vector<double> threshold{};
   int64_t first_image = 0;
 };
 
-State step(const SamplerStepShape& s, const Table& table, int64_t index, const Before& before) {
+State step(const SamplerStepParams& s, const Table& table, int64_t index, const Before& before) {
   Output<double> x(before.x), input(s.elements()), t(std::vector<double>(s.n, -1.0));
-  std::vector<double> memory = before.memory;
-  if (memory.empty()) memory.assign(s.memories * s.elements(), kNothing);
-  Output<double> kept(memory);
+  std::vector<double> history = before.history;
+  if (history.empty()) history.assign(s.history_size * s.elements(), kNothing);
+  Output<double> kept(history);
   sampler_step<double>(s, {.output = before.output.data(),
                            .table = table.data(),
                            .index = &index,
                            .first_image = &before.first_image,
                            .x = x.data(),
-                           .memory = s.memories > 0 ? kept.data() : nullptr,
+                           .history = s.history_size > 0 ? kept.data() : nullptr,
                            .threshold = before.threshold.empty() ? nullptr : before.threshold.data(),
                            .network_input = input.data(),
                            .t = t.data()});
@@ -64,69 +64,70 @@ State step(const SamplerStepShape& s, const Table& table, int64_t index, const B
 }
 
 TEST(SamplerStep, AppliesItsMatrix) {
-  const SamplerStepShape s{.n = 2, .h = 3, .w = 2, .c = 3, .memories = 3};
+  const SamplerStepParams s{.n = 2, .h = 3, .w = 2, .c = 3, .history_size = 3};
   const auto x = random_values(s.elements(), 1), output = random_values(s.elements(), 2);
-  const auto memory = random_values(3 * s.elements(), 3);
+  const auto history = random_values(3 * s.elements(), 3);
   for (const double clip_range : {kInfinity, 0.5}) {
     Row r = row();
     r.clip_range = clip_range;
-    r.x.memory[0] = 0.7;
-    r.x.memory[2] = -0.9;
-    r.memory[0] = {.x = 0.1, .output = 0.2, .x0 = 0.4, .memory = {0.8, -1.6, 3.2}};
-    r.memory[2] = {.x = 0, .output = 0, .x0 = 1, .memory = {}};
-    const State after = step(s, {r}, 0, {.x = x, .output = output, .memory = memory});
+    r.x.history[0] = 0.7;
+    r.x.history[2] = -0.9;
+    r.history[0] = {.x = 0.1, .output = 0.2, .x0 = 0.4, .history = {0.8, -1.6, 3.2}};
+    r.history[2] = {.x = 0, .output = 0, .x0 = 1, .history = {}};
+    const State after = step(s, {r}, 0, {.x = x, .output = output, .history = history});
     const int64_t n = s.elements();
     for (int64_t e = 0; e < n; ++e) {
       const double x0 = std::clamp(1.25 * x[e] - 0.75 * output[e], -clip_range, clip_range);
       // Some ten roundings of values of order one.
       EXPECT_NEAR(after.x[e],
-                  0.5 * x[e] - 0.2 * output[e] + 0.3 * x0 + 0.7 * memory[e] - 0.9 * memory[2 * n + e], 1e-14);
-      EXPECT_NEAR(after.memory[e],
-                  0.1 * x[e] + 0.2 * output[e] + 0.4 * x0 + 0.8 * memory[e] - 1.6 * memory[n + e] +
-                      3.2 * memory[2 * n + e],
+                  0.5 * x[e] - 0.2 * output[e] + 0.3 * x0 + 0.7 * history[e] - 0.9 * history[2 * n + e],
                   1e-14);
-      EXPECT_EQ(after.memory[n + e], memory[n + e]);  // a row of zeros keeps it
-      EXPECT_EQ(after.memory[2 * n + e], x0);
+      EXPECT_NEAR(after.history[e],
+                  0.1 * x[e] + 0.2 * output[e] + 0.4 * x0 + 0.8 * history[e] - 1.6 * history[n + e] +
+                      3.2 * history[2 * n + e],
+                  1e-14);
+      EXPECT_EQ(after.history[n + e], history[n + e]);  // a row of zeros keeps it
+      EXPECT_EQ(after.history[2 * n + e], x0);
     }
     EXPECT_EQ(after.network_input, after.x);
   }
 }
 
 TEST(SamplerStep, SkipsTermsWithZeroWeight) {
-  const SamplerStepShape s{.n = 1, .h = 2, .w = 2, .c = 1, .memories = 2};
+  const SamplerStepParams s{.n = 1, .h = 2, .w = 2, .c = 1, .history_size = 2};
   Row r = row();
-  r.memory[1] = {.x = 0, .output = 0, .x0 = 1, .memory = {}};
+  r.history[1] = {.x = 0, .output = 0, .x0 = 1, .history = {}};
   const State after =
       step(s, {r}, 0, {.x = random_values(4, 1), .output = random_values(4, 2)});  // the history holds NaN
   for (int64_t e = 0; e < 4; ++e) {
     EXPECT_TRUE(std::isfinite(after.x[e]));
-    EXPECT_EQ(after.memory[e], kNothing);
-    EXPECT_TRUE(std::isfinite(after.memory[4 + e]));
+    EXPECT_EQ(after.history[e], kNothing);
+    EXPECT_TRUE(std::isfinite(after.history[4 + e]));
   }
 }
 
 TEST(SamplerStep, ThresholdsClipAndRescaleEachImage) {
-  const SamplerStepShape s{.n = 2, .h = 1, .w = 2, .c = 1};
+  const SamplerStepParams s{.n = 2, .h = 1, .w = 2, .c = 1};
   Row r = row();
   r.clip_range = 0.1;  // superseded
   r.x0_from_x = 0;
   r.x0_from_output = 1;
-  r.x = {.x = 0, .output = 0, .x0 = 1, .memory = {}};
+  r.x = {.x = 0, .output = 0, .x0 = 1, .history = {}};
   const State after = step(s, {r}, 0, {.x = {0, 0, 0, 0}, .output = {3, -0.5, 3, -0.5}, .threshold = {1, 2}});
   EXPECT_EQ(after.x, (std::vector<double>{1, -0.5, 1, -0.25}));
 }
 
 TEST(SamplerStep, UsesRowsInOrder) {
   Row first = row(), second = row();
-  first.memory[0] = {.x = 0, .output = 1, .x0 = 0, .memory = {}};
+  first.history[0] = {.x = 0, .output = 1, .x0 = 0, .history = {}};
   second.timestep = 20;
-  second.x = {.x = 0, .output = 1, .x0 = 0, .memory = {10, 0, 0}};
-  const SamplerStepShape s{.n = 1, .h = 1, .w = 2, .c = 1, .steps = 2, .memories = 1};
+  second.x = {.x = 0, .output = 1, .x0 = 0, .history = {10, 0, 0}};
+  const SamplerStepParams s{.n = 1, .h = 1, .w = 2, .c = 1, .steps = 2, .history_size = 1};
   const Table table = {first, second};
   EXPECT_EQ(start(s, table, 0).t, std::vector<double>{40});
   const State middle = step(s, table, 0, {.x = {0.1, 0.2}, .output = {1, 2}});
   EXPECT_EQ(middle.t, std::vector<double>{20});
-  const State last = step(s, table, 1, {.x = middle.x, .output = {3, 4}, .memory = middle.memory});
+  const State last = step(s, table, 1, {.x = middle.x, .output = {3, 4}, .history = middle.history});
   EXPECT_EQ(last.x, (std::vector<double>{3 + 10 * 1, 4 + 10 * 2}));
   EXPECT_EQ(last.t, std::vector<double>{-1});  // the last row keeps t
 }
@@ -140,7 +141,7 @@ Table noise_only(int steps) {
 }
 
 TEST(SamplerNoise, IsStandardNormalAndIndependentPerStepAndImage) {
-  const SamplerStepShape s{.n = 2, .h = 32, .w = 32, .c = 3, .steps = 2, .start_deviation = 2, .seed = 5};
+  const SamplerStepParams s{.n = 2, .h = 32, .w = 32, .c = 3, .steps = 2, .start_deviation = 2, .seed = 5};
   const Table table = noise_only(2);
   const std::vector<double> zeros(s.elements(), 0.0);
   const Before before = {.x = zeros, .output = zeros};
@@ -162,12 +163,12 @@ TEST(SamplerNoise, IsStandardNormalAndIndependentPerStepAndImage) {
 }
 
 TEST(SamplerNoise, DependsOnImageNotBatch) {
-  SamplerStepShape s{.n = 3, .h = 2, .w = 3, .c = 3, .steps = 2, .seed = 5};
+  SamplerStepParams s{.n = 3, .h = 2, .w = 3, .c = 3, .steps = 2, .seed = 5};
   const Table table = noise_only(2);
   const std::vector<double> zeros(s.elements(), 0.0);
   const State begin = start(s, table, 4);
   const State after = step(s, table, 1, {.x = zeros, .output = zeros, .first_image = 4});
-  SamplerStepShape one = s;
+  SamplerStepParams one = s;
   one.n = 1;
   const int64_t elements = s.image_elements();
   for (int64_t j = 0; j < 3; ++j) {
@@ -181,7 +182,7 @@ TEST(SamplerNoise, DependsOnImageNotBatch) {
 }
 
 TEST(SamplerNoise, SeedIsIrrelevantWithoutNoise) {
-  SamplerStepShape s{.n = 1, .h = 2, .w = 2, .c = 3};
+  SamplerStepParams s{.n = 1, .h = 2, .w = 2, .c = 3};
   const Before before = {.x = random_values(s.elements(), 1), .output = random_values(s.elements(), 2)};
   const auto after = step(s, {row()}, 0, before).x;
   s.seed = 77;
@@ -191,7 +192,7 @@ TEST(SamplerNoise, SeedIsIrrelevantWithoutNoise) {
 
 // The second half of the output channels moves the deviation between its bounds, on a logarithmic scale.
 TEST(SamplerNoise, LearnedVarianceInterpolatesItsBounds) {
-  SamplerStepShape s{.n = 2, .h = 2, .w = 1, .c = 2, .seed = 5};
+  SamplerStepParams s{.n = 2, .h = 2, .w = 1, .c = 2, .seed = 5};
   const std::vector<double> zeros(s.elements(), 0.0);
   const auto noise = step(s, noise_only(1), 0, {.x = zeros, .output = zeros}).x;
   s.output = SamplerOutput::kMeanAndLogVariance;

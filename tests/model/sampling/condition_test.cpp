@@ -38,20 +38,20 @@ TEST(Condition, AnAttributeIsSetOrNotSetOrNotSaid) {
 // What sampling says by name is what training said by label: the rows of the operation are the oracle.
 TEST(Condition, RowsAreThoseThatTrainingGathers) {
   for (const auto& [options, labels] : {std::pair(kPets, pets()), std::pair(kLooks, looks())}) {
-    LabelsShape shape = labels_shape(options);
-    shape.n = 1;
-    shape.dataset_count = 1;
-    shape.dropout = shape.field_dropout = 0;
+    LabelParams params = labels_shape(options);
+    params.n = 1;
+    params.dataset_count = 1;
+    params.dropout = params.field_dropout = 0;
     const std::vector<float> table = label_table(options, labels);
     const int64_t step = 0;
     for (int64_t image = 0; image < 2; ++image) {
-      ConditionRow row(static_cast<size_t>(shape.columns()));
-      reference::gather_labels<float>(shape, {table.data() + image * shape.fields, &step, row.data()});
+      ConditionRow row(static_cast<size_t>(params.columns()));
+      reference::gather_labels<float>(params, {table.data() + image * params.fields, &step, row.data()});
       EXPECT_EQ(condition_of_image(options, labels, image), row);
     }
-    shape.dropout = 1;
-    ConditionRow row(static_cast<size_t>(shape.columns()));
-    reference::gather_labels<float>(shape, {table.data(), &step, row.data()});
+    params.dropout = 1;
+    ConditionRow row(static_cast<size_t>(params.columns()));
+    reference::gather_labels<float>(params, {table.data(), &step, row.data()});
     EXPECT_EQ(no_condition(options), row);
   }
 }

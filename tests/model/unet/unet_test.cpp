@@ -68,8 +68,8 @@ TEST(Unet, ConcatenationIsNeverWritten) {
   const UnetConfig config = find_preset("tiny-32").network;
   int of_two_sources = 0;
   for (const auto& [name, op] : all_of<GroupNorm>(unet_program(config, 1))) {
-    of_two_sources += op.x1 != kNoBuffer ? 1 : 0;
-    EXPECT_EQ(op.x1 != kNoBuffer, name.starts_with("up_blocks") && name.ends_with("norm1")) << name;
+    of_two_sources += op.skip != kNoBuffer ? 1 : 0;
+    EXPECT_EQ(op.skip != kNoBuffer, name.starts_with("up_blocks") && name.ends_with("norm1")) << name;
   }
   EXPECT_EQ(of_two_sources, 3 * 3) << "layers_per_block + 1 in each of three levels";
 }
@@ -88,8 +88,8 @@ TEST(Unet, EachDropoutHasItsOwnMaskAndStandsBeforeASecondConvolution) {
   Program program;
   const UnetConfig config = find_preset("tiny-32").network;
   const BufferId x = program.add_buffer("x", {2, 32, 32, 3}, Role::kState);
-  const BufferId t = program.add_buffer("t", {2}, Role::kState, Element::kMaster);
-  const BufferId step = program.add_buffer("step", {1}, Role::kState, Element::kIndex);
+  const BufferId t = program.add_buffer("t", {2}, Role::kState, DType::kMaster);
+  const BufferId step = program.add_buffer("step", {1}, Role::kState, DType::kIndex);
   const BufferId y =
       build_unet(program, config, {.batch = 2, .x = x, .t = t, .dropout = 0.1, .step = step, .seed = 1});
   EXPECT_EQ(program.shape(y), (Shape{2, 32, 32, 3}));

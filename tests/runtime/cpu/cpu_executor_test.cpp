@@ -21,7 +21,7 @@ namespace {
 template <typename T>
 class Training {
  public:
-  explicit Training(const TrainingProgram& made, CpuProducts products = CpuProducts::kFast)
+  explicit Training(const TrainingProgram& made, CpuKernels products = CpuKernels::kFast)
       : buffers(made),
         pixels(size_t(element_count(made.program.shape(made.dataset)))),
         executor(made.program, products) {
@@ -98,7 +98,7 @@ TEST(CpuExecutor, FloatGradientsAreThoseOfDouble) {
   exact.executor.run(Phase::kForward);
   exact.executor.run(Phase::kBackward);
   const std::vector<double> expected(exact.executor.gradients().begin(), exact.executor.gradients().end());
-  for (const CpuProducts products : {CpuProducts::kFast, CpuProducts::kPlainLoops}) {
+  for (const CpuKernels products : {CpuKernels::kFast, CpuKernels::kReference}) {
     Training<float> rounded(made, products);
     rounded.executor.run(Phase::kForward);
     rounded.executor.run(Phase::kBackward);

@@ -1,5 +1,5 @@
 // What the GPU executor does beside computing: graphs, records, measuring, memory, refusals.
-#include "runtime/gpu/gpu_executor.h"
+#include "runtime/gpu/gpu_device.h"
 
 #include <gtest/gtest.h>
 
@@ -11,8 +11,8 @@
 #include "tests/runtime/gpu/unmeasured_executors.h"
 
 #ifdef DDPM_LINKS_EMULATOR
-#include "runtime/gpu/plain_primitives.h"
-#include "runtime/library/composed_products.h"
+#include "runtime/gpu/plain_library.h"
+#include "runtime/library/lowering.h"
 #include "tests/device/device_memory.h"
 #endif
 
@@ -77,7 +77,7 @@ TEST(GpuExecutor, AnyOrderOfThreadsGivesTheSameBits) {
   for (Stream& stream : streams_of_every_order()) {
     Training training(made,
                       std::make_unique<GpuExecutor<BFloat16>>(
-                          made.program, ComposedProducts<BFloat16>(std::make_unique<PlainPrimitives>(), {}),
+                          made.program, ComposedProducts<BFloat16>(std::make_unique<PlainLibrary>(), {}),
                           std::move(stream)));
     results.push_back(training.after_steps(2));
   }

@@ -13,7 +13,7 @@
 
 #include "model/training/training_program.h"
 #include "model/unet/presets.h"
-#include "runtime/library/composed_products.h"
+#include "runtime/library/lowering.h"
 #include "support/atomic_file.h"
 
 namespace ddpm {
@@ -65,7 +65,7 @@ TEST(ConvolutionPlans, InFloatEveryConvolutionOfATrainingStepHasOneToo) {
     EXPECT_FALSE(convolution_plans(device, problem).empty()) << to_string(problem);
 }
 
-ConvolutionProblem middle_sized(ConvolutionDirection direction, ProductType type) {
+ConvolutionProblem middle_sized(ConvolutionDirection direction, ElementType type) {
   return {.shape = {.n = 16, .h = 16, .w = 16, .c = 64, .k = 64, .weight_channels = 64},
           .direction = direction,
           .type = type};
@@ -73,7 +73,7 @@ ConvolutionProblem middle_sized(ConvolutionDirection direction, ProductType type
 
 TEST(ConvolutionPlans, AccumulationCostsNoPlans) {
   const CudnnDevice device = h100();
-  ConvolutionProblem problem = middle_sized(ConvolutionDirection::kForward, ProductType::kBfloat16);
+  ConvolutionProblem problem = middle_sized(ConvolutionDirection::kForward, ElementType::kBfloat16);
   const size_t overwriting = convolution_plans(device, problem).size();
   problem.accumulate = true;
   EXPECT_EQ(convolution_plans(device, problem).size(), overwriting);
@@ -90,7 +90,7 @@ TEST(ConvolutionPlansDeathTest, FloatHasPlansAndNoneRoundsToTf32) {
   for (const ConvolutionDirection direction :
        {ConvolutionDirection::kForward, ConvolutionDirection::kBackwardData,
         ConvolutionDirection::kBackwardWeight}) {
-    const ConvolutionProblem problem = middle_sized(direction, ProductType::kFloat);
+    const ConvolutionProblem problem = middle_sized(direction, ElementType::kFloat);
     EXPECT_EXIT(
         std::_Exit(plans_where_tf32_is_off(problem)),
         [&](int status) {
@@ -104,7 +104,7 @@ TEST(ConvolutionPlansDeathTest, FloatHasPlansAndNoneRoundsToTf32) {
 TEST(ConvolutionPlans, AllowingNondeterminismOnlyAddsPlans) {
   const CudnnDevice device = h100();
   const ConvolutionProblem problem =
-      middle_sized(ConvolutionDirection::kBackwardWeight, ProductType::kBfloat16);
+      middle_sized(ConvolutionDirection::kBackwardWeight, ElementType::kBfloat16);
   const size_t refused = convolution_plans(device, problem).size();
   EXPECT_GT(
       convolution_plans(device, problem, {.nondeterminism = PlanLimits::Nondeterminism::kAllowed}).size(),
@@ -114,7 +114,7 @@ TEST(ConvolutionPlans, AllowingNondeterminismOnlyAddsPlans) {
 TEST(ConvolutionPlans, AWorkspaceLimitIsKept) {
   const CudnnDevice device = h100();
   const ConvolutionProblem problem =
-      middle_sized(ConvolutionDirection::kBackwardWeight, ProductType::kBfloat16);
+      middle_sized(ConvolutionDirection::kBackwardWeight, ElementType::kBfloat16);
   const size_t all = convolution_plans(device, problem).size();
   const std::vector<ConvolutionPlan> small = convolution_plans(device, problem, {.workspace_bytes = 0});
   EXPECT_LT(small.size(), all);
@@ -124,9 +124,9 @@ TEST(ConvolutionPlans, AWorkspaceLimitIsKept) {
 // Without a driver cuDNN proposes no engine that is compiled when it is built, so the rule is tested by
 // itself.
 TEST(ConvolutionPlans, AnEngineIsTakenByWhatCudnnNotesAboutIt) {
-  constexpr auto kFloat = ProductType::kFloat, kBfloat16 = ProductType::kBfloat16;
+  constexpr auto kFloat = ElementType::kFloat, kBfloat16 = ElementType::kBfloat16;
   const PlanLimits any{.nondeterminism = PlanLimits::Nondeterminism::kAllowed};
-  for (const ProductType type : {kFloat, kBfloat16}) {
+  for (const ElementType type : {kFloat, kBfloat16}) {
     EXPECT_TRUE(is_acceptable({}, type, {}));
     EXPECT_FALSE(is_acceptable({.compiled_when_built = true}, type, any));
     EXPECT_FALSE(is_acceptable({.nondeterministic = true}, type, {}));

@@ -1,10 +1,10 @@
-// A clock that says what the test tells it. Tests only; depends on runtime/library/fastest.h.
+// A clock that says what the test tells it. Tests only; depends on runtime/library/race.h.
 #pragma once
 
 #include <map>
 #include <vector>
 
-#include "runtime/library/fastest.h"
+#include "runtime/library/race.h"
 
 namespace ddpm {
 

@@ -5,8 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "runtime/gpu/plain_primitives.h"
-#include "runtime/library/plan_choice.h"
+#include "runtime/gpu/plain_library.h"
+#include "runtime/library/autotuner.h"
 #include "tests/runtime/library/fake_timer.h"
 
 namespace ddpm {
@@ -16,23 +16,23 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
 
-const UpsampleForms kOpen{ComposedProductsOptions{}};
+const UpsampleForms kOpen{LoweringOptions{}};
 constexpr UpsampleConv2dShape kSmall{.n = 2, .h = 2, .w = 2, .c = 8, .k = 8};
 constexpr UpsampleConv2dShape kLarge{.n = 2, .h = 4, .w = 4, .c = 8, .k = 4};
 
 // What plain loops cannot have: a clock, which says that the folded form takes a second, and the other what
 // the test chose for the layer.
-class MeasuringPrimitives final : public ProductPrimitives {
+class MeasuringPrimitives final : public VendorLibrary {
  public:
   MeasuringPrimitives(PlanCache& cache, std::map<std::string, double> seconds_of_nearest)
       : cache_(cache), seconds_of_nearest_(std::move(seconds_of_nearest)) {}
 
-  void prepare(const ProductProblems& problems, StreamView stream) override {
+  void prepare(const LibraryProblems& problems, StreamView stream) override {
     prepared.push_back(problems);
     plain_.prepare(problems, stream);
   }
   bool fuses(const ConvolutionProblem& wish) const override { return plain_.fuses(wish); }
-  bool fuses(const MatrixProblem& wish) const override { return plain_.fuses(wish); }
+  bool fuses(const GemmProblem& wish) const override { return plain_.fuses(wish); }
   bool measures() const override { return true; }
   std::optional<size_t> known_way(const Ways& ways) const override { return kept_way(ways, cache_); }
   size_t fastest_way(const Ways& ways, const std::function<void(size_t)>& run, StreamView) override {
@@ -54,19 +54,18 @@ class MeasuringPrimitives final : public ProductPrimitives {
     directions.push_back(problem.direction);
     plain_.convolution(problem, tensors, stream);
   }
-  void matrix_product(const MatrixProblem& problem, const MatrixTensors& tensors,
-                      StreamView stream) override {
-    plain_.matrix_product(problem, tensors, stream);
+  void gemm(const GemmProblem& problem, const GemmTensors& tensors, StreamView stream) override {
+    plain_.gemm(problem, tensors, stream);
   }
 
-  std::vector<ProductProblems> prepared;
+  std::vector<LibraryProblems> prepared;
   std::vector<std::string> measured;
   std::vector<ConvolutionDirection> directions;
 
  private:
   PlanCache& cache_;
   std::map<std::string, double> seconds_of_nearest_;
-  PlainPrimitives plain_;
+  PlainLibrary plain_;
 };
 
 int64_t x_elements(const UpsampleConv2dShape& s) { return s.upsampled().x_elements() / 4; }
@@ -156,7 +155,7 @@ TEST(UpsampleChoice, OfTheUserHolds) {
 
 TEST(UpsampleChoice, IsFoldedWhereNothingIsMeasured) {
   const Stream stream;
-  PlainPrimitives primitives;
+  PlainLibrary primitives;
   const UpsampleForms chosen =
       choose_upsample_forms<float>(upsampling_program(true), kOpen, primitives, stream);
   EXPECT_EQ(chosen.of(kSmall), UpsampleForm::kFolded);

@@ -76,8 +76,8 @@ class DifferentiatedNetwork {
     const UnetConfig& c = given.config;
     constexpr int kBatch = 2;
     x_ = program.add_buffer("x", {kBatch, c.image_size, c.image_size, c.in_channels}, Role::kState);
-    t_ = program.add_buffer("t", {kBatch}, Role::kState, Element::kMaster);
-    step_ = program.add_buffer("step", {1}, Role::kState, Element::kIndex);
+    t_ = program.add_buffer("t", {kBatch}, Role::kState, DType::kMaster);
+    step_ = program.add_buffer("step", {1}, Role::kState, DType::kIndex);
     output_ = build_unet(
         program, c, {.batch = kBatch, .x = x_, .t = t_, .dropout = given.dropout, .step = step_, .seed = 4});
     program.keep(output_);
@@ -166,7 +166,7 @@ struct OneLayer {
 
   OneLayer() {
     program.add("h", Phase::kForward,
-                Linear{.shape = {.n = 1, .in = 1, .out = 3}, .x = x, .weight = w, .y = h});
+                Linear{.params = {.n = 1, .in = 1, .out = 3}, .x = x, .weight = w, .y = h});
   }
   BufferId add(BufferId a, BufferId b) {
     const BufferId y = program.add_buffer("sum", {1, 3});
@@ -225,7 +225,7 @@ TEST(Differentiate, BiasesOfOneSumShareThePassOverItsGradient) {
 
 TEST(Differentiate, OperationWithoutABackwardPassIsRefused) {
   OneLayer one;
-  const BufferId counter = one.program.add_buffer("counter", {1}, Role::kState, Element::kIndex);
+  const BufferId counter = one.program.add_buffer("counter", {1}, Role::kState, DType::kIndex);
   one.program.add("counter", Phase::kForward, AdvanceCounter{counter});
   EXPECT_THROW(differentiate(one.program, {.output = one.h, .output_gradient = one.dy}), LogicError);
 }

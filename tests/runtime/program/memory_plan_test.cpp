@@ -16,7 +16,7 @@
 namespace ddpm {
 namespace {
 
-constexpr Precision kFloat{};
+constexpr ElementSizes kFloat{};
 constexpr int64_t kCount = 1024;  // elements of a buffer in the hand-made programs
 constexpr int64_t kBytes = 4 * kCount;
 
@@ -109,8 +109,8 @@ TEST(MemoryPlan, StatesAndUnusedActivationsHaveNoPlace) {
 TEST(MemoryPlan, BytesFollowThePrecision) {
   Sums sums;
   sums.add(sums.x, sums.x);
-  EXPECT_EQ(plan_memory(sums.program, {.real = 2, .master = 4}).arena_bytes, kBytes / 2);
-  EXPECT_EQ(plan_memory(sums.program, {.real = 8, .master = 8}).arena_bytes, 2 * kBytes);
+  EXPECT_EQ(plan_memory(sums.program, {.compute = 2, .master = 4}).arena_bytes, kBytes / 2);
+  EXPECT_EQ(plan_memory(sums.program, {.compute = 8, .master = 8}).arena_bytes, 2 * kBytes);
 }
 
 TEST(MemoryPlan, EmptyProgramNeedsNothing) { EXPECT_EQ(plan_memory(Program(), kFloat).arena_bytes, 0); }
@@ -143,7 +143,7 @@ std::vector<Life> lives(const Program& program, const MemoryPlan& plan) {
     all[i].buffer = BufferId(i);
     all[i].begin = place.offset;
     all[i].end =
-        place.offset + element_count(program.buffers()[i].shape) * kFloat.bytes(program.buffers()[i].element);
+        place.offset + element_count(program.buffers()[i].shape) * kFloat.bytes(program.buffers()[i].dtype);
   }
   std::erase_if(all, [&](const Life& life) {
     return life.first < 0 || program.buffer(life.buffer).role != Role::kActivation;

@@ -22,7 +22,7 @@ Program training(const UnetConfig& network) {
   return training_program({.network = network, .batch = 2, .optimiser = {}}).program;
 }
 
-MemoryPlan plan_of(const Program& program) { return plan_memory(program, {.real = 4, .master = 4}); }
+MemoryPlan plan_of(const Program& program) { return plan_memory(program, {.compute = 4, .master = 4}); }
 
 // Pixels are written with two decimals, so that neighbours may seem to overlap by one unit of the last.
 constexpr double kRounding = 0.011;

@@ -17,16 +17,16 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr Precision kFp32{.real = 4, .master = 4};
-constexpr Precision kBf16{.real = 2, .master = 4};
+constexpr ElementSizes kFp32{.compute = 4, .master = 4};
+constexpr ElementSizes kBf16{.compute = 2, .master = 4};
 
 Program training(std::string_view preset, int batch) {
   return training_program({.network = find_preset(preset).network, .batch = batch, .optimiser = {}}).program;
 }
 
-ProgramReport report_of(const Program& program, int batch, const Precision& precision = kFp32) {
-  return report_program(program, plan_memory(program, precision),
-                        {.title = "title", .batch = batch, .precision = precision});
+ProgramReport report_of(const Program& program, int batch, const ElementSizes& sizes = kFp32) {
+  return report_program(program, plan_memory(program, sizes),
+                        {.title = "title", .batch = batch, .sizes = sizes});
 }
 
 size_t lines_of(const std::string& text) {

@@ -1,0 +1,10 @@
+#include "bench/library/measured_library.h"
+#include "runtime/library/cuda_library.h"
+
+namespace ddpm {
+
+std::unique_ptr<VendorLibrary> measured_primitives() {
+  return std::make_unique<CudaLibrary>(CudaLibraryOptions{});
+}
+
+}  // namespace ddpm

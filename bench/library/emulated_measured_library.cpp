@@ -1,0 +1,8 @@
+#include "bench/library/measured_library.h"
+#include "runtime/gpu/plain_library.h"
+
+namespace ddpm {
+
+std::unique_ptr<VendorLibrary> measured_primitives() { return std::make_unique<PlainLibrary>(); }
+
+}  // namespace ddpm

@@ -1,0 +1,64 @@
+// What one training step asks of the GPU's libraries, product by product: how often, under which layer's
+// name, at what cost.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "kernels/cost.h"
+#include "runtime/library/library_problems.h"
+#include "runtime/program/program.h"
+
+namespace ddpm {
+
+// What a product computes for its layer.
+enum class LibraryOpRole : uint8_t { kForward, kDataGradient, kWeightGradient };
+inline constexpr const char* kLibraryOpRoleNames[] = {"forward", "data_gradient", "weight_gradient"};
+
+using LibraryProblem = std::variant<ConvolutionProblem, GemmProblem>;
+
+struct StepLibraryOp {
+  LibraryProblem problem;
+  LibraryOpRole role;
+  std::string layer;  // the first that asks for it: "down_blocks.0.resnets.0.conv1"
+  std::string shape;  // of that layer: "conv 3x3 128x64x64x128 -> 64x64x128"
+  int count = 1;      // how often a step asks for it
+  // Unique: "down_blocks.0.resnets.0.conv1/forward", and where a layer has several of that role, "/1", "/2".
+  std::string name;
+};
+
+// The program's products in bf16, each distinct problem once, in the order in which a step first needs them;
+// without the biases that a library may add in the same pass.
+std::vector<StepLibraryOp> step_library_ops(const Program& program);
+
+// A layer's pass that can be computed in two ways.
+struct StepChoice {
+  std::variant<Conv2dShape, UpsampleConv2dShape> shape;  // a Conv2dShape: 1x1 with its whole filter
+  LibraryOpRole role;
+  std::string layer;
+  int count = 1;
+  std::string name;  // "mid_block.attentions.0.to_out.0/forward"
+};
+
+// 1x1 convolutions (a matrix product, or the library's convolution) and convolutions after upsampling (folded
+// or literal), each distinct shape once. A 1x1 convolution of a part of a filter counts as one with a filter
+// of that size.
+std::vector<StepChoice> step_choices(const Program& program);
+
+// Operations; bytes with each operand read once and the result written once, and read too where it is
+// accumulated on.
+Cost cost(const ConvolutionProblem& problem);
+Cost cost(const GemmProblem& problem);
+
+// Bytes of (x, w, y), and of (a, b, c) from the tensor's begin to the last element used.
+std::array<int64_t, 3> tensor_bytes(const ConvolutionProblem& problem);
+std::array<int64_t, 3> tensor_bytes(const GemmProblem& problem);
+
+// "conv 1x1 128x8x8x512 -> 8x8x256", "upsample conv 3x3 128x4x4x512 -> 8x8x512"
+std::string layer_shape(const Conv2dShape& shape);
+std::string layer_shape(const UpsampleConv2dShape& shape);
+
+}  // namespace ddpm

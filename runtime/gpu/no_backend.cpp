@@ -1,0 +1,19 @@
+// What a build without CUDA has for the GPU executors' backend: none, and the reason.
+#include "runtime/gpu/backend.h"
+#include "support/error.h"
+
+namespace ddpm {
+
+std::string gpu_problem() { return "this program was built without CUDA"; }
+
+std::string gpu_name() { return {}; }
+
+int64_t gpu_free_memory() { return 0; }
+
+DevicePeak gpu_peak(ComputePrecision) { return {}; }
+
+ExecutorFactory gpu_executors(ComputePrecision, const GpuOptions&, const LogLine&) {
+  throw LogicError("there is no GPU backend");
+}
+
+}  // namespace ddpm

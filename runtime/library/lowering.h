@@ -1,0 +1,151 @@
+// A program as the list of what a GPU launches for it: our own kernels, and the library's convolutions and GEMMs,
+// each with the operands it works on. Everything reads this list: what has to be planned and autotuned, how much
+// scratch memory is needed, what moves how many bytes, and what a step captures. Nothing here knows which library
+// there is or needs a GPU, so every line also runs under the emulator.
+//
+//   3x3 convolution           bias and residual first, then the convolution accumulates on them; or both in its
+//                             epilogue, where the library does that faster
+//   its weight gradient       in bf16 into scratch, then added to the float gradient: no library accumulates bf16
+//                             convolutions in float memory
+//   1x1 convolution           GEMMs over the pixels; slices of the weight by leading dimension
+//   upsampling convolution    the data gradient of a 4x4 convolution (UpsampleConv2dShape::folded), or the
+//                             convolution of an upsampled copy: whichever was measured to be faster
+//   linear, attention         GEMMs, with SiLU and softmax between them
+//   all others                one launch each: Operation::launch in kernels/
+//
+// Bias and residual of GEMMs are added in their epilogues, or first where that is faster.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "device/bfloat16.h"
+#include "device/element_type.h"
+#include "runtime/gpu_options.h"
+#include "runtime/library/vendor_library.h"
+#include "runtime/program/memory_plan.h"
+#include "runtime/program/program.h"
+#include "runtime/program_memory.h"
+
+namespace ddpm {
+
+// Where an operand of a launch is, before there is memory.
+struct Place {
+  BufferId buffer = kNoBuffer;
+  int64_t scratch = -1;  // or bytes from the start of the scratch memory
+  ElementType type = ElementType::kFloat;
+
+  bool is_present() const { return buffer != kNoBuffer || scratch >= 0; }
+};
+
+// Where places are, once there is memory.
+template <typename T>
+class Addresses {
+ public:
+  Addresses(const BufferView<T, float>& buffers, std::byte* scratch) : view_(buffers), scratch_(scratch) {}
+  // For launches of library calls and what belongs to them; other operations need a view.
+  Addresses(std::map<BufferId, void*> buffers, std::byte* scratch)
+      : buffers_(std::move(buffers)), scratch_(scratch) {}
+
+  const BufferView<T, float>& view() const { return view_.value(); }
+
+  // Null for a place that is not present.
+  void* of(const Place& place) const {
+    if (place.scratch >= 0) return scratch_ + place.scratch;
+    if (place.buffer == kNoBuffer) return nullptr;
+    if (!view_) return buffers_.at(place.buffer);
+    if (place.type == kElementType<T>) return view_->template at<T>(place.buffer);
+    return view_->template at<float>(place.buffer);
+  }
+  template <typename U>
+  U* of(const Place& place) const {
+    return static_cast<U*>(of(place));
+  }
+
+ private:
+  std::optional<BufferView<T, float>> view_;
+  std::map<BufferId, void*> buffers_;
+  std::byte* scratch_;
+};
+
+struct ConvolutionLaunch {
+  ConvolutionProblem problem;
+  Place x, w, y, bias{}, residual{};
+};
+struct GemmLaunch {
+  GemmProblem problem;
+  Place a, b, c{}, bias{}, d;
+};
+template <typename T>
+struct KernelLaunch {
+  std::function<void(const Addresses<T>&, StreamView)> launch;
+  double bytes = 0;  // that it moves, large arrays only
+};
+
+template <typename T>
+struct Launch {
+  size_t operation;  // index in the program
+  std::variant<ConvolutionLaunch, GemmLaunch, KernelLaunch<T>> what;
+};
+
+// T is float or BFloat16, the type of activations and of the weights computed with.
+template <typename T>
+struct LaunchList {
+  std::vector<Launch<T>> launches;  // in order of operations
+  size_t scratch_bytes = 0;         // operations run one after another, so they share it
+  // Fusions that were considered, each with a bias: where the library does not do one, the launches do without.
+  std::vector<ConvolutionProblem> convolution_fusions;
+  std::vector<GemmProblem> gemm_fusions;
+
+  // What the library must be prepared for.
+  LibraryProblems problems() const;
+};
+
+// The form in which each upsampling convolution is computed: one for all passes of a layer, though none needs to know
+// another's, for nothing passes between them that is not in both forms.
+class UpsampleForms {
+ public:
+  explicit UpsampleForms(UpsampleForm form = UpsampleForm::kAuto) : form_(form) {}
+
+  // kFolded or kNearest; with kAuto, where nothing was chosen, folded.
+  UpsampleForm of(const UpsampleConv2dShape& shape) const;
+  bool are_open() const { return form_ == UpsampleForm::kAuto; }
+  void choose(const UpsampleConv2dShape& shape, UpsampleForm form) { chosen_.emplace_back(shape, form); }
+
+ private:
+  UpsampleForm form_;
+  std::vector<std::pair<UpsampleConv2dShape, UpsampleForm>> chosen_;
+};
+
+// Whether a library does optional fusions; null: none.
+using Fusions = const VendorLibrary*;
+
+// `plan` says which buffers share memory.
+template <typename T>
+LaunchList<T> lower(const Program& program, const MemoryPlan& plan,
+                    const UpsampleForms& forms = UpsampleForms(), Fusions fusions = nullptr);
+
+// The launches of each operation, ready to be given to a stream.
+using BoundOperations = std::vector<std::vector<LaunchFunction>>;
+
+// The library must be prepared for the list's problems, and both must outlive the result, as must the memory.
+template <typename T>
+BoundOperations bind(const LaunchList<T>& list, size_t operations, const Addresses<T>& addresses,
+                     VendorLibrary& library);
+
+extern template struct LaunchList<float>;
+extern template struct LaunchList<BFloat16>;
+extern template LaunchList<float> lower(const Program&, const MemoryPlan&, const UpsampleForms&, Fusions);
+extern template LaunchList<BFloat16> lower(const Program&, const MemoryPlan&, const UpsampleForms&, Fusions);
+extern template BoundOperations bind(const LaunchList<float>&, size_t, const Addresses<float>&,
+                                     VendorLibrary&);
+extern template BoundOperations bind(const LaunchList<BFloat16>&, size_t, const Addresses<BFloat16>&,
+                                     VendorLibrary&);
+
+}  // namespace ddpm

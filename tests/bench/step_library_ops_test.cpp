@@ -1,0 +1,139 @@
+// The list of products that the benchmark times: against what the executor asks for, and against the costs of
+// the network's operations.
+#include "bench/library/step_library_ops.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "device/bfloat16.h"
+#include "model/training/training_program.h"
+#include "model/unet/presets.h"
+#include "runtime/library/lowering.h"
+
+namespace ddpm {
+namespace {
+
+constexpr int kBatch = 128;
+
+Program training_step(const char* preset) {
+  return training_program({.network = find_preset(preset).network, .batch = kBatch, .dataset_count = kBatch})
+      .program;
+}
+
+class StepLibraryOps : public testing::TestWithParam<const char*> {
+ protected:
+  const Program program = training_step(GetParam());
+  const std::vector<StepLibraryOp> products = step_library_ops(program);
+};
+
+// All but the wishes for a bias in the same pass, whose products are listed without it.
+TEST_P(StepLibraryOps, AreThoseThatTheExecutorMakesReady) {
+  LibraryProblems wanted = product_problems<BFloat16>(program);
+  const auto is_wish = [](const auto& problem) { return problem.bias; };
+  EXPECT_GT(std::erase_if(wanted.convolutions, is_wish), 0U);
+  EXPECT_GT(std::erase_if(wanted.matrices, is_wish), 0U);
+  EXPECT_EQ(products.size(), wanted.convolutions.size() + wanted.matrices.size());
+  const auto is_listed = [&](const LibraryProblem& problem) {
+    return std::any_of(products.begin(), products.end(),
+                       [&](const StepLibraryOp& product) { return product.problem == problem; });
+  };
+  for (const ConvolutionProblem& problem : wanted.convolutions)
+    EXPECT_TRUE(is_listed(problem)) << to_string(problem);
+  for (const GemmProblem& problem : wanted.matrices) EXPECT_TRUE(is_listed(problem)) << to_string(problem);
+}
+
+// The operations' own formulas, counted over the whole step; only convolutions after upsampling are cheaper
+// than theirs, which count the literal form: 4x4 taps on a quarter of the pixels, 16/36.
+TEST_P(StepLibraryOps, CostWhatTheOperationsOfTheStepCost) {
+  double expected = 0;
+  for (const Operation& operation : program.operations()) {
+    const std::string kind = ddpm::kind(operation.operation);
+    const double flops = ddpm::cost(operation.operation, sizeof(BFloat16)).flops;
+    if (kind.starts_with("conv2d")) expected += flops;
+    if (kind.starts_with("upsample_conv2d")) expected += flops * 16 / 36;
+  }
+  double found = 0;
+  for (const StepLibraryOp& product : products)
+    if (product.shape.find("conv ") != std::string::npos)
+      found += product.count *
+               std::visit([](const auto& problem) { return cost(problem).flops; }, product.problem);
+  EXPECT_NEAR(found / expected, 1, 1e-12);  // sums of whole numbers below 2^53, added in another order
+}
+
+TEST_P(StepLibraryOps, HaveNamesOfTheirOwn) {
+  std::set<std::string> names;
+  for (const StepLibraryOp& product : products)
+    EXPECT_TRUE(names.insert(product.name).second) << product.name;
+  for (const StepChoice& choice : step_choices(program)) EXPECT_FALSE(choice.name.empty());
+}
+
+TEST_P(StepLibraryOps, OfOneRoleAddUpToTheOperationsThatHaveIt) {
+  int convolutions[3] = {};  // by role; one product each
+  for (const StepLibraryOp& product : products)
+    if (product.shape.find("conv ") != std::string::npos)
+      convolutions[static_cast<int>(product.role)] += product.count;
+  int expected[3] = {};
+  for (const Operation& operation : program.operations()) {
+    const std::string kind = ddpm::kind(operation.operation);
+    expected[0] += kind == "conv2d" || kind == "upsample_conv2d";
+    expected[1] += kind == "conv2d_backward_data" || kind == "upsample_conv2d_backward_data";
+    expected[2] += kind == "conv2d_backward_weight" || kind == "upsample_conv2d_backward_weight";
+  }
+  EXPECT_THAT(convolutions, testing::ElementsAreArray(expected));
+}
+
+TEST_P(StepLibraryOps, ChoicesAreThe1x1ConvolutionsAndThoseAfterUpsampling) {
+  int counted = 0;
+  for (const StepChoice& choice : step_choices(program)) counted += choice.count;
+  int expected = 0;
+  for (const Operation& operation : program.operations()) {
+    expected += std::string(ddpm::kind(operation.operation)).starts_with("upsample_conv2d");
+    if (const auto* op = std::get_if<Conv2d>(&operation.operation)) expected += op->shape.filter == 1;
+    if (const auto* op = std::get_if<Conv2dBackwardData>(&operation.operation))
+      expected += op->shape.filter == 1;
+    if (const auto* op = std::get_if<Conv2dBackwardWeight>(&operation.operation))
+      expected += op->shape.filter == 1;
+  }
+  EXPECT_GT(expected, 0);
+  EXPECT_EQ(counted, expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Presets, StepLibraryOps,
+                         testing::Values("ddpm-cifar10-32", "ddim-celeba-64", "ddpm-celebahq-256"));
+
+TEST(StepLibraryOp, NamesTheFirstLayerThatAsks) {
+  const std::vector<StepLibraryOp> products = step_library_ops(training_step("ddpm-cifar10-32"));
+  const auto conv_in = std::find_if(products.begin(), products.end(),
+                                    [](const StepLibraryOp& p) { return p.name == "conv_in/forward"; });
+  ASSERT_NE(conv_in, products.end());
+  EXPECT_EQ(conv_in->count, 1);
+  EXPECT_THAT(conv_in->shape, testing::StartsWith("conv 3x3 128x32x32x3 -> 32x32x128"));
+}
+
+TEST(TensorBytes, OfAMatrixReachToItsLastElement) {
+  const GemmProblem problem{.m = 2,
+                            .n = 3,
+                            .k = 4,
+                            .a = {.leading_dimension = 10, .begin = 5},
+                            .b = {.leading_dimension = 4, .transpose = Transpose::kYes},
+                            .d = {.leading_dimension = 3, .batch_stride = 6},
+                            .batch = 2,
+                            .output = ElementType::kFloat};
+  // a: 5 before it, one row of 10, 4 of the second; b: (3, 4); c: two of (2, 3) in float.
+  EXPECT_THAT(tensor_bytes(problem), testing::ElementsAre(2 * 19, 2 * 12, 4 * 12));
+}
+
+TEST(ProductCost, ReadsAResultThatIsAddedTo) {
+  const GemmProblem plain{.m = 2, .n = 3, .k = 4, .a = {}, .b = {}, .d = {}};
+  GemmProblem added = plain;
+  added.beta = 1;
+  EXPECT_EQ(cost(plain).flops, 2 * 2 * 3 * 4);
+  EXPECT_EQ(cost(plain).bytes, 2 * (8 + 12 + 6));
+  EXPECT_EQ(cost(added).bytes, 2 * (8 + 12 + 6 + 6));
+}
+
+}  // namespace
+}  // namespace ddpm

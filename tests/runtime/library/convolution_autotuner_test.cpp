@@ -1,0 +1,215 @@
+// The choice of a plan without a GPU: real plans of a described device, a clock of the test's.
+#include "runtime/library/convolution_autotuner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/atomic_file.h"
+#include "support/error_types.h"
+#include "tests/runtime/library/fake_timer.h"
+
+namespace ddpm {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr ConvolutionProblem kProblem{
+    .shape = {.n = 16, .h = 16, .w = 16, .c = 64, .k = 64, .weight_channels = 64}};
+
+class ConvolutionChoice : public testing::Test {
+ protected:
+  ConvolutionChoice() : device_(CudnnDevice::described(read_file(DDPM_H100_JSON))), cache_("") {
+    for (const ConvolutionPlan& plan : convolution_plans(device_, kProblem)) tags_.push_back(plan.tag());
+  }
+
+  // All plans take two seconds but one.
+  FakeTimer timer_with_winner(size_t winner) const {
+    std::map<size_t, std::vector<double>> times;
+    for (size_t i = 0; i < tags_.size(); ++i) times[i] = {i == winner ? 1.0 : 2.0};
+    return FakeTimer(std::move(times));
+  }
+  // "Runs" a plan by telling the timer which one it is.
+  ConvolutionTrials telling(FakeTimer& timer) const {
+    return {.run = [this, &timer](const ConvolutionPlan& plan) {
+      const auto found = std::find(tags_.begin(), tags_.end(), plan.tag());
+      timer.current = static_cast<size_t>(found - tags_.begin());
+      return true;
+    }};
+  }
+  ConvolutionAutotuner chooser(WorkTimer* timer, const PlanLimits& limits = {}) {
+    return {device_, kMachine, limits, {cache_, timer, statistics_}};
+  }
+
+  static constexpr const char* kMachine = "NVIDIA H100 80GB HBM3 sm_90 driver 13000";
+  static std::string key(const PlanLimits& limits = {}) {
+    return convolution_key(kMachine, limits, kProblem);
+  }
+
+  CudnnDevice device_;
+  PlanCache cache_;
+  PlanStatistics statistics_;
+  std::vector<std::string> tags_;
+};
+
+const ConvolutionTrials kMustNotRun{.run = [](const ConvolutionPlan&) -> bool {
+  throw LogicError("a plan was run although it need not be measured");
+}};
+
+TEST_F(ConvolutionChoice, TakesTheFastestAndRemembersIt) {
+  ASSERT_GT(tags_.size(), 3u);
+  FakeTimer timer = timer_with_winner(3);
+  ConvolutionAutotuner choosing = chooser(&timer);
+  const ConvolutionPlan chosen = choosing.choose(kProblem, telling(timer));
+  EXPECT_EQ(chosen.tag(), tags_[3]);
+  EXPECT_EQ(statistics_.built, static_cast<int64_t>(tags_.size()));
+  EXPECT_GE(statistics_.proposed, statistics_.built);
+  const ConvolutionPlan again = choosing.choose(kProblem, kMustNotRun);
+  EXPECT_EQ(again.tag(), chosen.tag());
+  EXPECT_EQ(again.workspace_bytes(), chosen.workspace_bytes());
+}
+
+TEST_F(ConvolutionChoice, WithoutAClockTakesTheFirstProposalAndRemembersNothing) {
+  EXPECT_EQ(chooser(nullptr).choose(kProblem, kMustNotRun).tag(), tags_[0]);
+  EXPECT_EQ(cache_.find(key()), std::nullopt);
+}
+
+TEST_F(ConvolutionChoice, WithoutAClockNoPlanIsBuiltBeyondTheFirst) {
+  chooser(nullptr).choose(kProblem, kMustNotRun);
+  EXPECT_EQ(statistics_.built, 1);
+  EXPECT_LT(statistics_.proposed, static_cast<int64_t>(tags_.size()))
+      << "configurations were looked at that nobody needed";
+}
+
+TEST_F(ConvolutionChoice, AWrongPlanIsPassedOver) {
+  ConvolutionTrials trials = kMustNotRun;
+  trials.find_fault = [&](const ConvolutionPlan& plan) -> std::optional<std::string> {
+    return plan.tag() == tags_[0] ? std::optional<std::string>("wrong") : std::nullopt;
+  };
+  EXPECT_EQ(chooser(nullptr).choose(kProblem, trials).tag(), tags_[1]);
+  EXPECT_EQ(statistics_.built, 2);
+  trials.find_fault = [](const ConvolutionPlan&) { return std::optional<std::string>("wrong"); };
+  try {
+    chooser(nullptr).choose(kProblem, trials);
+    FAIL() << "a wrong plan was taken";
+  } catch (const InputError& error) {
+    EXPECT_THAT(error.what(), HasSubstr(std::to_string(tags_.size()) + " refused"));
+  }
+}
+
+// What its errors and lines of log call it.
+TEST_F(ConvolutionChoice, APlansNameIsItsEngineAndKnobs) {
+  const ConvolutionPlan plan = chooser(nullptr).choose(kProblem, kMustNotRun);
+  EXPECT_THAT(plan.name(),
+              testing::MatchesRegex(R"(cuDNN engine [0-9]+ \([A-Z_]+ [0-9]+(, [A-Z_]+ [0-9]+)*\))"));
+}
+
+TEST_F(ConvolutionChoice, MeasuresAnewWhereTheCacheHoldsAnotherProblemsPlan) {
+  FakeTimer timer = timer_with_winner(1);
+  ConvolutionAutotuner choosing = chooser(&timer);
+  ConvolutionProblem larger = kProblem;
+  larger.shape.n = 32;
+  const std::string foreign = convolution_plans(device_, larger).front().tag();
+  for (const std::string& wrong : {foreign, std::string("{}"), std::string("no JSON")}) {
+    cache_.store(key(), wrong);
+    EXPECT_EQ(choosing.choose(kProblem, telling(timer)).tag(), tags_[1]);
+  }
+}
+
+TEST_F(ConvolutionChoice, AShapeWithoutPlanIsNamed) {
+  try {
+    chooser(nullptr, {.workspace_bytes = -1}).choose(kProblem, kMustNotRun);
+    FAIL() << "there can be no plan with less than no workspace";
+  } catch (const InputError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("forward bf16 16x16x16x64 -> 16x16x64 3x3 stride 1 pad 1,1"));
+  }
+}
+
+TEST_F(ConvolutionChoice, ThatNoPlanRunsIsAnErrorToo) {
+  FakeTimer timer = timer_with_winner(0);
+  const ConvolutionTrials refusing{.run = [](const ConvolutionPlan&) { return false; }};
+  EXPECT_THROW(chooser(&timer).choose(kProblem, refusing), InputError);
+}
+
+TEST_F(ConvolutionChoice, TheKeyNamesAllThatTheChoiceDependsOn) {
+  EXPECT_THAT(key(), AllOf(HasSubstr("NVIDIA H100 80GB HBM3"), HasSubstr("sm_90"), HasSubstr("driver 13000"),
+                           HasSubstr(std::to_string(cudnnGetVersion())), HasSubstr(to_string(kProblem))));
+  EXPECT_NE(key(), key({.workspace_bytes = 1}));
+  EXPECT_NE(key(), key({.nondeterminism = PlanLimits::Nondeterminism::kAllowed}));
+  EXPECT_NE(key(), convolution_key("another driver", {}, kProblem));
+}
+
+TEST_F(ConvolutionChoice, ABiasIsFusedOnlyWhereThatWasMeasuredToBeFaster) {
+  const ConvolutionProblem wish{.shape = kProblem.shape, .bias = true, .residual = true};
+  const std::string first = convolution_plans(device_, wish).front().tag();
+  enum : size_t { kFirst, kOther, kSteps };
+  for (const double seconds_in_steps : {0.5, 2.0}) {
+    PlanCache cache("");
+    PlanStatistics statistics;
+    FakeTimer timer({{kFirst, {1}}, {kOther, {3}}, {kSteps, {seconds_in_steps}}});
+    const ConvolutionTrials trials{.run = [&](const ConvolutionPlan& plan) {
+      timer.current = plan.tag() == first ? kFirst : kOther;
+      return true;
+    }};
+    const auto run_steps = [&] {
+      timer.current = kSteps;
+      return true;
+    };
+    const auto must_not_run_steps = []() -> bool { throw LogicError("steps were run"); };
+    EXPECT_FALSE(ConvolutionAutotuner(device_, kMachine, {}, {cache, nullptr, statistics})
+                     .choose_fused(wish, kMustNotRun, must_not_run_steps)
+                     .has_value());
+    EXPECT_EQ(statistics.built, 0);
+    ConvolutionAutotuner choosing(device_, kMachine, {}, {cache, &timer, statistics});
+    EXPECT_EQ(choosing.choose_fused(wish, trials, run_steps).has_value(), seconds_in_steps > 1);
+    const auto again = choosing.choose_fused(wish, kMustNotRun, must_not_run_steps);
+    EXPECT_EQ(again ? again->tag() : "steps", seconds_in_steps > 1 ? first : "steps");
+  }
+}
+
+TEST(RestoredPlan, OfAConvolutionWithBiasIsOneOfTheSameAdditions) {
+  const CudnnDevice device = CudnnDevice::described(read_file(DDPM_H100_JSON));
+  const ConvolutionProblem plain = kProblem;
+  ConvolutionProblem bias = plain, both = plain;
+  bias.bias = both.bias = both.residual = true;
+  const std::vector<ConvolutionProblem> problems = {plain, bias, both};
+  for (const ConvolutionProblem& made_for : problems) {
+    const std::vector<ConvolutionPlan> plans = convolution_plans(device, made_for);
+    ASSERT_FALSE(plans.empty()) << to_string(made_for);
+    for (const ConvolutionProblem& asked_for : problems)
+      EXPECT_EQ(restored_convolution_plan(device, asked_for, plans.front().tag()).has_value(),
+                asked_for == made_for)
+          << to_string(made_for) << " as " << to_string(asked_for);
+  }
+}
+
+TEST(RestoredPlan, IsTheSameForEveryPlanOfEveryDirection) {
+  const CudnnDevice device = CudnnDevice::described(read_file(DDPM_H100_JSON));
+  for (const ConvolutionDirection direction :
+       {ConvolutionDirection::kForward, ConvolutionDirection::kBackwardData,
+        ConvolutionDirection::kBackwardWeight}) {
+    // Stride 2 with padding (0,1), accumulated: all that a description has to hold.
+    ConvolutionProblem problem{.shape = {.n = 16,
+                                         .h = 16,
+                                         .w = 16,
+                                         .c = 32,
+                                         .k = 64,
+                                         .stride = 2,
+                                         .pad_before = 0,
+                                         .weight_channels = 32},
+                               .direction = direction,
+                               .accumulate = true};
+    const std::vector<ConvolutionPlan> plans = convolution_plans(device, problem);
+    ASSERT_FALSE(plans.empty());
+    for (const ConvolutionPlan& plan : plans) {
+      const auto restored = restored_convolution_plan(device, problem, plan.tag());
+      ASSERT_TRUE(restored.has_value()) << plan.tag();
+      EXPECT_EQ(restored->workspace_bytes(), plan.workspace_bytes());
+    }
+    problem.accumulate = false;
+    EXPECT_FALSE(restored_convolution_plan(device, problem, plans.front().tag()).has_value());
+  }
+}
+
+}  // namespace
+}  // namespace ddpm
