@@ -1,7 +1,7 @@
 // Every operation as plain loops on the CPU, in float and double: the oracle for all faster implementations,
 // as close to the formulas as code can be. The math is in each operation's header in kernels/, which also
-// declares the functions. Sums are taken in double and rounded to T once. kernels/cpu/cpu.h has float versions
-// tuned for speed.
+// declares the functions. Sums are taken in double and rounded to T once. kernels/cpu/cpu.h has float
+// versions tuned for speed.
 //
 // Results do not depend on the number of threads: parallel loops write independent outputs, and every sum has
 // a fixed order.
