@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# pip install --target leaves out a wheel's shared libraries, and reports success.
+# pip install --target omits a wheel's shared libraries and reports success.
 #
-# Version:  pip 26.3; wheel onednn-cpu-gomp 2023.2.0 (oneDNN 3.2, for Linux on x86-64), as PyPI has them.
-# Guess:    `pip install --target DIR WHEEL` puts every file of the wheel below DIR, or fails.
-# Behavior: the wheel holds libdnnl.so as data, in NAME.data/data/lib/. pip unpacks that into a temporary prefix beside
-#           lib/python, and then moves the top folders of the prefix into DIR, except for those that contain
-#           site-packages: all of lib/ is passed over, share/ is moved. pip exits with 0, prints no warning, lists the
-#           libraries in RECORD, and `pip check` finds nothing wrong. The same wheel in a virtual environment is whole.
-# Seen:     installed with --target, exit code 0: 0 files named libdnnl.so*, RECORD lists 3, files of share/: 3
+# Version:  pip 26.3; wheel onednn-cpu-gomp 2023.2.0 (oneDNN 3.2, for Linux on x86-64), both from PyPI.
+# Expected: `pip install --target DIR WHEEL` installs every file of the wheel under DIR, or fails.
+# Actual:   the wheel contains libdnnl.so as data, in NAME.data/data/lib/. pip unpacks it into a temporary prefix, next to
+#           lib/python, and then moves the prefix's top-level folders into DIR, except those that contain site-packages.
+#           It therefore moves share/ but skips all of lib/. pip exits with 0, prints no warning, and lists the libraries
+#           in RECORD; `pip check` reports no problem. In a virtual environment, the same wheel installs completely.
+# Output:   installed with --target, exit code 0: 0 files named libdnnl.so*, RECORD lists 3, files of share/: 3
 #           installed in the environment: 3 files named libdnnl.so*
 #
-# Needs python3 with venv and PyPI (20 MB), writes to a temporary folder only. Fails if the behavior is another.
+# Needs python3 with venv, and PyPI (20 MB). Writes only to a temporary folder. Fails if pip behaves differently.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -36,6 +36,6 @@ whole=$(libraries "$folder/env/lib")
 echo "installed in the environment: $whole files named libdnnl.so*"
 
 [[ $code == 0 && $dropped == 0 && $recorded == 3 && $shared == 3 && $whole == 3 ]] || {
-  echo "pip behaves differently from what is written above" >&2
+  echo "pip no longer behaves as described at the top of this script" >&2
   exit 1
 }

@@ -150,8 +150,8 @@ void Executor::bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) {
 
 void Executor::stream_bytes(BufferId buffer, int64_t first, StepBytes fill) {
   check_bytes(buffer);
-  memory_.bind(buffer, device_->stream_bytes(memory_.bound(buffer), element_count(program_.shape(buffer)), first,
-                                             std::move(fill)));
+  memory_.bind(buffer, device_->stream_bytes(memory_.bound(buffer), element_count(program_.shape(buffer)),
+                                             first, std::move(fill)));
 }
 
 }  // namespace ddpm

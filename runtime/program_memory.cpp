@@ -24,7 +24,9 @@ ProgramMemory::ProgramMemory(const Program& program, ExecutorDevice& device)
 void* ProgramMemory::place(size_t position, ExecutorDevice& device) const {
   const Buffer& buffer = program_->buffers()[position];
   const Placement& placement = plan_.placements[position];
-  const auto offset = [](void* arena, int64_t bytes) -> void* { return static_cast<std::byte*>(arena) + bytes; };
+  const auto offset = [](void* arena, int64_t bytes) -> void* {
+    return static_cast<std::byte*>(arena) + bytes;
+  };
   const int64_t master_bytes = element_bytes(device.master_type());
   switch (buffer.role) {
     case Role::kParameter:

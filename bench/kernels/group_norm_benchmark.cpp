@@ -51,7 +51,7 @@ GroupNormParams shape_of(const benchmark::State& state, const Variant& variant) 
 
 struct Tensors {
   Tensors(const GroupNormParams& group_norm_shape, const Variant& what)
-      : shape(group_norm_shape),
+      : params(group_norm_shape),
         variant(what),
         x(random_buffer<BFloat16>(source_elements(params.x_channels))),
         skip(random_buffer<BFloat16>(source_elements(params.skip_channels))),

@@ -3,7 +3,7 @@
 
 namespace ddpm {
 
-std::unique_ptr<VendorLibrary> measured_primitives() {
+std::unique_ptr<VendorLibrary> measured_library() {
   return std::make_unique<CudaLibrary>(CudaLibraryOptions{});
 }
 

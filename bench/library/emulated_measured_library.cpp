@@ -3,6 +3,6 @@
 
 namespace ddpm {
 
-std::unique_ptr<VendorLibrary> measured_primitives() { return std::make_unique<PlainLibrary>(); }
+std::unique_ptr<VendorLibrary> measured_library() { return std::make_unique<PlainLibrary>(); }
 
 }  // namespace ddpm

@@ -1,18 +1,17 @@
-// The convolutions and matrix products of a training step in bf16, each with the plan that the engine chooses
-// by measurement, against the peak of a large product and the copy bandwidth measured in the same run (its
-// twin products_benchmark_emulated goes through the same with plain loops, and its times mean nothing):
+// The convolutions and GEMMs of a training step in bf16, each with the plan that the engine chooses by measurement, against
+// the peak of a large GEMM and the copy bandwidth measured in the same run (its twin library_benchmark_emulated goes
+// through the same with plain loops, and its times mean nothing):
 //
-//   products/PRESET/BATCH/LAYER/ROLE      a library's product; counter `count`: how often a step asks for it
-//   choices/PRESET/BATCH/LAYER/ROLE/FORM  what can be computed in two ways, our own kernels around it
-//   included:
-//                                         1x1 convolutions as `matrix` product (the engine's way) or by the
-//                                         library's `convolution`; convolutions after upsampling `folded`
-//                                         (the engine's way) or `nearest`
+//   ops/PRESET/BATCH/LAYER/ROLE            a library op; counter `count`: how often a step needs it
+//   choices/PRESET/BATCH/LAYER/ROLE/FORM   what can be computed in two ways, with our own kernels around it:
+//                                          1x1 convolutions as `gemm` (the engine's way) or as the library's
+//                                          `convolution`; convolutions after upsampling `folded` (the engine's way)
+//                                          or `nearest`
 //
-// The label tells the layer's shape and the problem. scripts/benchmark_table.py makes tables of the JSON.
+// The label has the layer's shape and the problem. scripts/benchmark_table.py makes tables of the JSON.
 #include <fmt/format.h>
 
-#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -24,9 +23,10 @@
 #include "bench/kernels/gpu_benchmark.h"
 #include "bench/library/measured_library.h"
 #include "bench/library/step_library_ops.h"
+#include "kernels/cuda/kernels.h"
 #include "model/training/training_program.h"
 #include "model/unet/presets.h"
-#include "runtime/library/lower_layers.h"
+#include "runtime/library/lowering.h"
 
 namespace ddpm {
 namespace {
@@ -66,89 +66,99 @@ DeviceBuffer<BFloat16> random_tensor(int64_t bytes) {
   return random_buffer<BFloat16>(bytes / static_cast<int64_t>(sizeof(BFloat16)));
 }
 
-// Measures what layers are made of. Plans come from the engine's cache, or are measured and kept there.
+using T = BFloat16;
+
+// Measures library ops. Plans come from the engine's cache, or are measured and kept there.
 class LibraryBench {
  public:
-  LibraryBench() : primitives_(measured_primitives()) {}
+  LibraryBench() : library_(measured_library()) {}
 
-  // Operations a second of a bf16 product of large square matrices.
+  // Operations a second of a bf16 GEMM of large square matrices.
   double peak() {
     const int64_t side = measured_sizes().peak_side;
     const GemmOperand square{.leading_dimension = side};
     const GemmProblem problem{.m = side, .n = side, .k = side, .a = square, .b = square, .d = square};
-    const auto a = random_buffer<BFloat16>(side * side), b = random_buffer<BFloat16>(side * side);
-    const DeviceBuffer<BFloat16> c(static_cast<size_t>(side * side));
+    const auto a = random_buffer<T>(side * side), b = random_buffer<T>(side * side);
+    const DeviceBuffer<T> c(static_cast<size_t>(side * side));
     const Stream stream;
-    primitives_->prepare({.convolutions = {}, .matrices = {problem}}, stream);
-    return cost(problem).flops / GpuBenchmark::median_seconds([&](StreamView on) {
-             primitives_->gemm(problem, {.a = a.data(), .b = b.data(), .d = c.data()}, on);
-           });
+    library_->prepare({.convolutions = {}, .gemms = {problem}}, stream);
+    return cost(problem).flops / GpuBenchmark::median_seconds(
+                                     library_->bind(problem, {.a = a.data(), .b = b.data(), .d = c.data()}));
   }
   void set_peak(double flops_per_second) { peak_ = flops_per_second; }
 
-  void run(benchmark::State& state, const StepLibraryOp& product) {
-    std::visit([&](const auto& problem) { run_problem(state, problem); }, product.problem);
-    state.counters["count"] = product.count;
+  void run(benchmark::State& state, const StepLibraryOp& op) {
+    std::visit([&](const auto& problem) { run_problem(state, problem); }, op.problem);
+    state.counters["count"] = op.count;
   }
 
-  // layer(steps) goes through the layer's steps; it is called to survey them too.
-  template <typename Layer>
-  void run_layer(benchmark::State& state, const Cost& cost, const Layer& layer) {
-    ProductSurvey survey;
-    layer(survey);
-    survey.next_layer();
+  // The launches of one operation, on these buffers.
+  void run(benchmark::State& state, const Cost& cost, const LaunchList<T>& list,
+           const std::map<BufferId, void*>& buffers) {
+    if (!prepare(state, list.problems())) return;
+    const DeviceBuffer<std::byte> scratch(list.scratch_bytes);
+    const BoundOperations bound = bind(list, 1, Addresses<T>(buffers, scratch.data()), *library_);
+    measure(state, cost, [&](StreamView stream) {
+      for (const LaunchFunction& launch : bound.front()) launch(stream);
+    });
+  }
+
+ private:
+  // False where there is no plan: the others are measured all the same.
+  bool prepare(benchmark::State& state, const LibraryProblems& problems) {
     try {
       const Stream stream;
-      primitives_->prepare(survey.problems(), stream);
-    } catch (const std::exception& error) {  // no plan: the others are measured all the same
-      return state.SkipWithError(error.what());
+      library_->prepare(problems, stream);
+      return true;
+    } catch (const std::exception& error) {
+      state.SkipWithError(error.what());
+      return false;
     }
-    const DeviceBuffer<std::byte> scratch(survey.problems().scratch_bytes);
-    GpuBenchmark::run(state, cost, [&](StreamView stream) {
-      ProductRun steps(*primitives_, scratch.span(), stream);
-      layer(steps);
-    });
+  }
+
+  template <typename Function>
+  void measure(benchmark::State& state, const Cost& cost, const Function& launch) {
+    GpuBenchmark::run(state, cost, launch);
     state.counters["share_of_peak"] =
         benchmark::Counter(cost.flops / peak_, benchmark::Counter::kIsIterationInvariantRate);
   }
 
- private:
   template <typename Problem>
   void run_problem(benchmark::State& state, const Problem& problem) {
     const auto bytes = tensor_bytes(problem);
     const auto first = random_tensor(bytes[0]), second = random_tensor(bytes[1]),
                third = random_tensor(bytes[2]);
-    run_layer(state, cost(problem), [&](ProductSteps& steps) {
-      if constexpr (std::is_same_v<Problem, ConvolutionProblem>)
-        steps.convolution(problem, {.x = first.data(), .w = second.data(), .y = third.data()});
-      else
-        steps.gemm(problem, {.a = first.data(), .b = second.data(), .c = third.data(), .d = third.data()});
-    });
+    if constexpr (std::is_same_v<Problem, ConvolutionProblem>) {
+      if (!prepare(state, {.convolutions = {problem}, .gemms = {}})) return;
+      measure(state, cost(problem),
+              library_->bind(problem, {.x = first.data(), .w = second.data(), .y = third.data()}));
+    } else {
+      if (!prepare(state, {.convolutions = {}, .gemms = {problem}})) return;
+      measure(state, cost(problem),
+              library_->bind(problem,
+                             {.a = first.data(), .b = second.data(), .c = third.data(), .d = third.data()}));
+    }
   }
 
-  std::unique_ptr<VendorLibrary> primitives_;
+  std::unique_ptr<VendorLibrary> library_;
   double peak_ = 0;
 };
 
-// ---- Choices: a layer's tensors, and its pass without bias and residual, which are the same in both forms.
+// ---- Choices: a layer's pass without bias and residual, which are the same in both forms.
+
+enum Id : BufferId { kX, kWeight, kY, kDWeight };
 
 struct LayerTensors {
   LayerTensors(int64_t x_elements, int64_t weight_elements, int64_t y_elements)
-      : x(random_buffer<BFloat16>(x_elements)),
-        y(random_buffer<BFloat16>(y_elements)),
-        weight(random_buffer<BFloat16>(weight_elements)),
+      : x(random_buffer<T>(x_elements)),
+        y(random_buffer<T>(y_elements)),
+        weight(random_buffer<T>(weight_elements)),
         dweight(random_buffer<float>(weight_elements)) {}
-  DeviceBuffer<BFloat16> x, y, weight;
+  DeviceBuffer<T> x, y, weight;
   DeviceBuffer<float> dweight;
 
-  Conv2dArgs<BFloat16> forward() const {
-    return {.x = x.data(), .weight = weight.data(), .bias = nullptr, .residual = nullptr, .y = y.data()};
-  }
-  Conv2dBackwardDataArgs<BFloat16> data_gradient() const {
-    return {.dy = y.data(), .weight = weight.data(), .residual = nullptr, .dx = x.data()};
-  }
-  Conv2dBackwardWeightArgs<BFloat16, float> weight_gradient() const {
-    return {.x = x.data(), .dy = y.data(), .dweight = dweight.data(), .dbias = nullptr};
+  std::map<BufferId, void*> buffers() const {
+    return {{kX, x.data()}, {kWeight, weight.data()}, {kY, y.data()}, {kDWeight, dweight.data()}};
   }
 };
 
@@ -160,60 +170,73 @@ LayerTensors tensors_of(const UpsampleConv2dShape& s) {
   return {larger.x_elements() / 4, larger.weight_elements(), larger.y_elements()};
 }
 
-void matrix_form(ProductSteps& steps, LibraryOpRole role, const Conv2dShape& s, const LayerTensors& t) {
-  if (role == LibraryOpRole::kForward) return composed::conv2d(steps, s, t.forward());
-  if (role == LibraryOpRole::kDataGradient)
-    return composed::conv2d_backward_data(steps, s, t.data_gradient());
-  composed::conv2d_backward_weight(steps, s, t.weight_gradient());
+LaunchList<T> lowered(const AnyOperation& pass, UpsampleForm form = UpsampleForm::kAuto) {
+  Program program;
+  for (const char* name : {"x", "weight", "y", "dweight"}) program.add_buffer(name, {1}, Role::kState);
+  program.add("layer", Phase::kForward, pass);
+  return lower<T>(program, plan_memory(program, {}), UpsampleForms(form));
 }
 
-void convolution_form(ProductSteps& steps, LibraryOpRole role, const Conv2dShape& s, const LayerTensors& t) {
+LaunchList<T> gemm_form(LibraryOpRole role, const Conv2dShape& s) {
+  if (role == LibraryOpRole::kForward)
+    return lowered(Conv2d{.shape = s, .x = kX, .weight = kWeight, .y = kY});
+  if (role == LibraryOpRole::kDataGradient)
+    return lowered(Conv2dBackwardData{.shape = s, .dy = kY, .weight = kWeight, .dx = kX});
+  return lowered(Conv2dBackwardWeight{.shape = s, .x = kX, .dy = kY, .dweight = kDWeight});
+}
+
+LaunchList<T> convolution_form(LibraryOpRole role, const Conv2dShape& s) {
   constexpr ConvolutionDirection kDirections[] = {ConvolutionDirection::kForward,
                                                   ConvolutionDirection::kBackwardData,
                                                   ConvolutionDirection::kBackwardWeight};
-  const ConvolutionProblem problem{.shape = s, .direction = kDirections[static_cast<int>(role)]};
-  if (role != LibraryOpRole::kWeightGradient)
-    return steps.convolution(problem, {.x = t.x.data(), .w = t.weight.data(), .y = t.y.data()});
-  // The library has no bf16 convolution that adds to a float gradient.
-  auto* dweight = steps.scratch<BFloat16>(s.weight_elements());
-  steps.convolution(problem, {.x = t.x.data(), .w = dweight, .y = t.y.data()});
-  steps.kernel(0, [&](StreamView stream) {
-    cuda::accumulate(s.weight_elements(), dweight, t.dweight.data(), stream);
-  });
+  const auto place = [](BufferId id) { return Place{.buffer = id, .type = ElementType::kBfloat16}; };
+  ConvolutionLaunch call{.problem = {.shape = s, .direction = kDirections[static_cast<int>(role)]},
+                         .x = place(kX),
+                         .w = place(kWeight),
+                         .y = place(kY)};
+  LaunchList<T> list;
+  if (role == LibraryOpRole::kWeightGradient) {
+    // The library has no bf16 convolution that adds to a float gradient.
+    call.w = {.scratch = 0, .type = ElementType::kBfloat16};
+    list.scratch_bytes = static_cast<size_t>(s.weight_elements()) * sizeof(T);
+    list.launches.push_back({0, call});
+    list.launches.push_back({0, KernelLaunch<T>{[=](const Addresses<T>& at, StreamView stream) {
+                               cuda::accumulate<T>(s.weight_elements(), at.of<T>(call.w),
+                                                   at.of<float>({.buffer = kDWeight}), stream);
+                             }}});
+  } else {
+    list.launches.push_back({0, call});
+  }
+  return list;
 }
 
-void upsample_form(ProductSteps& steps, UpsampleForm form, LibraryOpRole role, const UpsampleConv2dShape& s,
-                   const LayerTensors& t) {
-  if (role == LibraryOpRole::kForward) return composed::upsample_conv2d(steps, form, s, t.forward());
+LaunchList<T> upsample_form(UpsampleForm form, LibraryOpRole role, const UpsampleConv2dShape& s) {
+  if (role == LibraryOpRole::kForward)
+    return lowered(UpsampleConv2d{.shape = s, .x = kX, .weight = kWeight, .y = kY}, form);
   if (role == LibraryOpRole::kDataGradient)
-    return composed::upsample_conv2d_backward_data(steps, form, s, t.data_gradient());
-  composed::upsample_conv2d_backward_weight(steps, form, s, t.weight_gradient());
+    return lowered(UpsampleConv2dBackwardData{.shape = s, .dy = kY, .weight = kWeight, .dx = kX}, form);
+  return lowered(UpsampleConv2dBackwardWeight{.shape = s, .x = kX, .dy = kY, .dweight = kDWeight}, form);
 }
 
-using Form = std::pair<const char*, std::function<void(ProductSteps&, const LayerTensors&)>>;
+using Form = std::pair<const char*, LaunchList<T>>;
 
 std::vector<Form> forms_of(LibraryOpRole role, const Conv2dShape& s) {
-  return {{"matrix", [=](ProductSteps& steps, const LayerTensors& t) { matrix_form(steps, role, s, t); }},
-          {"convolution",
-           [=](ProductSteps& steps, const LayerTensors& t) { convolution_form(steps, role, s, t); }}};
+  return {{"gemm", gemm_form(role, s)}, {"convolution", convolution_form(role, s)}};
 }
 
 std::vector<Form> forms_of(LibraryOpRole role, const UpsampleConv2dShape& s) {
-  const auto in_form = [=](UpsampleForm form) {
-    return [=](ProductSteps& steps, const LayerTensors& t) { upsample_form(steps, form, role, s, t); };
-  };
-  return {{"folded", in_form(UpsampleForm::kFolded)}, {"nearest", in_form(UpsampleForm::kNearest)}};
+  return {{"folded", upsample_form(UpsampleForm::kFolded, role, s)},
+          {"nearest", upsample_form(UpsampleForm::kNearest, role, s)}};
 }
 
 // ---- Registration
 
-void register_products(LibraryBench& bench, const Network& network) {
-  for (const StepLibraryOp& product : step_library_ops(network.program))
+void register_ops(LibraryBench& bench, const Network& network) {
+  for (const StepLibraryOp& op : step_library_ops(network.program))
     GpuBenchmark::settings(benchmark::RegisterBenchmark(
-        fmt::format("products/{}/{}", network.name, product.name).c_str(),
-        [&bench, product](benchmark::State& state) {
-          bench.run(state, product);
-          state.SetLabel(fmt::format("{} | {}", product.shape, text_of(product.problem)));
+        fmt::format("ops/{}/{}", network.name, op.name).c_str(), [&bench, op](benchmark::State& state) {
+          bench.run(state, op);
+          state.SetLabel(fmt::format("{} | {}", op.shape, text_of(op.problem)));
         }));
 }
 
@@ -223,11 +246,10 @@ void register_choice(LibraryBench& bench, const Network& network, const StepChoi
   for (const Form& form : forms_of(choice.role, shape))
     GpuBenchmark::settings(benchmark::RegisterBenchmark(
         fmt::format("choices/{}/{}/{}", network.name, choice.name, form.first).c_str(),
-        [&bench, shape, count = choice.count, layer = form.second](benchmark::State& state) {
+        [&bench, shape, count = choice.count, list = form.second](benchmark::State& state) {
           const LayerTensors tensors = tensors_of(shape);
           // Both forms are held against the operations of the literal one.
-          bench.run_layer(state, ddpm::cost(shape, sizeof(BFloat16)),
-                          [&](ProductSteps& steps) { layer(steps, tensors); });
+          bench.run(state, ddpm::cost(shape, sizeof(T)), list, tensors.buffers());
           state.counters["count"] = count;
           state.SetLabel(layer_shape(shape));
         }));
@@ -235,11 +257,12 @@ void register_choice(LibraryBench& bench, const Network& network, const StepChoi
 
 int run(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);  // takes its own flags out
-  CLI::App app("Times the products of a training step on a GPU; flags --benchmark_* are Google Benchmark's",
-               "products_benchmark");
+  CLI::App app(
+      "Times the convolutions and GEMMs of a training step on a GPU; flags --benchmark_* are Google Benchmark's",
+      "library_benchmark");
   CommandLine command;
   app.add_option("--network", command.networks, "PRESET:BATCH, several times")->capture_default_str();
-  app.add_flag("--list", command.list, "Print the products and end; needs no GPU");
+  app.add_flag("--list", command.list, "Print them and exit; needs no GPU");
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
   std::vector<Network> networks;
   for (const std::string& text : command.networks) networks.push_back(make_network(text));
@@ -250,7 +273,7 @@ int run(int argc, char** argv) {
   if (!find_gpu()) return 0;
   LibraryBench bench;
   for (const Network& network : networks) {
-    register_products(bench, network);
+    register_ops(bench, network);
     for (const StepChoice& choice : step_choices(network.program))
       std::visit([&](const auto& shape) { register_choice(bench, network, choice, shape); }, choice.shape);
   }
@@ -266,5 +289,5 @@ int run(int argc, char** argv) {
 }  // namespace ddpm
 
 int main(int argc, char** argv) {
-  return ddpm::run_app("products_benchmark", [&] { return ddpm::run(argc, argv); });
+  return ddpm::run_app("library_benchmark", [&] { return ddpm::run(argc, argv); });
 }

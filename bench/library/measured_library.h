@@ -1,5 +1,5 @@
-// The primitives that products_benchmark measures: those of CUDA's libraries, with the plans that the
-// engine chooses, or the emulated GPU's plain loops. Implemented twice; a program links one of them.
+// The library that library_benchmark measures: CUDA's, with the plans that the engine chooses, or the emulated GPU's plain
+// loops. Implemented twice; a program links one of them.
 #pragma once
 
 #include <memory>
@@ -8,6 +8,6 @@
 
 namespace ddpm {
 
-std::unique_ptr<VendorLibrary> measured_primitives();
+std::unique_ptr<VendorLibrary> measured_library();
 
 }  // namespace ddpm

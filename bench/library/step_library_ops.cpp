@@ -9,6 +9,7 @@
 
 #include "device/bfloat16.h"
 #include "runtime/library/lowering.h"
+#include "support/overloaded.h"
 
 namespace ddpm {
 namespace {
@@ -18,7 +19,7 @@ std::string layer_shape(const AttentionShape& s) {
   return fmt::format("attention {}x{}x{} heads {}", s.n, s.length, s.channels(), s.heads);
 }
 
-// Of all products of an operation; LinearBackward's are of two roles, which their problems tell.
+// Of all library ops of an operation; LinearBackward has two roles, which the problems tell apart.
 template <typename Op>
 inline constexpr std::optional<LibraryOpRole> kRole = std::nullopt;
 template <>
@@ -51,41 +52,38 @@ LibraryOpRole role_of(LibraryOpRole of_operation, const LibraryProblem& problem)
                                                                     : of_operation;
 }
 
-// Calls function(shape, role) where the operation has products, and is part of every step.
+// Calls function(shape, role) where the operation has library ops and is part of every step.
 template <typename Function>
-void visit_product_operation(const Operation& operation, const Function& function) {
+void visit_library_operation(const Operation& operation, const Function& function) {
   if (operation.phase == Phase::kStart) return;
   std::visit(
       [&](const auto& op) {
         using Op = std::decay_t<decltype(op)>;
-        if constexpr (kRole<Op>.has_value()) function(op.shape, *kRole<Op>);
+        if constexpr (kRole<Op>.has_value()) {
+          if constexpr (requires { op.shape; })
+            function(op.shape, *kRole<Op>);
+          else
+            function(op.params, *kRole<Op>);
+        }
       },
       operation.operation);
 }
 
-// Asks for the products of one operation at a time.
-class OperationSurvey {
- public:
-  explicit OperationSurvey(const Program& program) {
-    for (size_t i = 0; i < program.buffers().size(); ++i) buffers_.add_buffer("", {});
-  }
-
-  std::vector<LibraryProblem> problems(const Operation& operation) const {
-    Program alone = buffers_;
-    alone.add(operation.name, operation.phase, operation.operation);
-    const LibraryProblems found = product_problems<BFloat16>(alone);
-    std::vector<LibraryProblem> problems;
-    const auto add = [&](const auto& problem) {
-      if (!problem.bias) problems.emplace_back(problem);
+// The problems of each operation, each once; optional fusions are listed without them.
+std::vector<std::vector<LibraryProblem>> problems_by_operation(const Program& program) {
+  const MemoryPlan plan = plan_memory(program, {.compute = sizeof(BFloat16), .master = sizeof(float)});
+  std::vector<std::vector<LibraryProblem>> problems(program.operations().size());
+  for (const Launch<BFloat16>& launch : lower<BFloat16>(program, plan).launches) {
+    const auto add = [&](const LibraryProblem& problem) {
+      std::vector<LibraryProblem>& known = problems[launch.operation];
+      if (std::find(known.begin(), known.end(), problem) == known.end()) known.push_back(problem);
     };
-    std::for_each(found.convolutions.begin(), found.convolutions.end(), add);
-    std::for_each(found.matrices.begin(), found.matrices.end(), add);
-    return problems;
+    std::visit(
+        Overloaded{[&](const KernelLaunch<BFloat16>&) {}, [&](const auto& call) { add(call.problem); }},
+        launch.what);
   }
-
- private:
-  Program buffers_;  // as many as the program has
-};
+  return problems;
+}
 
 // Numbers the second and later entries of one name.
 template <typename Entry>
@@ -99,7 +97,7 @@ void make_names(std::vector<Entry>& entries) {
   }
 }
 
-// A 1x1 convolution that the engine computes as a matrix product, with a filter of its own.
+// A 1x1 convolution that the engine computes as a GEMM, with a whole filter.
 std::optional<Conv2dShape> pointwise(Conv2dShape s) {
   if (s.filter != 1 || s.stride != 1) return std::nullopt;
   s.weight_channels = s.c;
@@ -128,32 +126,34 @@ int64_t operand_elements(const GemmProblem& p, const GemmOperand& operand, int64
 }  // namespace
 
 std::vector<StepLibraryOp> step_library_ops(const Program& program) {
-  const OperationSurvey survey(program);
-  std::vector<StepLibraryOp> products;
-  for (const Operation& operation : program.operations())
-    visit_product_operation(operation, [&](const auto& shape, LibraryOpRole role) {
-      for (const LibraryProblem& problem : survey.problems(operation)) {
-        const auto known = std::find_if(products.begin(), products.end(),
-                                        [&](const StepLibraryOp& p) { return p.problem == problem; });
-        if (known != products.end())
+  const auto problems = problems_by_operation(program);
+  std::vector<StepLibraryOp> ops;
+  for (size_t i = 0; i < program.operations().size(); ++i) {
+    const Operation& operation = program.operations()[i];
+    visit_library_operation(operation, [&](const auto& shape, LibraryOpRole role) {
+      for (const LibraryProblem& problem : problems[i]) {
+        const auto known = std::find_if(ops.begin(), ops.end(),
+                                        [&](const StepLibraryOp& op) { return op.problem == problem; });
+        if (known != ops.end())
           ++known->count;
         else
-          products.push_back({.problem = problem,
-                              .role = role_of(role, problem),
-                              .layer = operation.name,
-                              .shape = layer_shape(shape),
-                              .count = 1,
-                              .name = {}});
+          ops.push_back({.problem = problem,
+                         .role = role_of(role, problem),
+                         .layer = operation.name,
+                         .shape = layer_shape(shape),
+                         .count = 1,
+                         .name = {}});
       }
     });
-  make_names(products);
-  return products;
+  }
+  make_names(ops);
+  return ops;
 }
 
 std::vector<StepChoice> step_choices(const Program& program) {
   std::vector<StepChoice> choices;
   for (const Operation& operation : program.operations())
-    visit_product_operation(operation, [&](const auto& shape, LibraryOpRole role) {
+    visit_library_operation(operation, [&](const auto& shape, LibraryOpRole role) {
       const auto chosen = pointwise(shape);
       if (!chosen) return;
       const auto known = std::find_if(choices.begin(), choices.end(), [&](const StepChoice& c) {

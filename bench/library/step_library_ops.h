@@ -1,5 +1,4 @@
-// What one training step asks of the GPU's libraries, product by product: how often, under which layer's
-// name, at what cost.
+// The library ops of one training step: which convolutions and GEMMs, how often, for which layer, at what cost.
 #pragma once
 
 #include <array>
@@ -14,7 +13,7 @@
 
 namespace ddpm {
 
-// What a product computes for its layer.
+// What a library op computes for its layer.
 enum class LibraryOpRole : uint8_t { kForward, kDataGradient, kWeightGradient };
 inline constexpr const char* kLibraryOpRoleNames[] = {"forward", "data_gradient", "weight_gradient"};
 
@@ -30,8 +29,8 @@ struct StepLibraryOp {
   std::string name;
 };
 
-// The program's products in bf16, each distinct problem once, in the order in which a step first needs them;
-// without the biases that a library may add in the same pass.
+// The program's library ops in bf16, each distinct problem once, in the order in which a step first needs them; without
+// optional fusions.
 std::vector<StepLibraryOp> step_library_ops(const Program& program);
 
 // A layer's pass that can be computed in two ways.
@@ -43,7 +42,7 @@ struct StepChoice {
   std::string name;  // "mid_block.attentions.0.to_out.0/forward"
 };
 
-// 1x1 convolutions (a matrix product, or the library's convolution) and convolutions after upsampling (folded
+// 1x1 convolutions (a GEMM, or the library's convolution) and convolutions after upsampling (folded
 // or literal), each distinct shape once. A 1x1 convolution of a part of a filter counts as one with a filter
 // of that size.
 std::vector<StepChoice> step_choices(const Program& program);

@@ -152,7 +152,7 @@ TEST(SamplerTable, DdpmIsAlgorithm2OfItsPaper) {
       const double x = 0.7;
       const double epsilon = -1.3;
       const double z = 0.4;
-      DType dtype(table, x);
+      Element element(table, x);
       element.step(999 - t, epsilon, z);
       const double expected =
           (x - beta / std::sqrt(1 - alpha_bar) * epsilon) / std::sqrt(1 - beta) + sigma * z;
@@ -173,7 +173,7 @@ TEST(SamplerTable, DdimWithEtaOneIsDdpm) {
   const SamplerTable b = sampler_table(schedule, ddim);
   for (size_t k = 0; k < 1000; ++k)
     for (const auto& [x, epsilon, z] : {std::array{1.0, 0.0, 0.0}, {0.0, 1.0, 0.0}, {0.0, 0.0, 1.0}}) {
-      DType one(a, x), other(b, x);
+      Element one(a, x), other(b, x);
       one.step(k, epsilon, z);
       other.step(k, epsilon, z);
       // x0 is up to 157 times x, and 1 - alpha_bar(0) keeps 1e-12 of its digits.
@@ -193,10 +193,10 @@ TEST(SamplerTable, EverySamplerEndsAtOnePointData) {
         options.sigma_spacing = spacing;
         const SamplerTable table = sampler_table(schedule, options);
         const std::vector<NoiseLevel> levels = sampling_levels(schedule, options);
-        DType mean(table, levels[0].signal);
+        Element mean(table, levels[0].signal);
         for (size_t k = 0; k < table.rows.size(); ++k) mean.step(k, 1, 0);
         EXPECT_NEAR(mean.x(), 1, 1e-12) << sampler_method_name(method);
-        DType noise(table, levels[0].noise_level);
+        Element noise(table, levels[0].noise_level);
         for (size_t k = 0; k < table.rows.size(); ++k) noise.step(k, 0, 1.3);
         EXPECT_NEAR(noise.x(), 0, 1e-12) << sampler_method_name(method);
       }
@@ -219,7 +219,7 @@ TEST(SamplerTable, AncestralStepsKeepTheMarginalOfOnePointData) {
                                        : 1;
         };
         for (size_t k = 0; k < table.rows.size(); ++k) {
-          DType mean(table, std::sqrt(alpha_bar(k))), noise(table, std::sqrt(1 - alpha_bar(k)));
+          Element mean(table, std::sqrt(alpha_bar(k))), noise(table, std::sqrt(1 - alpha_bar(k)));
           mean.step(k, 1, 0);
           noise.step(k, 0, 0);
           // Doubles, with 1 - alpha_bar(0) = 1e-4 in denominators.
@@ -242,7 +242,7 @@ double quantile_error(const NoiseSchedule& schedule, const SamplerOptions& optio
   const auto variance = [&](size_t k) {
     return std::pow(signal(k) * kDeviation, 2) + std::pow(noise_level(k), 2);
   };
-  DType dtype(table, signal(0) * kMean + std::sqrt(variance(0)));
+  Element element(table, signal(0) * kMean + std::sqrt(variance(0)));
   for (size_t k = 0; k < table.rows.size(); ++k)
     element.step(k, noise_level(k) * (element.x() - signal(k) * kMean) / variance(k), 0);
   return std::abs(element.x() - (kMean + kDeviation));
@@ -276,7 +276,7 @@ TEST(SamplerTable, EulerAncestralIsThatOfKDiffusion) {
     const double up = std::min(to, std::sqrt(to * to * (from * from - to * to) / (from * from)));
     const double down = std::sqrt(to * to - up * up);
     const double epsilon = 0.8, z = -1.1;
-    DType dtype(table, 0.7);
+    Element element(table, 0.7);
     element.step(k, epsilon, z);
     const double expected = 0.7 / levels[k].signal + epsilon * (down - from) + up * z;
     // Sums of values up to sigma = 157.

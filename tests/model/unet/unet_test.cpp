@@ -77,9 +77,9 @@ TEST(Unet, ConcatenationIsNeverWritten) {
 TEST(Unet, TimeProjectionsOfAllBlocksAreOneProduct) {
   UnetConfig config = find_preset("tiny-32").network;
   EXPECT_EQ(all_of<Linear>(unet_program(config, 1)).size(), 3u);
-  const int64_t width = all_of<Linear>(unet_program(config, 1)).back().second.shape.out;
+  const int64_t width = all_of<Linear>(unet_program(config, 1)).back().second.params.out;
   config.time_modulation = TimeModulation::kScaleShift;
-  EXPECT_EQ(all_of<Linear>(unet_program(config, 1)).back().second.shape.out, 2 * width);
+  EXPECT_EQ(all_of<Linear>(unet_program(config, 1)).back().second.params.out, 2 * width);
   // 32, 64, 64 channels: two blocks down and three up in each level, two in the middle.
   EXPECT_EQ(width, 5 * (32 + 64 + 64) + 2 * 64);
 }
@@ -96,10 +96,10 @@ TEST(Unet, EachDropoutHasItsOwnMaskAndStandsBeforeASecondConvolution) {
   std::set<uint32_t> streams;
   size_t dropouts = 0;
   for (const auto& [name, op] : all_of<GroupNorm>(program)) {
-    EXPECT_EQ(op.shape.dropout > 0, name.ends_with("norm2")) << name;
-    if (op.shape.dropout == 0) continue;
+    EXPECT_EQ(op.params.dropout > 0, name.ends_with("norm2")) << name;
+    if (op.params.dropout == 0) continue;
     ++dropouts;
-    streams.insert(op.shape.dropout_stream);
+    streams.insert(op.params.dropout_stream);
   }
   EXPECT_EQ(streams.size(), dropouts);
   EXPECT_EQ(dropouts, 6u + 2 + 9);

@@ -75,10 +75,10 @@ TEST(GpuExecutor, AnyOrderOfThreadsGivesTheSameBits) {
   const TrainingProgram made = small_program();
   std::vector<std::vector<float>> results;
   for (Stream& stream : streams_of_every_order()) {
-    Training training(made,
-                      std::make_unique<GpuExecutor<BFloat16>>(
-                          made.program, ComposedProducts<BFloat16>(std::make_unique<PlainLibrary>(), {}),
-                          std::move(stream)));
+    Training training(
+        made, std::make_unique<Executor>(made.program,
+                                         make_gpu_device<BFloat16>(std::make_unique<PlainLibrary>(),
+                                                                   UpsampleForm::kAuto, std::move(stream))));
     results.push_back(training.after_steps(2));
   }
   for (const std::vector<float>& result : results) EXPECT_EQ(result, results.front());

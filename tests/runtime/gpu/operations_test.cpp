@@ -67,7 +67,7 @@ TEST_P(GpuOperations, OfASamplingStepAreThoseOfTheCpu) {
   const SamplingProgram made = sampling_program({.network = GetParam().network,
                                                  .batch = 2,
                                                  .steps = static_cast<int>(table.rows.size()),
-                                                 .memories = table.memories,
+                                                 .history_size = table.history_size,
                                                  .thresholding = Thresholding{},
                                                  .seed = 7});
   CpuExecutor<double> reference(made.program);

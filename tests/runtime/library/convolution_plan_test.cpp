@@ -26,11 +26,12 @@ template <typename T>
 std::vector<ConvolutionProblem> problems_of(const Preset& preset, int batch) {
   const Program program =
       training_program({.network = preset.network, .batch = batch, .dataset_count = batch}).program;
-  std::vector<ConvolutionProblem> problems =
-      product_problems<T>(program, {.upsample = UpsampleForm::kFolded}).convolutions;
-  for (const ConvolutionProblem& problem :
-       product_problems<T>(program, {.upsample = UpsampleForm::kNearest}).convolutions)
-    if (std::find(problems.begin(), problems.end(), problem) == problems.end()) problems.push_back(problem);
+  const MemoryPlan plan = plan_memory(program, {.compute = sizeof(T), .master = sizeof(float)});
+  std::vector<ConvolutionProblem> problems;
+  for (const UpsampleForm form : {UpsampleForm::kFolded, UpsampleForm::kNearest})
+    for (const ConvolutionProblem& problem :
+         lower<T>(program, plan, UpsampleForms(form)).problems().convolutions)
+      if (std::find(problems.begin(), problems.end(), problem) == problems.end()) problems.push_back(problem);
   return problems;
 }
 

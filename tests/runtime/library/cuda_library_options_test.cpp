@@ -8,12 +8,8 @@ namespace ddpm {
 namespace {
 
 TEST(CudaLibraryOptions, AreWhatTheUserChose) {
-  const CudaLibraryOptions options = cuda_library_options({.upsample = UpsampleForm::kNearest,
-                                                           .plan_check = PlanCheck::kWarn,
-                                                           .plan_cache = "mine.json",
-                                                           .workspace_mb = 4096},
-                                                          {});
-  EXPECT_EQ(options.composition.upsample, UpsampleForm::kNearest);
+  const CudaLibraryOptions options = cuda_library_options(
+      {.plan_check = PlanCheck::kWarn, .plan_cache = "mine.json", .workspace_mb = 4096}, {});
   EXPECT_EQ(options.limits.workspace_bytes, int64_t{1} << 32);
   EXPECT_EQ(options.plan_cache, "mine.json");
   EXPECT_EQ(options.check, PlanCheck::kWarn);
@@ -32,7 +28,6 @@ TEST(DriverVersion, IsReadFromTheKernelsFile) {
 
 TEST(CudaLibraryOptions, DefaultsAreThoseOfTheProducts) {
   const CudaLibraryOptions chosen = cuda_library_options({}, {}), defaults;
-  EXPECT_EQ(chosen.composition.upsample, defaults.composition.upsample);
   EXPECT_EQ(chosen.choice, defaults.choice);
   EXPECT_EQ(chosen.check, defaults.check);
   EXPECT_EQ(chosen.plan_cache, defaults.plan_cache);

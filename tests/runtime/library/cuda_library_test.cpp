@@ -12,8 +12,8 @@
 
 #include "kernels/reference/reference.h"
 #include "runtime/library/convolution_plan.h"
-#include "runtime/library/lower_layers.h"
 #include "tests/kernels/cuda/kernel_test.h"
+#include "tests/runtime/library/library_under_test.h"
 
 namespace ddpm {
 namespace {
@@ -24,17 +24,16 @@ constexpr LinearParams kLinear{.n = 128, .in = 256, .out = 512};
 // One convolution and one linear layer.
 Program small_program() {
   Program program;
-  for (const char* name : {"x", "weight", "y", "lx", "lweight", "ly"}) program.add_buffer(name, {1});
+  for (const char* name : {"x", "weight", "y", "lx", "lweight", "ly"})
+    program.add_buffer(name, {1}, Role::kState);
   program.add("conv", Phase::kForward, Conv2d{kConvolution, 0, 1, kNoBuffer, kNoBuffer, 2});
   program.add("linear", Phase::kForward, Linear{kLinear, 3, 4, kNoBuffer, kNoBuffer, 5});
   return program;
 }
 
-// The bytes of both outputs.
+// The values of both outputs.
 std::vector<std::vector<double>> run(const CudaLibraryOptions& options) {
   const Stream stream;
-  ComposedProducts<BFloat16> products = make_cuda_library<BFloat16>(options);
-  products.prepare(small_program(), stream);
   using reference::random_values;
   const auto input = [&](int64_t count, uint32_t seed) {
     return Guarded<BFloat16>(rounded<BFloat16>(random_values(count, seed)), stream);
@@ -42,14 +41,14 @@ std::vector<std::vector<double>> run(const CudaLibraryOptions& options) {
   const auto x = input(kConvolution.x_elements(), 1), weight = input(kConvolution.weight_elements(), 2),
              lx = input(kLinear.n * kLinear.in, 3), lweight = input(kLinear.out * kLinear.in, 4);
   const Guarded<BFloat16> y(kConvolution.y_elements(), stream), ly(kLinear.n * kLinear.out, stream);
-  ProductRun conv = products.layer(stream);
-  composed::conv2d<BFloat16>(conv, kConvolution, {x.data(), weight.data(), nullptr, nullptr, y.data()});
-  ProductRun linear = products.layer(stream);
-  composed::linear<BFloat16>(linear, kLinear, {lx.data(), lweight.data(), nullptr, nullptr, ly.data()});
+  run_lowered<BFloat16>(
+      small_program(), *make_cuda_library(options),
+      {{0, x.data()}, {1, weight.data()}, {2, y.data()}, {3, lx.data()}, {4, lweight.data()}, {5, ly.data()}},
+      stream);
   return {widened(y.values(stream)), widened(ly.values(stream))};
 }
 
-TEST(CudaProducts, TakesMeasuredPlansAgainAndGivesTheSameBits) {
+TEST(CudaLibrary, TakesMeasuredPlansAgainAndGivesTheSameBits) {
   const std::filesystem::path file =
       std::filesystem::temp_directory_path() / ("ddpm-plans-" + std::to_string(::getpid()) + ".json");
   std::vector<std::string> log;
@@ -70,12 +69,12 @@ TEST(CudaProducts, TakesMeasuredPlansAgainAndGivesTheSameBits) {
 }
 
 // Which of them is taken is measured; so each must be right.
-TEST(CudaProducts, EveryPlanWithBiasAndResidualComputesTheirSum) {
+TEST(CudaLibrary, EveryPlanWithBiasAndResidualComputesTheirSum) {
   using T = BFloat16;
   const Stream stream;
   const CudnnHandle handle;
   DDPM_CUDNN_CHECK(cudnnSetStream(handle.get(), StreamView(stream).get()));
-  const ConvolutionProblem wish{.shape = kConvolution, .bias = true, .residual = true};
+  const ConvolutionProblem fused{.shape = kConvolution, .bias = true, .residual = true};
   const auto values = [](int64_t count, uint32_t seed) {
     return rounded<T>(reference::random_values(count, seed));
   };
@@ -85,7 +84,7 @@ TEST(CudaProducts, EveryPlanWithBiasAndResidualComputesTheirSum) {
   reference::conv2d<double>(kConvolution, {widened(x).data(), widened(w).data(), widened(bias).data(),
                                            widened(residual).data(), expected.data()});
   const Guarded<T> dx(x, stream), dw(w, stream), dbias(bias, stream), dresidual(residual, stream);
-  const std::vector<ConvolutionPlan> plans = convolution_plans(CudnnDevice::present(handle.get()), wish);
+  const std::vector<ConvolutionPlan> plans = convolution_plans(CudnnDevice::present(handle.get()), fused);
   EXPECT_FALSE(plans.empty());
   for (const ConvolutionPlan& plan : plans) {
     SCOPED_TRACE(plan.tag());
@@ -101,15 +100,14 @@ TEST(CudaProducts, EveryPlanWithBiasAndResidualComputesTheirSum) {
   }
 }
 
-TEST(CudaProducts, AnOperationThatWasNotMadeReadyIsADefect) {
+TEST(CudaLibrary, AProblemThatItWasNotPreparedForIsADefect) {
   const Stream stream;
-  ComposedProducts<BFloat16> products =
-      make_cuda_library<BFloat16>({.choice = PlanChoice::kFirstProposed, .plan_cache = {}});
-  products.prepare(small_program(), stream);
+  const auto library = make_cuda_library({.choice = PlanChoice::kFirstProposed, .plan_cache = {}});
+  library->prepare({.convolutions = {{.shape = kConvolution}}, .gemms = {}}, stream);
   Conv2dShape other = kConvolution;
   other.n = 9;
-  ProductRun steps = products.layer(stream);
-  EXPECT_THROW(composed::conv2d<BFloat16>(steps, other, {}), LogicError);
+  EXPECT_NO_THROW(library->bind(ConvolutionProblem{.shape = kConvolution}, {}));
+  EXPECT_THROW(library->bind(ConvolutionProblem{.shape = other}, {}), LogicError);
 }
 
 }  // namespace

@@ -1,15 +1,11 @@
-// Plain-loop primitives and emulated kernels.
+// Plain loops and emulated kernels.
 #include "tests/runtime/library/library_under_test.h"
 
 namespace ddpm {
 
-template <typename T>
-ComposedProducts<T> products_under_test(const LoweringOptions& options, Fusion fusion) {
-  return {std::make_unique<PlainLibrary>(fusion), options};
+std::unique_ptr<VendorLibrary> library_under_test(Fusion fusion) {
+  return std::make_unique<PlainLibrary>(fusion);
 }
-
-template ComposedProducts<float> products_under_test(const LoweringOptions&, Fusion);
-template ComposedProducts<BFloat16> products_under_test(const LoweringOptions&, Fusion);
 
 double summation_error(double) { return 0; }  // they add in double
 

@@ -16,6 +16,12 @@ Program training_step(const char* preset, int batch) {
       .program;
 }
 
+template <typename T>
+LaunchList<T> lowered(const Program& program, UpsampleForm form = UpsampleForm::kAuto) {
+  return lower<T>(program, plan_memory(program, {.compute = sizeof(T), .master = sizeof(float)}),
+                  UpsampleForms(form));
+}
+
 template <typename Problem>
 void expect_each_once(const std::vector<Problem>& problems) {
   for (size_t i = 0; i < problems.size(); ++i)
@@ -24,21 +30,21 @@ void expect_each_once(const std::vector<Problem>& problems) {
 
 TEST(LibraryProblems, OfATrainingStepAreFewAndEachOnce) {
   const Program program = training_step("ddpm-cifar10-32", 128);
-  const LibraryProblems problems = product_problems<BFloat16>(program);
+  const LibraryProblems problems = lowered<BFloat16>(program).problems();
   expect_each_once(problems.convolutions);
-  expect_each_once(problems.matrices);
+  expect_each_once(problems.gemms);
   EXPECT_FALSE(problems.convolutions.empty());
-  EXPECT_FALSE(problems.matrices.empty());
+  EXPECT_FALSE(problems.gemms.empty());
   for (const ConvolutionProblem& problem : problems.convolutions) {
     EXPECT_EQ(problem.type, ElementType::kBfloat16);
-    EXPECT_GT(problem.shape.filter, 1) << "a matrix product: " << to_string(problem);
+    EXPECT_GT(problem.shape.filter, 1) << "a GEMM: " << to_string(problem);
     EXPECT_FALSE(problem.accumulate && problem.direction == ConvolutionDirection::kBackwardWeight);
   }
 }
 
 TEST(LibraryProblems, InFloatWeightGradientsAreAddedByTheLibrary) {
   const Program program = training_step("tiny-32", 4);
-  for (const ConvolutionProblem& problem : product_problems<float>(program).convolutions)
+  for (const ConvolutionProblem& problem : lowered<float>(program).problems().convolutions)
     EXPECT_TRUE(problem.accumulate || problem.direction != ConvolutionDirection::kBackwardWeight ||
                 problem.shape.filter == 4)  // of the folded filter, unfolded afterwards
         << to_string(problem);
@@ -52,9 +58,8 @@ TEST(LibraryProblems, TheNearestFormNeedsRoomForTheUpsampledImageAndTheFoldedOne
       largest = std::max(largest, op->shape.upsampled().x_elements());
   ASSERT_GT(largest, 0);
   const auto image_bytes = static_cast<size_t>(largest) * sizeof(float);
-  EXPECT_LT(product_problems<float>(program, {.upsample = UpsampleForm::kFolded}).scratch_bytes, image_bytes);
-  EXPECT_GE(product_problems<float>(program, {.upsample = UpsampleForm::kNearest}).scratch_bytes,
-            image_bytes);
+  EXPECT_LT(lowered<float>(program, UpsampleForm::kFolded).scratch_bytes, image_bytes);
+  EXPECT_GE(lowered<float>(program, UpsampleForm::kNearest).scratch_bytes, image_bytes);
 }
 
 TEST(ConvolutionProblem, NamesItself) {
@@ -64,8 +69,8 @@ TEST(ConvolutionProblem, NamesItself) {
       .type = ElementType::kFloat,
       .accumulate = true};
   EXPECT_EQ(to_string(problem), "backward_data fp32 2x8x8x4 -> 4x4x6 3x3 stride 2 pad 0,1 accumulate");
-  const ConvolutionProblem wish{.shape = problem.shape, .bias = true, .residual = true};
-  EXPECT_EQ(to_string(wish), "forward bf16 2x8x8x4 -> 4x4x6 3x3 stride 2 pad 0,1 bias residual");
+  const ConvolutionProblem fused{.shape = problem.shape, .bias = true, .residual = true};
+  EXPECT_EQ(to_string(fused), "forward bf16 2x8x8x4 -> 4x4x6 3x3 stride 2 pad 0,1 bias residual");
 }
 
 TEST(GemmProblem, NamesItself) {

@@ -1,10 +1,12 @@
-// The bytes that the products of a training step move, library calls and the kernels around them, beside the
-// ideal ones of operations' cost(): each input read once, each output written once. Needs no GPU; tells
-// nothing of time. What it prints stands in docs/perf-log.md.
+// The bytes that the library ops of a training step move, with the kernels around them, next to the ideal ones of
+// operations' cost(): each input read once, each output written once. Needs no GPU and says nothing about time. What it
+// prints is quoted in docs/perf-log.md.
 #include <gtest/gtest.h>
 
 #include <cstdint>
 #include <cstdio>
+#include <variant>
+#include <vector>
 
 #include "device/bfloat16.h"
 #include "model/training/training_program.h"
@@ -18,64 +20,47 @@ namespace {
 
 using T = BFloat16;
 
-// Where convolutions add bias and residual, which is measured; matrix products do it in their epilogues.
+// Where convolutions add bias and residual, which is measured; GEMMs do it in their epilogues.
 enum class ConvolutionBias { kFirst, kInEpilogue };
 
-// Sums what steps move; a library is taken to read and write each operand once.
-class Traffic final : public ProductSteps {
+// Says what is fused, and computes nothing.
+class FusionsOnly final : public VendorLibrary {
  public:
-  explicit Traffic(ConvolutionBias bias) : bias_(bias) {}
+  explicit FusionsOnly(ConvolutionBias bias) : bias_(bias) {}
 
-  bool fuses(const ConvolutionProblem&) override { return bias_ == ConvolutionBias::kInEpilogue; }
-  bool fuses(const GemmProblem&) override { return true; }
-  void convolution(const ConvolutionProblem& problem, const ConvolutionTensors&) override {
-    const Conv2dShape& s = problem.shape;
-    const int64_t written = problem.direction == ConvolutionDirection::kForward        ? s.y_elements()
-                            : problem.direction == ConvolutionDirection::kBackwardData ? s.x_elements()
-                                                                                       : s.weight_elements();
-    const int64_t elements = s.x_elements() + s.y_elements() + s.weight_elements();
-    const int64_t added = problem.accumulate || problem.residual ? written : 0;
-    library += static_cast<double>((elements + added) * element_bytes(problem.type));
-  }
-  void gemm(const GemmProblem& p, const GemmTensors&) override {
-    const int64_t output = p.m * p.n * (p.beta == 0 ? 1 : 2);
-    library += static_cast<double>(
-        p.batch * ((p.m + p.n) * p.k * element_bytes(p.input) + output * element_bytes(p.output)));
-  }
-  void kernel(double bytes, const std::function<void(StreamView)>&) override { kernels += bytes; }
-
-  double moved() const { return library + kernels; }
-
-  double library = 0, kernels = 0, ideal = 0;
+  void prepare(const LibraryProblems&, StreamView) override {}
+  bool fuses(const ConvolutionProblem&) const override { return bias_ == ConvolutionBias::kInEpilogue; }
+  bool fuses(const GemmProblem&) const override { return true; }
+  LaunchFunction bind(const ConvolutionProblem&, const ConvolutionTensors&) override { return {}; }
+  LaunchFunction bind(const GemmProblem&, const GemmTensors&) override { return {}; }
 
  private:
-  void* scratch_at(size_t) override { return nullptr; }
-
   ConvolutionBias bias_;
 };
 
-// Addresses as the memory plan gives them, so that what is computed in place is seen to be.
-class PlannedMemory {
- public:
-  PlannedMemory(const Program& program, const MemoryPlan& plan) : program_(program), plan_(plan) {}
-  T* real(BufferId id) const { return at<T>(id); }
-  float* master(BufferId id) const { return at<float>(id); }
-  const T* weight(BufferId id) const { return at<T>(id); }
+// Of the operations that are library calls, with the kernels around these; a library is taken to read and write each
+// operand once.
+struct Traffic {
+  double moved() const { return library + kernels; }
 
- private:
-  template <typename U>
-  U* at(BufferId id) const {
-    if (id == kNoBuffer) return nullptr;
-    constexpr uintptr_t kArenas = uintptr_t{1} << 40;  // apart from each other and from null
-    const Placement& placement = plan_.placements[static_cast<size_t>(id)];
-    const bool is_planned = program_.buffer(id).role == Role::kActivation;
-    return reinterpret_cast<U*>(is_planned ? kArenas + static_cast<uintptr_t>(placement.offset)
-                                           : (static_cast<uintptr_t>(id) + 2) * kArenas);
-  }
-
-  const Program& program_;
-  const MemoryPlan& plan_;
+  double library = 0, kernels = 0, ideal = 0;
 };
+
+double bytes_of(const ConvolutionProblem& problem) {
+  const Conv2dShape& s = problem.shape;
+  const int64_t written = problem.direction == ConvolutionDirection::kForward        ? s.y_elements()
+                          : problem.direction == ConvolutionDirection::kBackwardData ? s.x_elements()
+                                                                                     : s.weight_elements();
+  const int64_t elements = s.x_elements() + s.y_elements() + s.weight_elements();
+  const int64_t added = problem.accumulate || problem.residual ? written : 0;
+  return static_cast<double>((elements + added) * element_bytes(problem.type));
+}
+
+double bytes_of(const GemmProblem& p) {
+  const int64_t output = p.m * p.n * (p.beta == 0 ? 1 : 2);
+  return static_cast<double>(p.batch *
+                             ((p.m + p.n) * p.k * element_bytes(p.input) + output * element_bytes(p.output)));
+}
 
 constexpr int kBatch = 128;
 
@@ -84,16 +69,22 @@ Traffic traffic_of(const char* preset, ConvolutionBias bias) {
       training_program({.network = find_preset(preset).network, .batch = kBatch, .dataset_count = kBatch})
           .program;
   const MemoryPlan plan = plan_memory(program, {.compute = sizeof(T), .master = sizeof(float)});
-  const PlannedMemory memory(program, plan);
-  Traffic traffic(bias);
-  const UpsampleForms forms{LoweringOptions{}};
-  const Overloaded visitor{ProductOperations<T, PlannedMemory>(traffic, memory, forms), [](const auto&) {}};
-  for (const Operation& operation : program.operations()) {
-    const double before = traffic.moved();
-    std::visit(visitor, operation.operation);
-    if (traffic.moved() > before) traffic.ideal += cost(operation.operation, sizeof(T)).bytes;
+  const FusionsOnly fusions(bias);
+  std::vector<Traffic> of_operation(program.operations().size());
+  for (const Launch<T>& launch : lower<T>(program, plan, UpsampleForms(), &fusions).launches) {
+    Traffic& traffic = of_operation[launch.operation];
+    std::visit(Overloaded{[&](const KernelLaunch<T>& kernel) { traffic.kernels += kernel.bytes; },
+                          [&](const auto& call) { traffic.library += bytes_of(call.problem); }},
+               launch.what);
   }
-  return traffic;
+  Traffic sum;
+  for (size_t i = 0; i < of_operation.size(); ++i) {
+    if (of_operation[i].library == 0) continue;
+    sum.library += of_operation[i].library;
+    sum.kernels += of_operation[i].kernels;
+    sum.ideal += cost(program.operations()[i].operation, sizeof(T)).bytes;
+  }
+  return sum;
 }
 
 // In MB an image, beyond the ideal.
@@ -107,7 +98,7 @@ void expect_surplus(const char* preset, ConvolutionBias bias, double expected) {
   EXPECT_NEAR(surplus, expected, 0.05) << "the last digit that docs/perf-log.md gives";
 }
 
-TEST(ProductTraffic, OfATrainingStepIsWhatThePerfLogSays) {
+TEST(LoweredTraffic, TrainingStepMatchesThePerfLog) {
   expect_surplus("ddpm-cifar10-32", ConvolutionBias::kFirst, 23.9);
   expect_surplus("ddpm-cifar10-32", ConvolutionBias::kInEpilogue, 21.4);
   expect_surplus("ddim-celeba-64", ConvolutionBias::kFirst, 61.3);

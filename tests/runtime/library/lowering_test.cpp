@@ -1,12 +1,10 @@
-// The composed products against the reference in double: every step, pointer, leading dimension and
-// accumulation, with the emulated kernels between plain-loop primitives that round once. What is left of the
-// error is the roundings of storage, so the bounds count those: u is the unit roundoff of T, e that of float;
-// all inputs lie within (-1, 1). On a GPU the same tests run with its libraries, whose sums in float are
-// allowed for.
-#include "runtime/library/lowering.h"
-
+// Lowered layers against the reference in double: every launch, pointer, leading dimension and accumulation, with the
+// emulated kernels between plain loops that round once. What is left of the error is the roundings of storage, so the
+// bounds count those: u is the unit roundoff of T, e that of float; all inputs are within (-1, 1). On a GPU the same
+// tests run with its libraries, whose sums in float are allowed for.
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,42 +21,33 @@ using reference::random_values;
 constexpr double kE = 0x1p-24;
 
 template <typename T>
-class ComposedProductsTest : public testing::Test {};
-TYPED_TEST_SUITE(ComposedProductsTest, StorageTypes);
+class LoweringTest : public testing::Test {};
+TYPED_TEST_SUITE(LoweringTest, StorageTypes);
 
 // The buffers of a program with one operation.
 enum Id : BufferId { kA, kB, kC, kD, kOut, kOut2 };
 
 // Where they are, in that order.
-template <typename T>
 struct Tensors {
-  T* real(BufferId id) const { return at<T>(id); }
-  float* master(BufferId id) const { return at<float>(id); }
-  const T* weight(BufferId id) const { return at<T>(id); }
-
-  template <typename U>
-  U* at(BufferId id) const {
-    return id == kNoBuffer ? nullptr : static_cast<U*>(const_cast<void*>(addresses[id]));
-  }
-
   const void* addresses[6];
 };
 
 struct RunOptions {
-  LoweringOptions composition{};
+  UpsampleForm upsample = UpsampleForm::kAuto;
   Fusion fusion = Fusion::kAll;
 };
 constexpr Fusion kFusions[] = {Fusion::kNone, Fusion::kAll};
 
 template <typename T, typename Op>
-void run(const Op& operation, const Tensors<T>& tensors, StreamView stream, const RunOptions& options = {}) {
+void run(const Op& operation, const Tensors& tensors, StreamView stream, const RunOptions& options = {}) {
   Program program;
-  for (const char* name : {"a", "b", "c", "d", "out", "out2"}) program.add_buffer(name, {1});
+  std::map<BufferId, void*> buffers;
+  for (const char* name : {"a", "b", "c", "d", "out", "out2"}) {
+    const BufferId id = program.add_buffer(name, {1}, Role::kState);
+    buffers[id] = const_cast<void*>(tensors.addresses[id]);
+  }
   program.add("tested", Phase::kForward, operation);
-  ComposedProducts<T> products = products_under_test<T>(options.composition, options.fusion);
-  products.prepare(program, stream);
-  ProductRun steps = products.layer(stream);
-  ProductOperations<T, Tensors<T>>(steps, tensors, products.options())(operation);
+  run_lowered<T>(program, *library_under_test(options.fusion), buffers, stream, options.upsample);
 }
 
 // An input in device memory and as the oracle sees it; absent where it has no elements.
@@ -136,14 +125,14 @@ void expect_convolution(const Conv2dShape& s, bool with_bias, Residual where, Fu
                 [&](size_t) { return 2 * u + (terms + 2) * u + summation_error(terms); });
 }
 
-TYPED_TEST(ComposedProductsTest, ConvolutionAddsBiasAndResidual) {
+TYPED_TEST(LoweringTest, ConvolutionAddsBiasAndResidual) {
   for (const Conv2dShape& s : kShapes)
     for (const bool with_bias : {false, true})
       for (const Residual where : kResiduals)
         for (const Fusion fusion : kFusions) expect_convolution<TypeParam>(s, with_bias, where, fusion);
 }
 
-TYPED_TEST(ComposedProductsTest, ConvolutionsDataGradientAddsTheResidual) {
+TYPED_TEST(LoweringTest, ConvolutionsDataGradientAddsTheResidual) {
   using T = TypeParam;
   const Stream stream;
   for (const Conv2dShape& s : kShapes) {
@@ -165,7 +154,7 @@ TYPED_TEST(ComposedProductsTest, ConvolutionsDataGradientAddsTheResidual) {
   }
 }
 
-TYPED_TEST(ComposedProductsTest, ConvolutionsWeightGradientIsAddedInFloat) {
+TYPED_TEST(LoweringTest, ConvolutionsWeightGradientIsAddedInFloat) {
   using T = TypeParam;
   const Stream stream;
   for (const Conv2dShape& s : kShapes) {
@@ -192,14 +181,14 @@ TYPED_TEST(ComposedProductsTest, ConvolutionsWeightGradientIsAddedInFloat) {
   }
 }
 
-TYPED_TEST(ComposedProductsTest, APartOfALargerFilterIsRefusedByName) {
+TYPED_TEST(LoweringTest, APartOfALargerFilterIsRefusedByName) {
   using T = TypeParam;
   const Stream stream;
   const Conv2dShape shape{.n = 1, .h = 4, .w = 4, .c = 4, .k = 4, .weight_channels = 8};
   EXPECT_THROW(run<T>(Conv2d{shape, kA, kB, kNoBuffer, kNoBuffer, kOut}, {}, stream), InputError);
 }
 
-TYPED_TEST(ComposedProductsTest, UpsamplingConvolutionInBothForms) {
+TYPED_TEST(LoweringTest, UpsamplingConvolutionInBothForms) {
   using T = TypeParam;
   const Stream stream;
   const double u = unit_roundoff<T>();
@@ -207,7 +196,7 @@ TYPED_TEST(ComposedProductsTest, UpsamplingConvolutionInBothForms) {
   const Conv2dShape full = s.upsampled();
   const int64_t x_elements = int64_t{s.n} * s.h * s.w * s.c;
   for (const UpsampleForm form : {UpsampleForm::kFolded, UpsampleForm::kNearest}) {
-    const RunOptions options{.composition = {.upsample = form}};
+    const RunOptions options{.upsample = form};
     const Input<T> x(x_elements, 1, stream), w(full.weight_elements(), 2, stream),
         dy(full.y_elements(), 3, stream), residual(x_elements, 4, stream);
     const Input<T> bias(s.k, 5, stream);
@@ -274,13 +263,13 @@ void expect_linear(const LinearParams& s, Residual where, Fusion fusion) {
                 [&](size_t) { return s.in * (u + 4 * kE) + 2 * u + (s.in + 2) * u + summation_error(s.in); });
 }
 
-TYPED_TEST(ComposedProductsTest, LinearActivatesItsInputAndAddsBiasAndResidual) {
+TYPED_TEST(LoweringTest, LinearActivatesItsInputAndAddsBiasAndResidual) {
   for (const LinearParams& s : kLinearShapes)
     for (const Residual where : kResiduals)
       for (const Fusion fusion : kFusions) expect_linear<TypeParam>(s, where, fusion);
 }
 
-TYPED_TEST(ComposedProductsTest, LinearsGradients) {
+TYPED_TEST(LoweringTest, LinearsGradients) {
   using T = TypeParam;
   const Stream stream;
   const double u = unit_roundoff<T>();
@@ -326,7 +315,7 @@ double largest_column_sum(const AttentionShape& s, const std::vector<double>& pr
   return largest;
 }
 
-TYPED_TEST(ComposedProductsTest, AttentionOfEachHead) {
+TYPED_TEST(LoweringTest, AttentionOfEachHead) {
   using T = TypeParam;
   const Stream stream;
   const double u = unit_roundoff<T>();
@@ -348,7 +337,7 @@ TYPED_TEST(ComposedProductsTest, AttentionOfEachHead) {
   }
 }
 
-TYPED_TEST(ComposedProductsTest, AttentionsGradients) {
+TYPED_TEST(LoweringTest, AttentionsGradients) {
   using T = TypeParam;
   const Stream stream;
   const double u = unit_roundoff<T>();

@@ -170,7 +170,7 @@ TEST(SampleBound, CountsRoundingsOfStorageAndOfTheSum) {
 class Trial {
  public:
   explicit Trial(const ConvolutionProblem& problem)
-      : problems_{.convolutions = {problem}, .matrices = {}}, values_(1 << 16, stream_) {
+      : problems_{.convolutions = {problem}, .gemms = {}}, values_(1 << 16, stream_) {
     const Conv2dShape& s = problem.shape;
     const int bytes = element_bytes(problem.type);
     for (const int64_t elements :
@@ -182,7 +182,7 @@ class Trial {
                                                                          : 1;
   }
   explicit Trial(const GemmProblem& problem)
-      : problems_{.convolutions = {}, .matrices = {problem}}, values_(1 << 16, stream_), output_(2) {
+      : problems_{.convolutions = {}, .gemms = {problem}}, values_(1 << 16, stream_), output_(2) {
     for (int i = 0; i < 5; ++i) tensors_.emplace_back(size_t{1} << 14);
     plain_.prepare(problems_, stream_);
   }
@@ -214,7 +214,7 @@ class Trial {
             .bias = p.bias ? tensors_[4].data() : nullptr,
             .residual = p.residual ? tensors_[3].data() : nullptr};
   }
-  GemmTensors matrix_tensors() const {
+  GemmTensors gemm_tensors() const {
     return {.a = tensors_[0].data(),
             .b = tensors_[1].data(),
             .c = tensors_[3].data(),
@@ -222,13 +222,13 @@ class Trial {
             .d = tensors_[2].data()};
   }
   ResultCheck check() const {
-    if (!problems_.matrices.empty()) return {problems_.matrices[0], matrix_tensors(), stream_};
+    if (!problems_.gemms.empty()) return {problems_.gemms[0], gemm_tensors(), stream_};
     return {problems_.convolutions[0], convolution_tensors(), stream_};
   }
   void compute() {
     for (const ConvolutionProblem& problem : problems_.convolutions)
-      plain_.convolution(problem, convolution_tensors(), stream_);
-    for (const GemmProblem& problem : problems_.matrices) plain_.gemm(problem, matrix_tensors(), stream_);
+      plain_.bind(problem, convolution_tensors())(stream_);
+    for (const GemmProblem& problem : problems_.gemms) plain_.bind(problem, gemm_tensors())(stream_);
   }
 
   Stream stream_;
@@ -312,7 +312,7 @@ TEST(ResultCheck, FindsAForgottenBiasAndAResultThatWasNotAccumulated) {
   forgetful.residual = false;
   const Stream stream;
   PlainLibrary plain;
-  plain.prepare({.convolutions = {problem, forgetful}, .matrices = {}}, stream);
+  plain.prepare({.convolutions = {problem, forgetful}, .gemms = {}}, stream);
   const Conv2dShape& s = problem.shape;
   const TrialValues values(1 << 14, stream);
   std::vector<DeviceBuffer<std::byte>> tensors;
@@ -326,7 +326,7 @@ TEST(ResultCheck, FindsAForgottenBiasAndAResultThatWasNotAccumulated) {
   const ResultCheck check(problem, at, stream);
   const auto fault_of_computing = [&](const ConvolutionProblem& computed) {
     return check.find_fault([&] {
-      plain.convolution(computed, at, stream);
+      plain.bind(computed, at)(stream);
       return true;
     });
   };
