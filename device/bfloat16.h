@@ -1,6 +1,5 @@
-// BFloat16, one type for kernels, their launchers' callers and the host: CUDA's __nv_bfloat16 does not
-// exist without the toolkit, and an alias that differs between the two compilers would give a launcher two
-// names.
+// BFloat16, one type for kernels, launchers and host code. CUDA's __nv_bfloat16 does not exist without the
+// toolkit, and an alias that differs between the two compilers would give a launcher two mangled names.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +13,8 @@
 
 namespace ddpm {
 
-// The upper half of a float: 8 bits of exponent, 7 of significand (unit roundoff 2^-8). Storage only:
-// arithmetic is done in float. The layout is that of __nv_bfloat16, cuDNN's CUDNN_DATA_BFLOAT16 and
-// CUDA_R_16BF.
+// The upper half of a float: 8 exponent bits, 7 significand bits (unit roundoff 2^-8). Storage only;
+// arithmetic is in float. Same layout as __nv_bfloat16, cuDNN's CUDNN_DATA_BFLOAT16 and CUDA_R_16BF.
 struct BFloat16 {
   uint16_t bits;
 };
@@ -29,8 +27,8 @@ DDPM_HOST_DEVICE inline float to_float(BFloat16 value) {
   return result;
 }
 
-// Rounds to nearest, ties to even; overflow gives infinity. Every NaN becomes 0x7FFF, as in the GPU's
-// instruction.
+// Rounds to nearest, ties to even; overflow gives infinity. Every NaN becomes 0x7FFF, as in
+// the GPU instruction.
 DDPM_HOST_DEVICE inline BFloat16 to_bfloat16(float value) {
 #ifdef __CUDA_ARCH__
   return {__bfloat16_as_ushort(__float2bfloat16_rn(value))};
@@ -39,13 +37,13 @@ DDPM_HOST_DEVICE inline BFloat16 to_bfloat16(float value) {
   std::memcpy(&word, &value, sizeof(word));
   const bool is_nan = (word & 0x7FFFFFFFu) > 0x7F800000u;
   if (is_nan) return {0x7FFF};
-  // Half of the last kept bit, less one unless that bit is odd: the carry then rounds to nearest even.
+  // Adds half of the last kept bit, less one unless that bit is odd: the carry then rounds to nearest even.
   word += 0x7FFFu + ((word >> 16) & 1u);
   return {static_cast<uint16_t>(word >> 16)};
 #endif
 }
 
-// Two at once: one instruction on the GPU where two single ones take three.
+// Converts two at once: one instruction on the GPU, where two separate conversions take three.
 DDPM_HOST_DEVICE inline void to_bfloat16_pair(float first, float second, BFloat16* pair) {
 #ifdef __CUDA_ARCH__
   const __nv_bfloat162 both = __floats2bfloat162_rn(first, second);
@@ -56,7 +54,7 @@ DDPM_HOST_DEVICE inline void to_bfloat16_pair(float first, float second, BFloat1
 #endif
 }
 
-// Both of a pair that is 4-byte aligned: one operation each on the word that holds them.
+// Converts a 4-byte aligned pair with one operation each on the word that holds it.
 DDPM_HOST_DEVICE inline void to_float_pair(const BFloat16* pair, float& first, float& second) {
   uint32_t word = 0;
   std::memcpy(&word, pair, sizeof(word));
@@ -65,7 +63,7 @@ DDPM_HOST_DEVICE inline void to_float_pair(const BFloat16* pair, float& first, f
   std::memcpy(&second, &high, sizeof(second));
 }
 
-// The same two conversions for kernels whose storage type T is float or BFloat16.
+// The same conversions for kernels that are templates over the storage type T, float or BFloat16.
 DDPM_HOST_DEVICE inline float to_float(float value) { return value; }
 
 template <typename T>

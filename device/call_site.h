@@ -1,10 +1,10 @@
-// Where a function was called: std::source_location for compilers that lack it (clang-tidy 14 on GCC's
-// library).
+// The caller's file and line: std::source_location for compilers that lack it (clang-tidy 14
+// with GCC's library).
 #pragma once
 
 namespace ddpm {
 
-// As a default argument `CallSite site = CallSite::current()` it is the caller's line.
+// As a default argument `CallSite site = CallSite::current()` it captures the caller's line.
 struct CallSite {
   const char* file;
   int line;

@@ -1,4 +1,4 @@
-// How calls of the CUDA runtime are checked.
+// Error checks for CUDA runtime calls.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -9,7 +9,7 @@
 
 namespace ddpm::detail {
 
-// Out of line, so that a check costs its caller one comparison.
+// Out of line, so that a check costs its caller only a comparison.
 [[noreturn]] void throw_cuda_error(cudaError_t code, const char* expression, const char* file, int line);
 
 inline void check_cuda(cudaError_t code, const char* expression, const char* file, int line) {
@@ -17,8 +17,8 @@ inline void check_cuda(cudaError_t code, const char* expression, const char* fil
     throw_cuda_error(code, expression, file, line);
 }
 
-// For destructors, which cannot throw and must not print. Nothing is lost: an error that outlives the call (a
-// kernel's fault) is returned by every later call too, and at exit the driver may be gone before us.
+// For destructors, which cannot throw and must not print. No error is lost: one that outlives the call (a
+// kernel fault) is returned by every later call too, and at exit the driver may already be gone.
 inline void ignore_cuda(cudaError_t code) noexcept {
   assert(code == cudaSuccess || code == cudaErrorCudartUnloading);
   static_cast<void>(code);

@@ -1,4 +1,4 @@
-// CudaError.
+// The exception for failed CUDA runtime calls.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace ddpm {
 
-// A call of the CUDA runtime failed: what() gives the place, the expression, and the error's name and text.
+// what() gives the call site, the expression, and the name and text of the error.
 class CudaError : public Error {
  public:
   CudaError(const std::string& message, int code) : Error(message), code_(code) {}

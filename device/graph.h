@@ -1,6 +1,6 @@
-// Whole-step CUDA graphs: capturing a stream's work and running it again. Implemented twice:
-// device/cuda/graph.cpp, and device/emulator/graph.cpp, which keeps launches, copies and fills with their
-// arguments as they are then.
+// CUDA graphs of whole steps: capture a stream's work and replay it. Implemented twice: in
+// device/cuda/graph.cpp and, for the emulator, in device/emulator/graph.cpp, which records launches, copies
+// and fills with their arguments.
 #pragma once
 
 #include "device/graph_nodes.h"
@@ -26,15 +26,15 @@ class Graph {
   Graph& operator=(const Graph&) = delete;
 
   GraphHandle get() const { return graph_; }
-  // Counts them; for reports.
+  // Counts the nodes, for reports.
   GraphNodes nodes() const;
 
  private:
   GraphHandle graph_;
 };
 
-// While it lives, work given to `stream` is recorded instead of run. If the recording throws, the destructor
-// ends the capture and drops what was recorded.
+// Records the work given to `stream` during its lifetime instead of running it. If recording throws, the
+// destructor ends the capture and discards what was recorded.
 //
 //   GraphCapture capture(stream);
 //   executor.step(stream);
@@ -46,7 +46,7 @@ class GraphCapture {
   GraphCapture(const GraphCapture&) = delete;
   GraphCapture& operator=(const GraphCapture&) = delete;
 
-  // Ends the capture; throws CudaError where the work could not be captured.
+  // Ends the capture. Throws CudaError if the work cannot be captured.
   Graph finish() &&;
 
  private:
@@ -63,10 +63,10 @@ class ExecutableGraph {
   ExecutableGraph& operator=(const ExecutableGraph&) = delete;
 
   bool is_empty() const { return executable_ == nullptr; }
-  // Makes this graph do what `graph` does. A graph of the same shape only has its parameters replaced, which
-  // takes microseconds; any other is instantiated anew.
+  // Replaces the work with that of `graph`. A graph of the same topology only updates parameters, which takes
+  // microseconds; any other is instantiated anew.
   void update(const Graph& graph);
-  // Runs it once in stream order. update() must have been called.
+  // Runs the graph once in stream order. Requires a previous update().
   void launch(StreamView stream) const;
 
  private:

@@ -1,4 +1,4 @@
-// What the owners of streams, events and memory do alike on CUDA and in the emulator.
+// Owners of streams, events and memory: the parts shared by CUDA and the emulator.
 #include <utility>
 
 #include "device/memory.h"
@@ -18,7 +18,7 @@ Event& Event::operator=(Event&& other) noexcept {
 }
 
 void detail::check_span(bool holds) {
-  if (!holds) throw LogicError("a device span is cut beyond its end, or copied to one of another size");
+  if (!holds) throw LogicError("subspan or copy of a device span: offset or size out of range");
 }
 
 }  // namespace ddpm

@@ -1,4 +1,4 @@
-// DDPM_HOST_DEVICE marks a function that the host and the device both run.
+// DDPM_HOST_DEVICE marks a function that runs on both host and device.
 #pragma once
 
 #ifdef __CUDACC__

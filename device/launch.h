@@ -1,4 +1,4 @@
-// launch: how every kernel is started, on the GPU and in the emulator. For .cu files only.
+// launch(): starts every kernel, on the GPU and in the emulator. For .cu files only.
 #pragma once
 
 #include <tuple>
@@ -13,9 +13,9 @@
 
 namespace ddpm {
 
-// Starts kernel(arguments...) on config.stream and returns at once (the emulator returns when it is done).
-// Throws LaunchError where the launch exceeds the GPU's limits, CudaError where the driver refuses it; in the
-// emulator EmulatorError where the kernel breaks CUDA's rules.
+// Starts kernel(arguments...) on config.stream and returns immediately (the emulator returns when it is
+// done). Throws LaunchError if the launch exceeds the GPU's limits, CudaError if the driver rejects it, and
+// in the emulator EmulatorError if the kernel breaks CUDA's rules.
 //
 //   launch(scale_kernel<T>, {.grid = ceil_div(n, 256), .block = 256, .stream = stream}, x, n);
 template <typename... Parameters, typename... Arguments>

@@ -10,7 +10,7 @@ namespace {
 void check_extent(const CallSite& site, const char* name, int64_t extent, int64_t limit) {
   if (extent >= 1 && extent <= limit) return;
   throw LaunchError(
-      fmt::format("{}:{}: {} is {}, must be between 1 and {}", site.file, site.line, name, extent, limit));
+      fmt::format("{}:{}: {} is {}; expected 1 to {}", site.file, site.line, name, extent, limit));
 }
 
 }  // namespace
@@ -26,7 +26,7 @@ void check_launch_limits(const LaunchConfig& config) {
   check_extent(site, "the number of threads in a block", config.block.x * config.block.y * config.block.z,
                kMaxThreadsPerBlock);
   if (config.shared_bytes > kMaxSharedBytes)
-    throw LaunchError(fmt::format("{}:{}: {} bytes of dynamic shared memory are asked for, at most {} exist",
+    throw LaunchError(fmt::format("{}:{}: {} bytes of dynamic shared memory requested, at most {} supported",
                                   site.file, site.line, config.shared_bytes, kMaxSharedBytes));
 }
 

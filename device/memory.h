@@ -1,5 +1,5 @@
-// Device and pinned host memory: owners and their views, and copies between them. Implemented twice, as
-// streams are; in the emulator device memory is host memory, filled with 0xFF when allocated.
+// Device memory and pinned host memory: owners, views and copies. Implemented twice, like streams; in the
+// emulator device memory is host memory, filled with 0xFF when allocated.
 #pragma once
 
 #include <concepts>
@@ -13,18 +13,18 @@
 namespace ddpm {
 
 namespace detail {
-// 256-byte aligned (cudaMalloc's promise); null for 0 bytes.
+// 256-byte aligned, as cudaMalloc guarantees; null for 0 bytes.
 void* allocate_device(size_t bytes);
 void free_device(void* pointer) noexcept;
 void* allocate_pinned(size_t bytes);
 void free_pinned(void* pointer) noexcept;
-// The direction follows from the addresses.
+// The addresses determine the direction.
 void copy_async(void* to, const void* from, size_t bytes, StreamView stream);
 void fill_async(void* to, int byte, size_t bytes, StreamView stream);
 void check_span(bool holds);
 }  // namespace detail
 
-// Elements of device memory that somebody else owns: a pointer that the host cannot dereference by mistake.
+// A non-owning view of device memory: a pointer that the host cannot dereference by mistake.
 template <typename T>
 class DeviceSpan {
  public:
@@ -47,8 +47,8 @@ class DeviceSpan {
   size_t size_;
 };
 
-// Owns uninitialised device memory. The engine makes few of these, at the start: allocation is slow and
-// synchronises, and has no place in the hot loop.
+// Owns uninitialized device memory. Allocation is slow and synchronizes, so the engine allocates at startup
+// and never in the hot loop.
 template <typename T>
 class DeviceBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -76,7 +76,7 @@ class DeviceBuffer {
   size_t size_;
 };
 
-// Owns host memory that copies to and from the device use without staging, and asynchronously.
+// Owns pinned host memory, which copies to and from the device use asynchronously and without staging.
 template <typename T>
 class PinnedBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -104,8 +104,8 @@ class PinnedBuffer {
   size_t size_;
 };
 
-// Copies in stream order; sizes must agree. From and to pageable host memory the call returns when the host's
-// side is free again; pinned memory must stay untouched until the stream has passed the copy.
+// Copies in stream order; sizes must match. With pageable host memory the call returns when the host side may
+// be reused; pinned memory must stay untouched until the stream has passed the copy.
 template <typename T>
 void copy_to_device(std::type_identity_t<std::span<const T>> from, DeviceSpan<T> to, StreamView stream) {
   detail::check_span(from.size() == to.size());

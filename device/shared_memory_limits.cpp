@@ -4,7 +4,7 @@
 
 namespace ddpm {
 
-// raise() runs under the lock: two threads that start the same kernel must not race to set its limit.
+// raise() runs under the lock, so that two threads starting the same kernel do not race to set its limit.
 size_t SharedMemoryLimits::at_least(size_t bytes, const void* kernel, int device,
                                     const std::function<size_t()>& raise) {
   const std::scoped_lock lock(mutex_);

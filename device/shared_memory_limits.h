@@ -1,6 +1,6 @@
-// How much dynamic shared memory each kernel may ask for. CUDA grants 48 KB and more only to kernels whose
-// limit was raised. The limit belongs to the kernel and not to its launches, so it must never sink: a
-// graph may hold a larger launch than the last one.
+// Limits of dynamic shared memory per kernel. CUDA grants 48 KB or more only to kernels whose limit was
+// raised. The limit belongs to the kernel, not to its launches, and must never drop: a graph may hold a
+// larger launch than the latest one.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +11,11 @@
 
 namespace ddpm {
 
-// The limits that a process has raised so far. Any number of threads may use it.
+// The limits raised so far in this process. Thread-safe.
 class SharedMemoryLimits {
  public:
-  // The kernel's limit on the device in bytes. Where none is known that covers `bytes`, raise() sets it to
-  // the most that the kernel can have there, and returns that; if it throws, nothing is known as before.
+  // The kernel's limit on the device, in bytes. If no known limit covers `bytes`, calls raise(), which sets
+  // the limit to the most that the kernel can have there and returns it; if raise() throws, nothing changes.
   size_t at_least(size_t bytes, const void* kernel, int device, const std::function<size_t()>& raise);
 
  private:

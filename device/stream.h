@@ -1,5 +1,5 @@
-// Streams and events: owners and their views. Implemented twice: device/ cuda_runtime.cpp, and
-// device/emulator/runtime.cpp for tests without a GPU; a program links one of them.
+// Streams and events: owners and views. Implemented twice: in device/cuda/cuda_runtime.cpp and, for tests
+// without a GPU, in device/emulator/runtime.cpp. A program links one of them.
 #pragma once
 
 #include <cstddef>
@@ -17,32 +17,33 @@ using EventHandle = CUevent_st*;
 
 class Event;
 
-// A stream that somebody else owns. It cannot be made from 0: CUDA's legacy default stream synchronises with
-// all others and cannot be captured in a graph.
+// A non-owning view of a stream. It cannot be made from 0: CUDA's legacy default stream synchronizes with all
+// others and cannot be captured in a graph.
 class StreamView {
  public:
   // NOLINTNEXTLINE(google-explicit-constructor): a cudaStream_t is a stream
   StreamView(StreamHandle handle) : handle_(handle) {
-    if (handle == nullptr) throw LogicError("the default stream is not used here: create a Stream");
+    if (handle == nullptr)
+      throw LogicError("StreamView: the default stream is not supported; create a Stream");
   }
   StreamView(std::nullptr_t) = delete;
   StreamView(int) = delete;
 
   StreamHandle get() const { return handle_; }
-  // Returns when all work given to the stream is done; throws what went wrong in it.
+  // Waits for all work given to the stream and throws its errors.
   void synchronize() const;
-  // Work given to this stream from now on starts after `event`.
+  // Makes later work on this stream wait for `event`.
   void wait(const Event& event) const;
 
  private:
   StreamHandle handle_;
 };
 
-// Owns a stream that does not synchronise with the default stream.
+// Owns a stream that does not synchronize with the default stream.
 class Stream {
  public:
   Stream();
-  // Takes over a stream made elsewhere.
+  // Takes ownership of a stream made elsewhere.
   explicit Stream(StreamHandle handle) : handle_(handle) {}
   ~Stream();
   Stream(Stream&& other) noexcept : handle_(other.handle_) { other.handle_ = nullptr; }
@@ -60,8 +61,8 @@ class Stream {
 };
 
 enum class EventUse : unsigned char {
-  kTiming,    // tells its time; who waits for it does so without sleep, to the microsecond
-  kOrdering,  // tells that it was reached; who waits for it leaves the core to others
+  kTiming,    // has a timestamp; waiting spins, precise to the microsecond
+  kOrdering,  // has no timestamp; waiting yields the core
 };
 
 // A point in a stream.
@@ -75,12 +76,12 @@ class Event {
   Event& operator=(const Event&) = delete;
 
   void record(StreamView stream);
-  // Makes the record a node of the graph that `stream` is captured into: each run of the graph records the
-  // event anew when it gets there, and the event must outlive the graph. An error unless the stream is being
-  // captured. What record() leaves in a capture, in contrast, has no time.
+  // Makes the record a node of the graph that `stream` is being captured into: each run of the graph records
+  // the event when it gets there, so the event must outlive the graph. Throws unless the stream is being
+  // captured. In contrast, record() during a capture leaves no time.
   void record_in_graph(StreamView stream);
   void synchronize() const;
-  // Both are for timing, and must have been recorded and reached.
+  // Both events must be for timing, recorded and reached.
   float milliseconds_since(const Event& start) const;
   EventHandle get() const { return handle_; }
 

@@ -1,5 +1,5 @@
-// Packed<T>: 16 bytes of global or shared memory as one load or store, so that a kernel's text is the same
-// for float (4 values) and BFloat16 (8 values). For .cu files only.
+// Packed<T>: 16 bytes of global or shared memory as one load or store, so that a kernel reads the same for
+// float (4 values) and BFloat16 (8 values). For .cu files only.
 #pragma once
 
 #include <type_traits>
@@ -8,7 +8,7 @@
 
 namespace ddpm {
 
-// How long a value is worth keeping in the caches. The emulator ignores it.
+// How long a value is worth caching. The emulator ignores it.
 enum class CacheHint {
   kKeep,       // it will be read again soon
   kStreaming,  // touched once in this kernel: evict it first (ld.global.cs, st.global.cs)
@@ -28,7 +28,7 @@ struct alignas(16) Packed {
   __device__ void to_floats(float (&floats)[kWidth]) const;
 };
 
-// What most kernels write: Packed<T>::kWidth values of storage type T to and from registers of float.
+// What most kernels use: Packed<T>::kWidth values of storage type T from and to float registers.
 template <typename T>
 __device__ __forceinline__ void load_floats(const T* from, float (&floats)[Packed<T>::kWidth],
                                             CacheHint hint = CacheHint::kKeep) {
@@ -71,8 +71,7 @@ __device__ __forceinline__ void Packed<T>::store(T* to, CacheHint hint) const {
   if (hint == CacheHint::kStreaming) {
     __stcs(address, words);
   } else if (__isGlobal(to)) {
-    __stwb(address,
-           words);  // *address = words became four stores where nvcc did not see that `to` is aligned
+    __stwb(address, words);  // a plain store became four where nvcc could not prove the alignment of `to`
   } else {
     *address = words;
   }

@@ -8,6 +8,6 @@ build="${1:-build/release}"
 mkdir -p build/tidy
 sed 's/-Wno-restrict//g; s#/usr/bin/ccache ##g' "$build/compile_commands.json" > build/tidy/compile_commands.json
 comm -12 \
-  <(git ls-files 'support/*.cpp' 'device/*.cpp' 'kernels/reference/*.cpp' 'runtime/*.cpp' 'model/*.cpp' 'data/*.cpp' 'apps/*.cpp' | sort) \
+  <(git ls-files 'support/*.cpp' 'device/*.cpp' 'kernels/reference/*.cpp' 'kernels/cpu/*.cpp' 'runtime/*.cpp' 'model/*.cpp' 'data/*.cpp' 'apps/*.cpp' | sort) \
   <(sed -n "s#.*\"file\": \"$PWD/\(.*\)\".*#\1#p" build/tidy/compile_commands.json | sort -u) |
   xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p build/tidy

@@ -1,4 +1,4 @@
-// What launch() does before a kernel that uses dynamic shared memory; CUDA only.
+// Raises a kernel's dynamic shared memory limit before launch(); CUDA only.
 #include "device/allow_shared_memory.h"
 
 #include "device/cuda_check.h"
@@ -8,15 +8,15 @@
 namespace ddpm::detail {
 namespace {
 
-// The driver keeps one limit a kernel for the whole process, so what is known of it is the process's too. A
-// Context in its place would have to pass through every launcher, and two of them would disagree.
+// A global, because the driver keeps one limit per kernel for the whole process. A context object would have
+// to pass through every launcher, and two of them would disagree.
 SharedMemoryLimits& limits() {
   static SharedMemoryLimits known;
   return known;
 }
 
-// All that a block can have, less what the kernel declares. Setting it costs no launch anything: how much of
-// a multiprocessor a block takes follows from what the launch asks for.
+// All that a block can have, less what the kernel declares. A high limit costs nothing: how much of a
+// multiprocessor a block occupies depends on what the launch requests.
 size_t raise_to_most(const void* kernel, int device) {
   int most = 0;
   DDPM_CUDA_CHECK(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
@@ -37,7 +37,7 @@ void allow_shared_memory(const void* kernel, const LaunchConfig& config) {
       limits().at_least(config.shared_bytes, kernel, device, [&] { return raise_to_most(kernel, device); });
   if (config.shared_bytes > limit)
     throw LaunchError(fmt::format(
-        "{}:{}: {} bytes of dynamic shared memory are asked for, this GPU has at most {} for the kernel",
+        "{}:{}: {} bytes of dynamic shared memory requested, this GPU supports at most {} for the kernel",
         config.site.file, config.site.line, config.shared_bytes, limit));
 }
 

@@ -1,4 +1,4 @@
-// Streams, events and memory on the CUDA runtime; device/emulator/runtime.cpp is the twin without a GPU.
+// Streams, events and memory on the CUDA runtime; the emulator's counterpart is device/emulator/runtime.cpp.
 #include "device/cuda_check.h"
 #include "device/memory.h"
 #include "device/stream.h"

@@ -1,4 +1,4 @@
-// Graphs on the CUDA runtime; device/emulator/graph.cpp is the twin without a GPU.
+// Graphs on the CUDA runtime; the emulator's counterpart is device/emulator/graph.cpp.
 #include "device/graph.h"
 
 #include <utility>
@@ -55,7 +55,7 @@ GraphNodes Graph::nodes() const {
   return count;
 }
 
-// Thread-local: other threads (the data loader, the logger) may call the runtime while this one records.
+// Thread-local mode: other threads (the data loader, the logger) may call the runtime during the capture.
 GraphCapture::GraphCapture(StreamView stream) : stream_(stream) {
   DDPM_CUDA_CHECK(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal));
 }
@@ -63,10 +63,10 @@ GraphCapture::GraphCapture(StreamView stream) : stream_(stream) {
 GraphCapture::~GraphCapture() {
   if (!capturing_) return;
   cudaGraph_t graph = nullptr;
-  // Only reached when an exception is on its way, and the capture may well be invalid: its code says nothing
-  // new.
+  // Only reached while an exception propagates; the capture may well be invalid, so its error
+  // code adds nothing.
   static_cast<void>(cudaStreamEndCapture(stream_.get(), &graph));
-  static_cast<void>(cudaGetLastError());  // else the runtime remembers it, and other libraries find it
+  static_cast<void>(cudaGetLastError());  // else the runtime remembers the error, and other libraries see it
   if (graph != nullptr) DDPM_CUDA_CHECK_NOTHROW(cudaGraphDestroy(graph));
 }
 
@@ -91,8 +91,7 @@ void ExecutableGraph::update(const Graph& graph) {
     const cudaError_t code = cudaGraphExecUpdate(executable_, graph.get(), &result);
     if (code == cudaSuccess) return;
     if (code != cudaErrorGraphExecUpdateFailure) DDPM_CUDA_CHECK(code);
-    static_cast<void>(
-        cudaGetLastError());  // the shape differs: no error, but the runtime remembers it as one
+    static_cast<void>(cudaGetLastError());  // another topology is no error, but the runtime remembers one
     reset();
   }
   DDPM_CUDA_CHECK(cudaGraphInstantiate(&executable_, graph.get(), 0));

@@ -40,8 +40,7 @@ T atomicMin(T* address, std::type_identity_t<T> value) {
   return old;
 }
 
-// The order of floating-point atomics differs from run to run, and with it the rounding: use
-// device/reduce.h.
+// The order of floating-point atomics, and with it the rounding, varies from run to run: use device/reduce.h.
 float atomicAdd(float* address, float value) = delete;
 double atomicAdd(double* address, double value) = delete;
 

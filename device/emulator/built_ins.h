@@ -1,8 +1,7 @@
 // CUDA's built-in variables.
 //
-// They, and __syncthreads() and its kin, have no argument that could say which thread asks: here, and only
-// here, the emulator needs a variable of its own, the thread whose turn it is. It is one for each host
-// thread.
+// They, and __syncthreads() and its relatives, take no argument that could identify the calling thread. Here,
+// and only here, the emulator needs a global: the current thread, one per host thread.
 #pragma once
 
 namespace ddpm::emulator {
@@ -24,7 +23,7 @@ struct ThreadBuiltIns {
   const BlockBuiltIns* block;
 };
 
-// Null outside kernels. `constinit` spares each access the test whether the variable is initialised.
+// Null outside kernels. `constinit` saves the initialization check on each access.
 extern thread_local constinit ThreadBuiltIns* current_thread;
 
 }  // namespace ddpm::emulator

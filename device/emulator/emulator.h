@@ -1,5 +1,5 @@
-// The emulator as tests see it: streams that run kernels on the host in a chosen order of threads, and the
-// error that a kernel's broken rule is reported with. See docs/emulator.md.
+// The emulator's interface for tests: streams that run kernels on the host in a chosen thread order, and the
+// error that reports a broken rule. See docs/emulator.md.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace ddpm::emulator {
 
-// The order in which blocks, the warps of a block and the lanes of a warp take their turns between two
-// barriers. A correct kernel gives the same bits in each.
+// The order in which blocks, the warps of a block and the lanes of a warp take turns between two barriers. A
+// correct kernel gives the same bits in every order.
 enum class ThreadOrder { kForward, kReversed, kShuffled };
 
 struct Options {
@@ -20,19 +20,17 @@ struct Options {
 };
 
 // A stream whose launches run in this order; a default-constructed Stream runs forward. The options travel in
-// the stream because it is the one thing that reaches every launch through the launchers; so nothing global
-// is needed. A stream is used by one host thread at a time.
+// the stream because launchers already pass it to every launch, so no global is needed. A stream is used by
+// one host thread at a time.
 Stream make_stream(const Options& options);
 
-// What a piece of work is, in GraphNodes.
+// The type of a piece of work, as counted by GraphNodes.
 enum class WorkKind { kKernel, kMemset, kCopy, kEvent, kOther };
 
-// Work in stream order: done before the call returns, or, while the stream's work is captured in a graph,
-// each time that graph runs.
+// Runs work in stream order: before the call returns or, during a capture, each time the graph runs.
 void submit(StreamView stream, std::function<void()> work, WorkKind kind = WorkKind::kKernel);
 
-// A kernel or its caller broke one of CUDA's rules: what() says which, where in the source, and by which
-// threads.
+// A kernel or its caller broke one of CUDA's rules: what() names the rule, the source line and the threads.
 class EmulatorError : public Error {
  public:
   using Error::Error;

@@ -9,8 +9,8 @@ using boost::context::detail::jump_fcontext;
 using boost::context::detail::make_fcontext;
 using boost::context::detail::transfer_t;
 
-// AddressSanitizer must know on which stack the program is. `keep` takes what it has to remember of the one
-// that is left, or is null where that one is left for good.
+// AddressSanitizer must know which stack the program runs on. `keep` receives its bookkeeping for the stack
+// being left, or is null if that stack is left for good.
 void announce_stack([[maybe_unused]] void** keep, [[maybe_unused]] const void* bottom,
                     [[maybe_unused]] size_t size) {
 #if defined(__SANITIZE_ADDRESS__)
@@ -40,7 +40,7 @@ void Fiber::resume() {
   announce_stack(&fake_stack, stack_->bottom, stack_->size);
 #if defined(DDPM_EMULATOR_TSAN)
   tsan_caller_ = __tsan_get_current_fiber();
-  // A switch orders nothing: two CUDA threads are ordered by barriers alone.
+  // A switch implies no ordering: only barriers order two CUDA threads.
   __tsan_switch_to_fiber(stack_->tsan_fiber, __tsan_switch_to_fiber_no_sync);
 #endif
   context_ = jump_fcontext(context_, this).fctx;

@@ -1,4 +1,4 @@
-// One emulated thread's flow of control: a function that runs on its own stack and can stop in the middle.
+// The control flow of one emulated thread: a function that runs on its own stack and can be suspended.
 #pragma once
 
 #include <boost/context/detail/fcontext.hpp>
@@ -11,11 +11,11 @@ class Fiber {
  public:
   using Function = void (*)(void* argument);
 
-  // Prepares function(argument) on `stack`; it runs at the first resume().
+  // Prepares function(argument) on `stack`; it starts at the first resume().
   void start(Stack* stack, Function function, void* argument);
-  // Called by the scheduler: returns when the fiber suspends or its function has returned.
+  // Called by the scheduler; returns when the fiber suspends or its function returns.
   void resume();
-  // Called on the fiber: returns at the next resume().
+  // Called on the fiber; returns at the next resume().
   void suspend();
 
   Stack* stack() const { return stack_; }
@@ -29,7 +29,7 @@ class Fiber {
   void* argument_;
   boost::context::detail::fcontext_t context_;
   boost::context::detail::fcontext_t caller_;
-  // What the sanitizers want to be told at each switch.
+  // State for the sanitizers at each switch.
   void* asan_fake_stack_;
   const void* asan_caller_bottom_;
   size_t asan_caller_size_;

@@ -1,4 +1,4 @@
-// Graphs of the emulator: the twin of device/cuda/graph.cpp. A graph is a list of what to do again.
+// Graphs of the emulator; the CUDA counterpart is device/cuda/graph.cpp. A graph is a list of work to repeat.
 #include "device/graph.h"
 
 #include <memory>
@@ -47,7 +47,7 @@ GraphNodes Graph::nodes() const {
 
 GraphCapture::GraphCapture(StreamView stream) : stream_(stream) {
   if (state_of(stream).capture != nullptr)
-    throw emulator::EmulatorError("a capture begins on a stream whose work is being captured");
+    throw emulator::EmulatorError("a capture was started on a stream that is already being captured");
   state_of(stream).capture = std::make_unique<RecordedWork>();
 }
 
@@ -70,7 +70,7 @@ void ExecutableGraph::update(const Graph& graph) {
   executable_ = reinterpret_cast<ExecutableGraphHandle>(new RecordedWork(*work_of(graph.get())));
 }
 
-// The threads' order is that of the stream which was captured.
+// Threads run in the order of the stream that was captured.
 void ExecutableGraph::launch(StreamView stream) const {
   DDPM_CHECK(executable_ != nullptr);
   const auto run = [work = work_of(executable_)] {

@@ -1,6 +1,5 @@
-// What emulated kernels call: the functions behind CUDA's intrinsics and the device layer. Values travel
-// as 64-bit integers in registers, so that no memory is touched which a sanitizer could take for the
-// kernel's.
+// What emulated kernels call: the functions behind CUDA's intrinsics and the device layer. Values travel as
+// 64-bit integers in registers, so that no memory is touched that a sanitizer could attribute to the kernel.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +10,7 @@
 
 namespace ddpm::emulator {
 
-// One thread's run of a kernel with its arguments. Does not own what it calls.
+// A kernel bound to its arguments, as one thread runs it. Does not own the callable.
 class KernelBody {
  public:
   template <typename Callable>
@@ -30,14 +29,14 @@ void run(const LaunchConfig& config, KernelBody body);
 enum class WarpOperation { kSync, kShuffle, kShuffleUp, kShuffleDown, kShuffleXor, kBallot, kAny, kAll };
 
 void block_barrier(CallSite site);
-// All lanes of `mask` call with the same operation from the same site; each gets its result. `argument` is
-// the shuffle's lane, distance or lane mask, `width` the size of the segments that it stays in.
+// All lanes of `mask` call it with the same operation from the same site; each gets its result. `argument` is
+// the shuffle's lane, distance or lane mask, `width` the size of its segments.
 uint64_t warp_operation(WarpOperation operation, unsigned mask, uint64_t operand, int argument, int width,
                         CallSite site);
-// Orders the calling thread's memory accesses after those before the fences that other threads have passed.
+// Orders the calling thread's memory accesses after those that precede fences passed by other threads.
 void memory_fence();
 
-// Identifies T among the structs of shared memory.
+// Identifies T among the structs in shared memory.
 template <typename T>
 const void* type_tag() {
   static constexpr char kTag = 0;

@@ -1,6 +1,6 @@
-// CUDA's device functions that the host's <cmath> lacks. They stand in namespace ddpm, as kernels do, so
-// that they hide a C library's function of the same name instead of clashing with it. The fast versions
-// are computed exactly here; on the GPU they differ in the last bits.
+// CUDA device functions that the host's <cmath> lacks. They live in namespace ddpm, like kernels, so that
+// they hide C library functions of the same name instead of clashing with them. The fast versions are
+// computed exactly here; on the GPU they differ in the last bits.
 #pragma once
 
 #include <cmath>
@@ -45,8 +45,7 @@ T __ldg(const T* address) {
   return *address;
 }
 
-// CUDA's min and max take the common type of mixed arguments; ours do not, so that no sign is lost in
-// silence.
+// CUDA's min and max take the common type of mixed arguments; these do not, so that no sign is lost silently.
 template <typename T>
 constexpr T min(T a, T b) {
   return b < a ? b : a;
@@ -55,7 +54,7 @@ template <typename T>
 constexpr T max(T a, T b) {
   return a < b ? b : a;
 }
-// Of two floats where one is NaN, the other.
+// If one float is NaN, returns the other.
 inline float min(float a, float b) { return std::fmin(a, b); }
 inline float max(float a, float b) { return std::fmax(a, b); }
 

@@ -1,6 +1,6 @@
-// The CUDA language for a .cu file that a host compiler reads; included before its first line by
-// ddpm_add_emulated_kernels. CUDA's own headers are not used, also where they are installed, so that every
-// machine compiles the same. `__shared__` is not defined: kernels use device/shared_memory.h.
+// The CUDA language for a host compiler; ddpm_add_emulated_kernels includes it before the first line of a .cu
+// file. CUDA's own headers are not used even where installed, so that every machine compiles the same code.
+// `__shared__` is not defined: kernels use device/shared_memory.h.
 #pragma once
 
 #define DDPM_EMULATOR 1

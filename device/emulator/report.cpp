@@ -1,4 +1,4 @@
-// What is said when a kernel breaks a rule.
+// Error reports for kernels that break a rule.
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -10,11 +10,11 @@
 namespace ddpm::emulator {
 namespace {
 
-std::string parenthesised(const Index3& index) {
+std::string parenthesized(const Index3& index) {
   return fmt::format("({}, {}, {})", index.x, index.y, index.z);
 }
 
-// Where a thread is, as the second half of a sentence that names it.
+// What a thread is doing, to complete a sentence that names it.
 std::string whereabouts(const Thread* thread) {
   if (thread == nullptr) return "the block does not have";
   switch (thread->state) {
@@ -58,7 +58,7 @@ const char* name_of(WarpOperation operation) {
   return "";
 }
 
-// Nobody can run, and not because all wait at one barrier. A warp operation whose lanes are missing explains
+// No thread can run, and not because all wait at one barrier. A warp operation with missing lanes explains
 // more than a barrier that waits for those lanes.
 void Scheduler::report_stuck() const {
   const Thread* waiting = nullptr;
@@ -72,8 +72,8 @@ void Scheduler::report_stuck() const {
   });
   throw EmulatorError(fmt::format(
       "{}: __syncthreads is divergent: thread {} of block {} waits here, thread {} waits at {}",
-      to_string(waiting->site), parenthesised(waiting->thread_index), parenthesised(block_.block_index),
-      parenthesised(elsewhere->thread_index), to_string(elsewhere->site)));
+      to_string(waiting->site), parenthesized(waiting->thread_index), parenthesized(block_.block_index),
+      parenthesized(elsewhere->thread_index), to_string(elsewhere->site)));
 }
 
 void Scheduler::report_missing_lane(const Thread& waiting) const {
@@ -87,19 +87,19 @@ void Scheduler::report_missing_lane(const Thread& waiting) const {
     throw EmulatorError(fmt::format(
         "{}: {} with mask {:#010x} misses a lane: lane {} of warp {} in block {} waits for lane {}, which {}",
         to_string(waiting.site), name_of(waiting.request.operation), waiting.request.mask, waiting.lane(),
-        waiting.warp(), parenthesised(block_.block_index), lane, whereabouts(other)));
+        waiting.warp(), parenthesized(block_.block_index), lane, whereabouts(other)));
   }
-  throw EmulatorError(fmt::format("{}: nobody can go on", to_string(waiting.site)));
+  throw EmulatorError(fmt::format("{}: deadlock: no thread can continue", to_string(waiting.site)));
 }
 
-// Adds which thread it was to what the thread itself could say.
+// Adds the identity of the thread to its message.
 void Scheduler::report_failure(const Thread& thread) {
-  acquire(&stream_.done_tag);  // the thread's message is read here
+  acquire(&stream_.done_tag);  // orders the read of the thread's message
   try {
     std::rethrow_exception(failure_);
   } catch (const EmulatorError& error) {
     throw EmulatorError(fmt::format("{} (thread {} of block {})", error.what(),
-                                    parenthesised(thread.thread_index), parenthesised(block_.block_index)));
+                                    parenthesized(thread.thread_index), parenthesized(block_.block_index)));
   }
 }
 

@@ -1,5 +1,5 @@
-// Streams, events and memory of the emulator: the twin of device/cuda/cuda_runtime.cpp. Everything is done
-// when the call returns.
+// Streams, events and memory of the emulator; the CUDA counterpart is device/cuda/cuda_runtime.cpp. Every
+// call completes its work before it returns.
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -40,7 +40,7 @@ Stream::~Stream() { delete reinterpret_cast<emulator::StreamState*>(handle_); }
 
 void StreamView::synchronize() const {
   if (emulator::state_of(*this).capture != nullptr)
-    throw emulator::EmulatorError("a stream is synchronised while its work is captured");
+    throw emulator::EmulatorError("a stream was synchronized during its capture");
 }
 
 void StreamView::wait(const Event&) const {}
@@ -53,7 +53,7 @@ void Event::record(StreamView) { time_of(handle_) = Clock::now(); }
 
 void Event::record_in_graph(StreamView stream) {
   if (emulator::state_of(stream).capture == nullptr)
-    throw emulator::EmulatorError("an event is made a node of a graph, but its stream is not captured");
+    throw emulator::EmulatorError("record_in_graph was called on a stream that is not being captured");
   emulator::submit(
       stream, [handle = handle_] { time_of(handle) = Clock::now(); }, emulator::WorkKind::kEvent);
 }
@@ -66,8 +66,8 @@ float Event::milliseconds_since(const Event& start) const {
 
 namespace detail {
 
-// Each buffer is its own allocation, so that AddressSanitizer sees its ends. Its end is the buffer's, to the
-// byte: the size is not rounded up to the alignment.
+// Each buffer is a separate allocation that ends at the buffer's last byte (the size is not rounded up to the
+// alignment), so that AddressSanitizer catches accesses beyond it.
 void* allocate_device(size_t bytes) {
   if (bytes == 0) return nullptr;
   void* pointer = nullptr;

@@ -1,4 +1,4 @@
-// What the emulator tells the sanitizers of this build; nothing in a plain build.
+// Annotations for the sanitizers of this build; no-ops in a plain build.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,8 @@
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-// The emulator itself is compiled without ThreadSanitizer, so that macro does not say whether kernels are.
+// The emulator itself is compiled without ThreadSanitizer, so its macro does not tell whether
+// the kernels are.
 #if defined(DDPM_EMULATOR_TSAN)
 #include <sanitizer/tsan_interface.h>
 #endif
@@ -26,10 +27,10 @@ inline void allow_access(const void*, size_t) {}
 
 #if defined(DDPM_EMULATOR_TSAN)
 inline constexpr bool kThreadSanitizer = true;
-// What happened before release(tag) happened before what follows acquire(tag).
+// Everything before release(tag) happens before everything after acquire(tag).
 inline void acquire(void* tag) { __tsan_acquire(tag); }
 inline void release(void* tag) { __tsan_release(tag); }
-// The same in the name of a fiber that is suspended.
+// The same on behalf of a suspended fiber.
 inline void release_for(void* fiber, void* tag) {
   void* self = __tsan_get_current_fiber();
   __tsan_switch_to_fiber(fiber, __tsan_switch_to_fiber_no_sync);

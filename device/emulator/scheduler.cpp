@@ -53,7 +53,7 @@ Scheduler::Scheduler(StreamState& stream, StackPool& stacks, const LaunchConfig&
   }
 }
 
-// Whatever comes next happens after the launch, also after one that failed and left threads waiting.
+// Orders everything after the launch behind it, even a launch that failed and left threads waiting.
 Scheduler::~Scheduler() {
   for (const Thread& thread : threads_)
     if (thread.state == ThreadState::kAtBarrier || thread.state == ThreadState::kAtWarpOperation ||
@@ -124,7 +124,7 @@ void Scheduler::thread_main(void* argument) {
   } catch (...) {
     scheduler.failure_ = std::current_exception();
   }
-  release(scheduler.barrier_tags_.current());  // a barrier of the others counts an exited thread as present
+  release(scheduler.barrier_tags_.current());  // a barrier counts exited threads as arrived
   release(&scheduler.stream_.done_tag);
   thread.state = ThreadState::kExited;
 }
@@ -142,8 +142,8 @@ void Scheduler::block_barrier(Thread& thread, const CallSite& site) {
   acquire(tag);
 }
 
-// Called when no thread can run: true where all live threads wait at one barrier and now pass it, false where
-// all have exited.
+// Called when no thread can run: returns true if all live threads wait at one barrier, which they now pass,
+// and false if all have exited.
 bool Scheduler::release_barrier() {
   const Thread* first = nullptr;
   for (const Thread& thread : threads_) {

@@ -1,6 +1,5 @@
-// Runs the blocks of one launch: whose turn it is, who waits for whom, and what is reported when nobody
-// can go on. __syncthreads is in scheduler.cpp, shuffles and votes with their checks in warp.cpp, every
-// message in report.cpp.
+// Runs the blocks of one launch: who runs next, who waits for whom, and the report when no thread can go on.
+// __syncthreads is in scheduler.cpp, shuffles and votes with their checks in warp.cpp, reports in report.cpp.
 #pragma once
 
 #include <array>
@@ -23,7 +22,7 @@ class Scheduler;
 
 enum class ThreadState { kNotStarted, kReady, kAtBarrier, kAtWarpOperation, kExited };
 
-// What a lane has come to a warp operation with.
+// A lane's arguments to a warp operation.
 struct WarpRequest {
   WarpOperation operation;
   unsigned mask;
@@ -45,15 +44,15 @@ struct Thread : ThreadBuiltIns {
   unsigned lane_bit() const { return 1u << lane(); }
 };
 
-// Stands for "everything before this barrier", for ThreadSanitizer. Two, used in turn: a fast thread that has
-// come to the next barrier must not be seen by a slow one that leaves this one.
+// "Everything before this barrier", for ThreadSanitizer. Two tags alternate: a slow thread leaving one
+// barrier must not see a fast one that has reached the next.
 struct SyncTags {
   char tags[2];
   unsigned generation = 0;
   void* current() { return &tags[generation % 2]; }
 };
 
-// For reports: "file:line", and the operation's CUDA name.
+// For reports: "file:line", and the CUDA name of an operation.
 std::string to_string(const CallSite& site);
 const char* name_of(WarpOperation operation);
 bool same_place(const CallSite& a, const CallSite& b);
@@ -85,8 +84,8 @@ class Scheduler {
   struct Warp {
     size_t ready = 0;      // lanes that can run
     unsigned waiting = 0;  // lanes that wait at a warp operation, as a mask
-    // Of __syncwarp, by mask; in place, as memory allocated on a fiber would seem to ThreadSanitizer to be
-    // its own.
+    // For __syncwarp, by mask. In place: ThreadSanitizer would attribute memory allocated on a fiber
+    // to that fiber.
     std::array<MaskTags, 16> mask_tags;
   };
 
@@ -102,7 +101,7 @@ class Scheduler {
   bool is_last(const Thread& thread);
   void complete_warp_operation(Thread& last);
   SyncTags& sync_tags(const Thread& thread, unsigned mask);
-  // Null where the block has no such lane.
+  // Null if the block has no such lane.
   Thread* lane_of_same_warp(const Thread& thread, unsigned lane);
 
   [[noreturn]] void report_stuck() const;

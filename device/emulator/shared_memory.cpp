@@ -19,12 +19,12 @@ constexpr size_t kGuardBytes = 256;
 constexpr size_t kAlignment = 256;
 constexpr std::byte kPoison{0xFF};
 constexpr std::byte kGuard{0xA5};
-// Static and dynamic shared memory together end at kMaxSharedBytes.
+// Static and dynamic shared memory together are at most kMaxSharedBytes.
 constexpr size_t kTotalBytes = kMaxSharedBytes + 3 * kGuardBytes + kAlignment;
 
 void fill(std::byte* start, size_t bytes, std::byte value) {
   if constexpr (kThreadSanitizer) {
-    // ThreadSanitizer would take a call of memset for an access of the kernel.
+    // Not memset: ThreadSanitizer would attribute it to the kernel.
     for (size_t i = 0; i < bytes; ++i) *const_cast<volatile std::byte*>(start + i) = value;
   } else {
     std::memset(start, static_cast<int>(value), bytes);
@@ -46,7 +46,7 @@ void check_guard(const std::byte* start, const char* name, const char* side) {
 std::byte* map() {
   void* memory = mmap(nullptr, kTotalBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
-    throw std::system_error(errno, std::generic_category(), "no memory for emulated shared memory");
+    throw std::system_error(errno, std::generic_category(), "cannot allocate emulated shared memory");
   return static_cast<std::byte*>(memory);
 }
 
@@ -66,8 +66,7 @@ SharedMemory::~SharedMemory() {
 
 void SharedMemory::begin_block(size_t dynamic_bytes) {
   if constexpr (kThreadSanitizer) {
-    // Blocks are not ordered, but this memory is a new one for each: unmapping is how ThreadSanitizer learns
-    // that.
+    // Blocks are unordered, but each has new shared memory; unmapping tells ThreadSanitizer so.
     munmap(memory_, kTotalBytes);
     memory_ = map();
   }
@@ -84,13 +83,13 @@ void SharedMemory::begin_block(size_t dynamic_bytes) {
 void* SharedMemory::dynamic_region(size_t offset, size_t bytes, size_t alignment) const {
   if (offset > dynamic_bytes_ || bytes > dynamic_bytes_ - offset)
     throw EmulatorError(
-        fmt::format("the kernel uses bytes {} to {} of dynamic shared memory, but the launch gave it {}",
+        fmt::format("the kernel uses bytes {} to {} of dynamic shared memory, but the launch provides {}",
                     offset, offset + bytes, dynamic_bytes_));
-  // CUDA promises 16 bytes for the start of dynamic shared memory, whatever address the emulator has.
+  // CUDA guarantees 16-byte alignment of dynamic shared memory, whatever the emulator's address is.
   if (alignment > 16 || offset % alignment != 0)
-    throw EmulatorError(
-        fmt::format("an array in dynamic shared memory starts at byte {}, but its elements are aligned to {}",
-                    offset, alignment));
+    throw EmulatorError(fmt::format(
+        "an array in dynamic shared memory starts at byte {}, but its elements need an alignment of {}",
+        offset, alignment));
   return dynamic_ + offset;
 }
 
@@ -100,8 +99,8 @@ void* SharedMemory::static_region(const void* type, size_t bytes, size_t alignme
     throw EmulatorError("the kernel has two structs of shared memory: make them members of one");
   if (bytes + dynamic_bytes_ > kMaxSharedBytes || alignment > kAlignment)
     throw EmulatorError(
-        fmt::format("{} bytes of static and {} of dynamic shared memory are more than the {} there are",
-                    bytes, dynamic_bytes_, kMaxSharedBytes));
+        fmt::format("{} bytes of static and {} of dynamic shared memory exceed the limit of {}", bytes,
+                    dynamic_bytes_, kMaxSharedBytes));
   static_type_ = type;
   static_bytes_ = bytes;
   open_region(static_, bytes);
@@ -112,8 +111,8 @@ void SharedMemory::check_guards() const {
   if constexpr (kAddressSanitizer) return;
   check_guard(memory_, "dynamic", "before");
   check_guard(dynamic_ + dynamic_bytes_, dynamic_bytes_ > 0 ? "dynamic" : "static",
-              dynamic_bytes_ > 0 ? "behind" : "before");
-  if (static_type_ != nullptr) check_guard(static_ + static_bytes_, "static", "behind");
+              dynamic_bytes_ > 0 ? "after" : "before");
+  if (static_type_ != nullptr) check_guard(static_ + static_bytes_, "static", "after");
 }
 
 }  // namespace ddpm::emulator

@@ -11,7 +11,7 @@
 namespace ddpm::emulator {
 namespace {
 
-// Sanitizers enlarge stack frames and write their reports on the stack of the thread at fault.
+// Sanitizers enlarge stack frames and write their reports on the stack of the faulty thread.
 constexpr size_t kStackBytes = (kAddressSanitizer || kThreadSanitizer ? 256 : 64) * size_t{1024};
 
 size_t page_bytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
@@ -23,7 +23,8 @@ Stack* StackPool::make() {
   void* base = mmap(nullptr, guard + kStackBytes, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (base == MAP_FAILED || mprotect(base, guard, PROT_NONE) != 0)
-    throw std::system_error(errno, std::generic_category(), "no memory for the stack of an emulated thread");
+    throw std::system_error(errno, std::generic_category(),
+                            "cannot allocate the stack of an emulated thread");
   void* fiber = nullptr;
 #if defined(DDPM_EMULATOR_TSAN)
   fiber = __tsan_create_fiber(0);

@@ -1,4 +1,4 @@
-// The stacks that emulated threads run on.
+// Stacks for emulated threads.
 #pragma once
 
 #include <cstddef>
@@ -6,15 +6,15 @@
 
 namespace ddpm::emulator {
 
-// 64 KB of memory (256 KB under a sanitizer) above a page that nobody may touch, so that an overflow stops
-// the program.
+// 64 KB of memory (256 KB under a sanitizer) above an inaccessible page, so that an overflow
+// stops the program.
 struct Stack {
   std::byte* bottom;
   size_t size;
-  void* tsan_fiber;  // who runs on it, for ThreadSanitizer; otherwise null
+  void* tsan_fiber;  // the fiber that runs on it, for ThreadSanitizer; otherwise null
 };
 
-// Owns stacks and keeps them from launch to launch.
+// Owns stacks and reuses them across launches.
 class StackPool {
  public:
   StackPool() = default;
@@ -22,14 +22,14 @@ class StackPool {
   StackPool(const StackPool&) = delete;
   StackPool& operator=(const StackPool&) = delete;
 
-  // A stack for a thread that starts. Most recently returned first: a thread that never blocks leaves its
-  // stack, still in the cache, to the next. Under ThreadSanitizer a stack belongs to one thread of the block
-  // instead, as an identity shared by two would hide their races; two consecutive blocks use two sets, so
+  // A stack for a new thread, most recently returned first: a thread that never blocks leaves its stack,
+  // still in the cache, to the next. Under ThreadSanitizer a stack instead belongs to one thread of the
+  // block, as a shared identity would hide races between two threads; consecutive blocks use two sets, so
   // that races between blocks show as well.
   Stack* take(size_t thread, size_t block);
-  // Of a thread that has exited.
+  // Returns the stack of a thread that has exited.
   void give_back(Stack* stack) noexcept;
-  // Unmaps all stacks; they may hold threads that will not go on.
+  // Unmaps all stacks, including those of abandoned threads.
   void clear() noexcept;
 
  private:

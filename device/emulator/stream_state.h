@@ -1,4 +1,4 @@
-// What an emulated stream owns.
+// The state of an emulated stream.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,7 @@
 
 namespace ddpm::emulator {
 
-// What a graph does when it runs.
+// One unit of a graph's work.
 struct RecordedStep {
   std::function<void()> run;
   WorkKind kind;
@@ -28,7 +28,7 @@ struct StreamState {
   char done_tag = 0;
 };
 
-// CUDA's opaque stream type is nobody's but the runtime's, and here the runtime is the emulator.
+// CUDA's opaque stream type belongs to the runtime, and here the runtime is the emulator.
 inline StreamState& state_of(StreamView stream) { return *reinterpret_cast<StreamState*>(stream.get()); }
 
 }  // namespace ddpm::emulator

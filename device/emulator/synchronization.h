@@ -1,5 +1,5 @@
-// Barriers, shuffles and votes under their CUDA names. They stand in namespace ddpm, as kernels do.
-// __activemask() is missing by intent: what it returns depends on the scheduling.
+// Barriers, shuffles and votes under their CUDA names, in namespace ddpm like kernels. __activemask() is
+// missing by intent: its result depends on scheduling.
 #pragma once
 
 #include <cstring>

@@ -8,8 +8,8 @@
 namespace ddpm::emulator {
 namespace {
 
-// The lane that a shuffle reads, by the CUDA programming guide's rules: one outside of the segment of `width`
-// lanes means the own value.
+// The lane that a shuffle reads, by the rules of the CUDA programming guide; a lane outside the segment of
+// `width` lanes means the lane's own value.
 unsigned source_lane(WarpOperation operation, unsigned lane, int argument, int width) {
   const int own = static_cast<int>(lane);
   const int first = own / width * width;
@@ -42,7 +42,7 @@ bool agree(const Thread& a, const Thread& b) {
          same_place(a.site, b.site);
 }
 
-// The votes' results from the set of lanes whose predicate holds.
+// The result of a vote, from the lanes whose predicate holds.
 uint64_t vote(WarpOperation operation, unsigned mask, unsigned holding) {
   switch (operation) {
     case WarpOperation::kAny:
@@ -75,7 +75,7 @@ uint64_t Scheduler::warp_operation(Thread& thread, const WarpRequest& request, c
 
   void* tag = nullptr;
   if (kThreadSanitizer && request.operation == WarpOperation::kSync) {
-    // Shuffles and votes are not here: by CUDA's rules they order no memory accesses.
+    // Not for shuffles and votes: by CUDA's rules they order no memory accesses.
     tag = sync_tags(thread, request.mask).current();
     release(tag);
   }
@@ -89,8 +89,9 @@ uint64_t Scheduler::warp_operation(Thread& thread, const WarpRequest& request, c
   return thread.result;
 }
 
-// Whether the other lanes of the mask have come to the same operation. Throws where one waits for this lane
-// at another: then neither can go on. (One that waits for others only may come here later.)
+// Whether all other lanes of the mask have reached the same operation. Throws if one of them waits for
+// this lane at another operation, since then neither can go on. (One that waits only for other lanes may
+// still come here.)
 bool Scheduler::is_last(const Thread& thread) {
   const unsigned others = thread.request.mask & ~thread.lane_bit();
   if ((others & ~warps_[thread.warp()].waiting) != 0) return false;
@@ -132,7 +133,8 @@ SyncTags& Scheduler::sync_tags(const Thread& thread, unsigned mask) {
     if (entry.mask == 0) entry.mask = mask;
     if (entry.mask == mask) return entry.tags;
   }
-  throw EmulatorError("__syncwarp is called with more different masks than the emulator keeps apart");
+  throw EmulatorError(
+      "__syncwarp is called with more than the 16 different masks per warp that the emulator supports");
 }
 
 WarpRequest make_request(const Thread& thread, WarpOperation operation, unsigned mask, uint64_t operand,

@@ -1,5 +1,5 @@
-// The optimiser's step over the arenas of all parameters: the gradients' norm in two kernels, then one pass
-// that does the rest.
+// The optimizer step over the parameter arenas: the gradient norm in two kernels, then one pass
+// for everything else.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -16,16 +16,16 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWidth = Packed<float>::kWidth;
-constexpr int kNormUnroll = 4;        // vectors that a thread of the norm has in flight
-constexpr int kMaxNormBlocks = 1024;  // about eight for each of an H100's 132 multiprocessors
+constexpr int kNormUnroll = 4;        // vectors that a thread of the norm keeps in flight
+constexpr int kMaxNormBlocks = 1024;  // about eight per multiprocessor of an H100, which has 132
 
-// Depends on the number of parameters alone, never on the GPU: so do the bits of the norm.
+// Depends only on the number of parameters, not on the GPU, and so do the bits of the norm.
 int norm_blocks(int64_t count) {
   return static_cast<int>(
       std::min<int64_t>(kMaxNormBlocks, ceil_div(count, kThreads * kWidth * kNormUnroll)));
 }
 
-// What the formulas of kernels/adam_ema.h need at step k, the same for all parameters.
+// Factors of kernels/adam_ema.h at step k, shared by all parameters.
 struct Factors {
   float clip;
   float decay;  // lr_k * weight_decay
@@ -46,10 +46,12 @@ struct Shared {
   BlockReduceScratch<float> scratch;
 };
 
-// Maths: squares[block] = sum of g[i]^2 over the block's i.
-// Threads: vector v belongs to thread v modulo the grid's threads; each element of a thread's vectors has a
-// sum of its own, and the sums of a block are added in block_reduce's order. Shared: 128 bytes. Traffic: g
-// once. 2 FLOPs an element. Preconditions: count is a multiple of 4.
+// Math: squares[block] = sum of g[i]^2 over the block's i.
+// Threads: vector v belongs to thread v modulo the number of threads in the grid. Each of a vector's elements
+// has a sum of its own; the sums of a block are added in block_reduce's order.
+// Shared: 128 bytes.
+// Traffic: g once. 2 FLOPs per element.
+// Preconditions: count is a multiple of 4.
 __global__ void __launch_bounds__(kThreads)
     sum_of_squares_kernel(int64_t count, const float* __restrict__ gradients, float* __restrict__ squares) {
   Shared& shared = block_shared<Shared>();
@@ -92,8 +94,9 @@ __device__ Factors factors_of(const AdamParams& params, double k, double norm) {
           .one_minus_ema = static_cast<float>(1 - ema)};
 }
 
-// Maths: norm = sqrt(sum of squares[block]); then what depends on it and on the step, in double.
-// Threads: one block. Shared: 128 bytes.
+// Math: norm = sqrt(sum of squares[block]); then the factors that depend on it and on the step, in double.
+// Threads: one block.
+// Shared: 128 bytes.
 __global__ void __launch_bounds__(kThreads)
     factors_kernel(AdamParams params, int blocks, const int64_t* __restrict__ step, Scratch* scratch,
                    float* __restrict__ gradient_norm, float* __restrict__ learning_rate) {
@@ -110,10 +113,12 @@ __global__ void __launch_bounds__(kThreads)
   *learning_rate = static_cast<float>(learning_rate_of(params, k));
 }
 
-// Maths: kernels/adam_ema.h.
+// Math: kernels/adam_ema.h.
 // Threads: one vector each, five loads in flight.
-// Shared: none. Traffic: g, w, m, v, ema read; w, m, v, ema and the bf16 copy written: 38 bytes an element.
-// 20 FLOPs. Preconditions: count is a multiple of 4.
+// Shared: none.
+// Traffic: reads g, w, m, v, ema; writes w, m, v, ema and the bf16 copy: 38 bytes per element. 20
+// FLOPs per element.
+// Preconditions: count is a multiple of 4.
 __global__ void __launch_bounds__(kThreads)
     update_kernel(int64_t count, const Factors* __restrict__ factors, const float* __restrict__ gradients,
                   float* __restrict__ parameters, float* __restrict__ first, float* __restrict__ second,
@@ -149,7 +154,7 @@ size_t adam_ema_scratch_bytes(const AdamParams&) { return sizeof(Scratch); }
 
 void adam_ema(const AdamParams& params, const AdamEmaArgs<float>& args, BFloat16* compute_weights,
               void* scratch, StreamView stream) {
-  require_multiple("adam_ema", "the number of parameters", params.count, kWidth);
+  require_multiple("adam_ema", "number of parameters", params.count, kWidth);
   auto* memory = static_cast<Scratch*>(scratch);
   const int blocks = norm_blocks(params.count);
   launch(sum_of_squares_kernel, {.grid = blocks, .block = kThreads, .stream = stream}, params.count,

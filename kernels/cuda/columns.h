@@ -1,6 +1,5 @@
-// Loads and stores of kWidth neighbouring elements as floats: one access of kWidth * sizeof(T) bytes, at
-// most 16, aligned to its size. A width of 1 is for rows that are no whole number of vectors. For .cu
-// files only.
+// Loads and stores of kWidth adjacent elements as floats: one access of kWidth * sizeof(T) bytes, at most 16,
+// aligned to its size. A width of 1 serves rows that are not a whole number of vectors. For .cu files only.
 #pragma once
 
 #include <cstdint>
@@ -39,14 +38,14 @@ __device__ __forceinline__ void store_columns(T* to, const float (&from)[kWidth]
   }
 }
 
-// kCount neighbouring registers: elements [first, first + kCount) of an array of which all indices are known
-// when the kernel is compiled.
+// kCount adjacent registers: elements [first, first + kCount) of an array whose indices are all
+// compile-time constants.
 template <int kCount, int kSize>
 __device__ __forceinline__ float (&subarray(float (&array)[kSize], int first))[kCount] {
   return reinterpret_cast<float(&)[kCount]>(array[first]);
 }
 
-// Calls function(std::integral_constant<int, width>) with kWidest where it divides `columns`, else with 1.
+// Calls function(std::integral_constant<int, width>) with width = kWidest if it divides `columns`, else 1.
 template <int kWidest, typename Function>
 void with_width(int64_t columns, Function function) {
   if (columns % kWidest == 0) {

@@ -1,5 +1,5 @@
-// Both ends of a training step: x_t = a x0 + s eps, and the squared error of the network's answer. The noise
-// is drawn by both from the same counters and never stored.
+// Both ends of a training step: x_t = a x0 + s eps, and the squared error of the model output. Both draw the
+// noise from the same counters, so it is never stored.
 #include <cstdint>
 
 #include "device/launch.h"
@@ -14,16 +14,16 @@ namespace ddpm::cuda {
 namespace {
 
 constexpr int kThreads = 128;
-constexpr int kElements = 8;  // a thread: one vector of bf16, two blocks of the random generator
+constexpr int kElements = 8;  // per thread: one vector of bf16, two blocks of the random generator
 constexpr int kChunk = kThreads * kElements;
 
-// What is drawn for one image besides its noise.
+// Random draws of one image, except its noise.
 struct Draw {
-  int64_t row;   // in the memory that images are read from
+  int64_t row;   // in the array that images are read from
   int64_t flip;  // 0 or 1
 };
 
-// What the kernels need of a params.
+// The parameters that the kernel needs.
 struct Batch {
   int n;
   int elements;  // of an image
@@ -38,7 +38,7 @@ struct Batch {
 };
 
 Batch batch_of(const DiffusionParams& params) {
-  require_in_range("diffusion", "the size of an image", params.image_elements(), 1, 1 << 30);
+  require_in_range("diffusion", "number of elements per image", params.image_elements(), 1, 1 << 30);
   return {.n = params.n,
           .elements = static_cast<int>(params.image_elements()),
           .width = params.w,
@@ -51,7 +51,7 @@ Batch batch_of(const DiffusionParams& params) {
           .dataset_count = params.dataset_count};
 }
 
-// Where the batch's image stands in the run's stream of images.
+// Position of the image in the run's stream of images.
 __device__ __forceinline__ uint64_t position_of(const Batch& batch, int64_t step, int image) {
   return static_cast<uint64_t>(step) * static_cast<uint64_t>(batch.n) + static_cast<uint64_t>(image);
 }
@@ -63,9 +63,12 @@ __device__ int timestep_of(const Batch& batch, uint64_t position) {
   return drawn_at == position ? t : batch.timesteps - 1 - t;
 }
 
-// Maths: each image's row, flip and timestep (kernels/diffusion.h). A kernel of its own, because the
-// permutation takes thousands of instructions: here once an image, in every block it would cost as much as
-// the block's noise. Threads: one an image. Shared: none. t and index may be null.
+// Math: each image's row, flip and timestep (kernels/diffusion.h). A kernel of its own, because the
+// permutation takes thousands of instructions: it runs once per image here, and in every block it would cost
+// as much as the block's noise.
+// Threads: one per image.
+// Shared: none.
+// Preconditions: none; t and index may be null.
 __global__ void __launch_bounds__(kThreads)
     draw_kernel(Batch batch, const int64_t* __restrict__ step, Draw* __restrict__ draws,
                 float* __restrict__ t, int64_t* __restrict__ index) {
@@ -84,7 +87,7 @@ __global__ void __launch_bounds__(kThreads)
   if (t != nullptr) t[image] = static_cast<float>(timestep_of(batch, position));
 }
 
-// x0[k] of elements first + k, for those that the image has; a mirrored image is read from right to left.
+// x0[k] of elements first + k, as far as the image has them; a flipped image is read from right to left.
 __device__ __forceinline__ void load_pixels(const Batch& batch, const uint8_t* __restrict__ dataset,
                                             const Draw& draw, int first, float (&x0)[kElements]) {
   const uint8_t* pixels = dataset + draw.row * batch.elements;
@@ -114,10 +117,12 @@ __device__ __forceinline__ void draw_noise(const Batch& batch, uint64_t position
   }
 }
 
-// Maths: x_t[n,e] = signal[t] x0[n,e] + noise[t] eps[n,e].
-// Threads: (chunks of 1024 elements, image); each thread has 8 neighbouring elements.
-// Shared: none. Traffic: a byte read and an element written for each element. About 60 operations an element,
-// most of them integer: the random numbers. Preconditions: kWidth divides the image's elements.
+// Math: x_t[n,e] = signal[t] x0[n,e] + noise[t] eps[n,e].
+// Threads: (chunks of 1024 elements, image); each thread has 8 adjacent elements.
+// Shared: none.
+// Traffic: reads one byte and writes one element per element. About 60 operations per element, most of them
+// the integer arithmetic of the random numbers.
+// Preconditions: kWidth divides the elements of an image.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kThreads)
     diffuse_kernel(Batch batch, const uint8_t* __restrict__ dataset, const float* __restrict__ signal,
@@ -141,7 +146,7 @@ __global__ void __launch_bounds__(kThreads)
     if (first + k < batch.elements) store_columns<kWidth>(to + k, subarray<kWidth>(x, k));
 }
 
-// What the network should have answered.
+// The training target: what the model output should be.
 __device__ __forceinline__ void target_of(const Batch& batch, Prediction prediction,
                                           const uint8_t* __restrict__ dataset, const Draw* __restrict__ draws,
                                           uint64_t position, int image, int first, float a, float s,
@@ -158,7 +163,7 @@ __device__ __forceinline__ void target_of(const Batch& batch, Prediction predict
   for (int k = 0; k < kElements; ++k) target[k] = a * eps[k] - s * target[k];
 }
 
-// Factors of the loss that hold for the whole batch.
+// Factors of the loss shared by the whole batch.
 struct LossFactors {
   float value;     // of an image's loss: 1 / elements for the mean, 1 for the sum
   float gradient;  // 2 value / n
@@ -168,10 +173,12 @@ struct Shared {
   BlockReduceScratch<float> scratch;
 };
 
-// Maths: dprediction[n,e] = gradient weight[t] (prediction[n,e] - target[n,e]); partial[n,chunk] = sum over
-// the chunk of (prediction[n,e] - target[n,e])^2. Threads: as in diffuse_kernel; the block adds up its
-// threads' sums in a fixed order. Shared: 128 bytes. Traffic: prediction and dprediction once, the image's
-// bytes where the target needs them. Preconditions: as in diffuse_kernel.
+// Math: dprediction[n,e] = gradient weight[t] (prediction[n,e] - target[n,e]);
+//   partial[n,chunk] = sum over the chunk of (prediction[n,e] - target[n,e])^2.
+// Threads: as in diffuse_kernel; a block adds its threads' sums in a fixed order.
+// Shared: 128 bytes.
+// Traffic: prediction and dprediction once, and the image's bytes if the target needs them.
+// Preconditions: as in diffuse_kernel.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kThreads)
     loss_kernel(Batch batch, Prediction kind, LossFactors factors, const T* __restrict__ prediction,
@@ -209,8 +216,10 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) partial[static_cast<int64_t>(image) * gridDim.x + blockIdx.x] = sum;
 }
 
-// Maths: image_loss[n] = value weight[t] (sum over chunks of partial[n,chunk]).
-// Threads: a warp an image. Shared: none. Traffic: the partial sums.
+// Math: image_loss[n] = value weight[t] (sum over chunks of partial[n,chunk]).
+// Threads: one warp per image.
+// Shared: none.
+// Traffic: the partial sums.
 __global__ void __launch_bounds__(kThreads)
     combine_loss_kernel(int n, int chunks, float value, const float* __restrict__ weight,
                         const float* __restrict__ t, const float* __restrict__ partial,
@@ -254,7 +263,7 @@ void diffuse(const DiffusionParams& params, const DiffuseArgs<T, float>& args, v
   });
 }
 
-// Draws, then the chunks' sums.
+// The draws, then the sums of the chunks.
 size_t loss_scratch_bytes(const DiffusionParams& params) {
   return static_cast<size_t>(params.n) *
          (sizeof(Draw) + static_cast<size_t>(chunks_of(params)) * sizeof(float));

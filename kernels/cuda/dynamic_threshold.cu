@@ -16,13 +16,13 @@ constexpr int kThreads = 512;
 constexpr int kDigitBits = 8;
 constexpr int kDigits = 1 << kDigitBits;
 
-// What the kernel needs of a params.
+// The parameters that the kernel needs.
 struct Quantile {
   int elements;  // of an image
   int channels;
   SamplerOutput output;
-  int below;       // the quantile lies between order statistics `below`, counted from 0, and the next,
-  float fraction;  // so far behind the first
+  int below;       // the quantile is between order statistic `below` (from 0) and the next,
+  float fraction;  // at this fraction of the way
   float max_value;
 };
 
@@ -43,8 +43,8 @@ __device__ __forceinline__ float magnitude(const Quantile& quantile, const Sampl
   return fabsf(x0_estimate(row, x[at], to_float(output[output_at])));
 }
 
-// Finds the digit of the element whose rank among the counted is `rank`, and its rank among those of the same
-// digit.
+// Finds the digit of the element with the given rank among the counted elements, and its rank among those
+// with the same digit.
 __device__ __forceinline__ void select_digit(int rank, Shared& shared) {
   const int digit = static_cast<int>(threadIdx.x);
   if (digit >= kDigits) return;
@@ -55,11 +55,13 @@ __device__ __forceinline__ void select_digit(int rank, Shared& shared) {
   shared.rank = rank - smaller;
 }
 
-// Maths: kernels/dynamic_threshold.h. Floats that are not negative are in the order of their bits, so the
-// order statistic is found digit by digit from the highest: count the digits of all elements that share the
-// digits found so far, and see where the rank falls. Threads: a block an image; each thread every kThreads-th
-// element, five times over, from L2 after the first. Shared: about 1.2 KB. Traffic: x and output once. Counts
-// are integers, so the order of additions does not matter.
+// Math: kernels/dynamic_threshold.h. Non-negative floats are ordered like their bits, so the order statistic
+// is found digit by digit from the highest: count the digits of all elements that share the digits found so
+// far, and see where the rank falls.
+// Threads: one block per image; each thread reads every kThreads-th element five times, from L2
+// after the first.
+// Shared: about 1.2 KB.
+// Traffic: x and output once. The counts are integers, so the order of additions does not matter.
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     dynamic_threshold_kernel(Quantile quantile, const T* __restrict__ output,
@@ -109,7 +111,7 @@ template <typename T>
 void dynamic_threshold(const DynamicThresholdParams& params, const DynamicThresholdArgs<T, float>& args,
                        StreamView stream) {
   const int64_t elements = params.step.image_elements();
-  require_in_range("dynamic_threshold", "the size of an image", elements, 1, 1 << 30);
+  require_in_range("dynamic_threshold", "number of elements per image", elements, 1, 1 << 30);
   const double position = params.ratio * static_cast<double>(elements - 1);
   const Quantile quantile{.elements = static_cast<int>(elements),
                           .channels = params.step.c,

@@ -1,4 +1,4 @@
-// Operations on one element or one column at a time: additions, biases, SiLU, conversion.
+// Operations on one element or one column at a time: addition, bias, SiLU, conversion.
 #include <algorithm>
 #include <cstdint>
 
@@ -12,10 +12,10 @@
 namespace ddpm::cuda {
 namespace {
 
-// ---- One function of each element
+// ---- Elementwise functions
 
 constexpr int kMapThreads = 256;
-constexpr int kMapUnroll = 4;  // 16-byte loads that a thread has in flight, for each input
+constexpr int kMapUnroll = 4;  // 16-byte loads that a thread keeps in flight, per input
 
 template <typename... Types>
 constexpr int kWidestPack = std::max({Packed<Types>::kWidth...});
@@ -44,10 +44,13 @@ __device__ __forceinline__ void store_elements(T* to, const float (&from)[kEleme
   }
 }
 
-// Maths: to[i] = function(from[i]...).
-// Threads: kMapUnroll groups of kElements neighbouring elements each, a block's width apart; all loads come
-// before the first store, so `to` may be one of `from`. The elements behind the last whole group: one thread
-// each. Shared: none. Traffic: each array once. Preconditions: 16-byte alignment.
+// Math: to[i] = function(from[i]...).
+// Threads: kMapUnroll groups of kElements adjacent elements each, a block's width apart. All loads
+// come before the first store, so `to` may be one of `from`. Elements after the last whole group take
+// one thread each.
+// Shared: none.
+// Traffic: each array once.
+// Preconditions: 16-byte alignment.
 template <typename Function, typename To, typename... From>
 __global__ void __launch_bounds__(kMapThreads)
     map_kernel(int64_t count, Function function, To* to, const From*... from) {
@@ -100,7 +103,7 @@ struct Add {
   __device__ float operator()(const float (&x)[2]) const { return x[0] + x[1]; }
 };
 
-// expf(-x) overflows to infinity for x < -88, where 1 / (1 + infinity) = 0 is what it should be.
+// expf(-x) overflows to infinity for x < -88, where 1 / (1 + infinity) = 0 is the right result.
 __device__ __forceinline__ float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
 struct Silu {
@@ -117,8 +120,7 @@ struct SiluBackward {
 
 // ---- Matrices (rows, channels) by columns
 
-// The columns of a thread and its first row within the block's rows, as kernels/cuda/row_plan.h deals them
-// out.
+// A thread's columns and its first row within the block's rows, as laid out by kernels/cuda/row_plan.h.
 template <int kWidth>
 struct Place {
   __device__ Place(int channels, int lanes)
@@ -130,9 +132,11 @@ struct Place {
   bool is_used;
 };
 
-// Maths: y[row,k] = bias[k] + residual[row,k].
-// Threads: each keeps its columns' bias in registers and takes kRowUnroll rows.
-// Shared: none. Traffic: y once, residual once. Preconditions: channels are a multiple of kWidth.
+// Math: y[row,k] = bias[k] + residual[row,k].
+// Threads: each keeps the bias of its columns in registers and takes kRowUnroll rows.
+// Shared: none.
+// Traffic: y once, residual once.
+// Preconditions: channels are a multiple of kWidth.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kRowThreads)
     broadcast_bias_kernel(int64_t rows, int channels, int lanes, const T* __restrict__ bias,
@@ -167,10 +171,11 @@ struct GradientShared {
   float sums[kRowThreads][kWidth];
 };
 
-// Maths: partial[chunk,k] = sum over the chunk's rows of dy[row,k].
-// Threads: each adds up every (kRowThreads / lanes)-th row of its columns; the first row of threads then adds
-// up the others' sums, in their order. Shared: 4 kRowThreads kWidth bytes. Traffic: dy once, 4 channels bytes
-// a chunk. 1 FLOP an element.
+// Math: partial[chunk,k] = sum over the chunk's rows of dy[row,k].
+// Threads: each adds every (kRowThreads / lanes)-th row of its columns; the first row of threads then adds
+// the sums of the others in order.
+// Shared: 4 kRowThreads kWidth bytes.
+// Traffic: dy once, 4 channels bytes per chunk. 1 FLOP per element.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kRowThreads)
     bias_gradient_kernel(int64_t rows, int64_t chunk_rows, int channels, int lanes, const T* __restrict__ dy,
@@ -207,16 +212,18 @@ __global__ void __launch_bounds__(kRowThreads)
     partial[static_cast<int64_t>(blockIdx.x) * channels + place.channel + k] = sum[k];
 }
 
-constexpr int kCombineColumns = 32;  // a warp reads 128 neighbouring bytes
+constexpr int kCombineColumns = 32;  // a warp reads 128 adjacent bytes
 constexpr int kCombineRows = 16;
 
 struct CombineShared {
   float sums[kCombineRows][kCombineColumns];
 };
 
-// Maths: to.dbias[k], to.also_dbias[k] += sum over chunks of partial[chunk,k].
-// Threads: (column, row): each adds up every kCombineRows-th chunk of a column, then the first row the rest.
-// Shared: 2 KB. Traffic: 4 chunks channels bytes, from L2.
+// Math: to.dbias[k], to.also_dbias[k] += sum over chunks of partial[chunk,k].
+// Threads: (column, row): each adds every kCombineRows-th chunk of a column, then the first row
+// adds the rest.
+// Shared: 2 KB.
+// Traffic: 4 chunks channels bytes, from L2.
 __global__ void __launch_bounds__(kCombineColumns* kCombineRows)
     combine_bias_gradient_kernel(int chunks, int channels, const float* __restrict__ partial,
                                  BiasGradients to) {
@@ -237,8 +244,10 @@ __global__ void __launch_bounds__(kCombineColumns* kCombineRows)
   if (to.also_dbias != nullptr) to.also_dbias[channel] += sum;
 }
 
-// Maths: to[row,k] += from[row,k]; rows of `to` lie to_stride apart.
-// Threads: each takes kRowUnroll rows of its columns. Shared: none. Traffic: `from` once, `to` twice.
+// Math: to[row,k] += from[row,k]; rows of `to` are to_stride apart.
+// Threads: each takes kRowUnroll rows of its columns.
+// Shared: none.
+// Traffic: `from` once, `to` twice.
 // Preconditions: channels and to_stride are multiples of kWidth, `to` is aligned to kWidth elements.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kRowThreads)

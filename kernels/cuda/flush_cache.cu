@@ -1,4 +1,4 @@
-// Takes everything out of the L2 cache before a kernel is timed.
+// Evicts everything from the L2 cache before a kernel is timed.
 #include <algorithm>
 
 #include "device/launch.h"
@@ -11,8 +11,11 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int64_t kBlocks = 1024;
 
-// Maths: none; every word is read. Threads: each takes every (blocks * threads)-th vector.
-// Shared: none. Traffic: words once. Preconditions: a whole number of vectors, 16-byte aligned.
+// Math: none; every word is read.
+// Threads: each takes every (blocks * threads)-th vector.
+// Shared: none.
+// Traffic: words once.
+// Preconditions: a whole number of vectors, 16-byte aligned.
 __global__ void __launch_bounds__(kThreads) read_kernel(int64_t count, float* __restrict__ words) {
   constexpr int kWidth = Packed<float>::kWidth;
   const int64_t stride = static_cast<int64_t>(gridDim.x) * kThreads * kWidth;
@@ -23,7 +26,7 @@ __global__ void __launch_bounds__(kThreads) read_kernel(int64_t count, float* __
     load_floats(words + i, values);
     for (const float value : values) largest = fmaxf(largest, value);
   }
-  // Never, for the words are zeros: but the compiler does not know, and keeps the loads.
+  // Never true, since all words are zero; but the compiler does not know and keeps the loads.
   if (largest > 0) words[0] = largest;
 }
 

@@ -1,4 +1,4 @@
-// Group normalisation, forward.
+// Group norm, forward.
 #include <algorithm>
 
 #include "device/launch.h"
@@ -11,11 +11,11 @@ namespace {
 
 using namespace group_norm_tile;  // NOLINT(google-build-using-namespace): written for these kernels
 
-// 16-byte loads that a thread starts before it uses the first: 64 KB a multiprocessor with 512 threads. A
-// latency of a microsecond at 3 TB/s takes 24 KB; half of the time a block adds up or writes.
+// 16-byte loads that a thread starts before it uses the first: 64 KB per multiprocessor with 512 threads.
+// Hiding a latency of a microsecond at 3 TB/s takes 24 KB, and half of the time a block adds or writes.
 constexpr int kInFlight = 8;
 
-// Shared memory's arrays of columns.
+// The arrays of columns in shared memory.
 struct Arrays {
   __device__ explicit Arrays(const GroupNormPlan& plan)
       : totals(column_array(plan, 0)),
@@ -27,8 +27,8 @@ struct Arrays {
   TermArrays terms;
 };
 
-// use(x, pixel) for each of the lane's vectors, kInFlight of which are loaded together: past the end the last
-// pixel again, so that no load waits for a condition.
+// Calls use(x, pixel) for each of the lane's vectors, loading kInFlight of them together. Past the end it
+// loads the last pixel again, so that no load is conditional.
 template <typename T, typename Use>
 __device__ __forceinline__ void for_each_vector(const GroupNormPlan& plan,
                                                 const GroupNormArgs<T, float>& args, const Lane& lane,
@@ -45,7 +45,7 @@ __device__ __forceinline__ void for_each_vector(const GroupNormPlan& plan,
   }
 }
 
-// use(x, pixel) for each of the lane's vectors, from its slots of the tile.
+// Calls use(x, pixel) for each of the lane's vectors, from its slots of the tile.
 template <typename T, typename Use>
 __device__ __forceinline__ void for_each_slot(const GroupNormPlan& plan, const Lane& lane, const Use& use) {
   const T* slot = tile_slots<T>(plan, 0);
@@ -55,15 +55,15 @@ __device__ __forceinline__ void for_each_slot(const GroupNormPlan& plan, const L
     use(Packed<T>::load(slot), pixel);
 }
 
-// The block's pixels of x move to shared memory, and about them become known, in arrays of columns: the mean
-// of each channel's group, and in `totals` each channel's sum of squares of (u - mean). The mean comes first,
-// so that nothing cancels. Ends with a barrier.
+// Moves the block's pixels of x to shared memory and computes, in arrays of columns, the mean of each
+// channel's group and, in `totals`, each channel's sum of squares of (u - mean). The mean comes first, so
+// that nothing cancels. Ends with a barrier.
 template <typename T>
 __device__ __forceinline__ void take_statistics(const GroupNormPlan& plan,
                                                 const GroupNormArgs<T, float>& args, const Block& block,
                                                 const Lane& lane, CacheHint hint, const Arrays& arrays) {
   constexpr int kWidth = Packed<T>::kWidth;
-  float* input_offsets = arrays.terms.offset;  // lent until the statistics are known
+  float* input_offsets = arrays.terms.offset;  // borrowed until the statistics are known
   for_each_column(plan, block, [&](int column, int image, int channel) {
     input_offsets[column] = input_offset(plan.params, args, image, channel);
   });
@@ -87,21 +87,21 @@ __device__ __forceinline__ void take_statistics(const GroupNormPlan& plan,
   });
   __syncthreads();
 
-  float centre[kWidth];
+  float center[kWidth];
   float mean[kWidth];
-  read_columns(input_offsets, lane.column, centre);
+  read_columns(input_offsets, lane.column, center);
   read_columns(arrays.mean, lane.column, mean);
   float squares[kWidth];
 #pragma unroll
   for (int k = 0; k < kWidth; ++k) {
-    centre[k] -= mean[k];
+    center[k] -= mean[k];
     squares[k] = 0;
   }
   for_each_slot<T>(plan, lane, [&](const Packed<T>& x, int) {
     float values[kWidth];
     x.to_floats(values);
 #pragma unroll
-    for (int k = 0; k < kWidth; ++k) squares[k] += (values[k] + centre[k]) * (values[k] + centre[k]);
+    for (int k = 0; k < kWidth; ++k) squares[k] += (values[k] + center[k]) * (values[k] + center[k]);
   });
   sum_over_rows(plan, squares, arrays.totals);
 }
@@ -111,11 +111,11 @@ __device__ __forceinline__ float reciprocal_deviation(const GroupNormPlan& plan,
   return 1.0f / sqrtf(squares / count + static_cast<float>(plan.params.eps));
 }
 
-// y = dropout(activation((x + centre) * scale + offset)) of one vector.
+// y = dropout(activation((x + center) * scale + offset)) of one vector.
 template <typename T, Activation kActivation, Dropout kDropout>
-class Normalise {
+class Normalize {
  public:
-  __device__ Normalise(const GroupNormPlan& plan, const GroupNormArgs<T, float>& args, const Lane& lane,
+  __device__ Normalize(const GroupNormPlan& plan, const GroupNormArgs<T, float>& args, const Lane& lane,
                        const TermArrays& arrays)
       : y_(pixel_vectors(plan, lane, args.y)),
         first_element_(lane.channel),
@@ -127,7 +127,7 @@ class Normalise {
     x.to_floats(w);
 #pragma unroll
     for (int k = 0; k < Packed<T>::kWidth; ++k) {
-      w[k] = (w[k] + terms_.centre[k]) * terms_.scale[k] + terms_.offset[k];
+      w[k] = (w[k] + terms_.center[k]) * terms_.scale[k] + terms_.offset[k];
       if constexpr (kActivation == Activation::kSilu) w[k] *= sigmoid(w[k]);
     }
     mask_.apply(first_element_ + pixel * y_.stride, w);
@@ -141,11 +141,13 @@ class Normalise {
   DropoutMask<kDropout> mask_;
 };
 
-// Maths: kernels/group_norm.h, whole. Mean first, then squares about it, then y = f((x + centre) * scale +
-// offset). Threads: kernels/cuda/group_norm_plan.h; a block has all pixels of its channels, a thread a vector
-// of channels. Shared: plan.shared_bytes(kForwardArrays); x is kept there as it came. Traffic: x and y once.
-// About 12 FLOPs an element with SiLU; 40 integer operations more for dropout. Preconditions: path kResident;
-// pointers 16-byte aligned.
+// Math: all of kernels/group_norm.h: the mean, then the squares about it, then y = f((x + center) *
+// scale + offset).
+// Threads: kernels/cuda/group_norm_plan.h; a block has all pixels of its channels, a thread one
+// vector of channels.
+// Shared: plan.shared_bytes(kForwardArrays); keeps x as loaded.
+// Traffic: x and y once. About 12 FLOPs per element with SiLU; 40 more integer operations with dropout.
+// Preconditions: path kResident; pointers 16-byte aligned.
 template <typename T, Activation kActivation, Dropout kDropout>
 __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
     group_norm_kernel(const GroupNormPlan plan, const GroupNormArgs<T, float> args) {
@@ -164,7 +166,7 @@ __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
     args.rstd[group] = rstd;
   });
   __syncthreads();
-  for_each_slot<T>(plan, lane, Normalise<T, kActivation, kDropout>(plan, args, lane, arrays.terms));
+  for_each_slot<T>(plan, lane, Normalize<T, kActivation, kDropout>(plan, args, lane, arrays.terms));
 }
 
 // What the blocks of a unit leave for its last one. squares: sum of (u - mean)^2 over the chunk.
@@ -173,10 +175,9 @@ struct PartialStatistics {
   float squares;
 };
 
-// Maths: the statistics of many parts as those of the whole (Chan, Golub and LeVeque 1979), all parts at
-// once:
-//   mean = sum of count mean_k / m,  squares = sum of squares_k + count (mean_k - mean)^2.
-// A warp for each group, each lane over every 32nd chunk.
+// Math: combines the statistics of all parts at once (Chan, Golub and LeVeque 1979):
+//   mean = sum of count mean_k / m,   squares = sum of squares_k + count (mean_k - mean)^2.
+// Threads: one warp per group, each lane over every 32nd chunk.
 __device__ void combine_statistics(const GroupNormPlan& plan, const Block& block,
                                    const PartialStatistics* partial, float* mean, float* rstd) {
   const int groups = plan.groups_per_slice();
@@ -186,7 +187,7 @@ __device__ void combine_statistics(const GroupNormPlan& plan, const Block& block
   };
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize;
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
-  const int warps = plan.threads() / kWarpSize;  // an incomplete one takes no part
+  const int warps = plan.threads() / kWarpSize;  // an incomplete warp does not take part
   for (int g = warp; g < groups && warp < warps; g += warps) {
     float sum = 0;
     for (int k = lane; k < plan.chunks(); k += kWarpSize) sum += count(k) * partial[k * groups + g].mean;
@@ -205,11 +206,12 @@ __device__ void combine_statistics(const GroupNormPlan& plan, const Block& block
   }
 }
 
-// Maths: mean and rstd, from the statistics of each chunk.
-// Threads: as in group_norm_kernel, for one chunk; the unit's last block combines the chunks.
+// Math: mean and rstd, from the statistics of each chunk.
+// Threads: as in group_norm_kernel, for one chunk; the last block of a unit combines the chunks.
 // Shared: plan.shared_bytes(kForwardArrays).
-// Traffic: x once, and it stays in L2 for group_norm_normalise_kernel. About 5 FLOPs an element.
-// Preconditions: path kTwoPhase; `arrived` is zero for each unit; partial (unit, chunk, group of the slice).
+// Traffic: x once, which stays in L2 for group_norm_normalize_kernel. About 5 FLOPs per element.
+// Preconditions: path kTwoPhase; `arrived` is zero for each unit; partial is (unit, chunk, group
+// of the slice).
 template <typename T>
 __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
     group_norm_statistics_kernel(const GroupNormPlan plan, const GroupNormArgs<T, float> args, int first_unit,
@@ -229,21 +231,21 @@ __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
     combine_statistics(plan, block, of_unit, args.mean, args.rstd);
 }
 
-// Maths: y = f((x + centre) * scale + offset) from mean and rstd.
+// Math: y = f((x + center) * scale + offset) from mean and rstd.
 // Threads: as in group_norm_kernel, for one chunk.
-// Shared: plan.shared_bytes(kForwardArrays), of which the arrays alone are used: the layout is the same.
-// Traffic: x from L2, y once. About 7 FLOPs an element with SiLU; 40 integer operations more for dropout.
+// Shared: plan.shared_bytes(kForwardArrays), of which only the arrays are used; the layout is the same.
+// Traffic: x from L2, y once. About 7 FLOPs per element with SiLU; 40 more integer operations with dropout.
 // Preconditions: path kTwoPhase; group_norm_statistics_kernel has run for these units.
 template <typename T, Activation kActivation, Dropout kDropout>
 __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
-    group_norm_normalise_kernel(const GroupNormPlan plan, const GroupNormArgs<T, float> args,
+    group_norm_normalize_kernel(const GroupNormPlan plan, const GroupNormArgs<T, float> args,
                                 int first_unit) {
   const Block block = this_block(plan, first_unit);
   const Lane lane = this_lane(plan, block);
   const Arrays arrays(plan);
   write_terms(plan, args, block, arrays.terms);
   for_each_vector(plan, args, lane, CacheHint::kStreaming,
-                  Normalise<T, kActivation, kDropout>(plan, args, lane, arrays.terms));
+                  Normalize<T, kActivation, kDropout>(plan, args, lane, arrays.terms));
 }
 
 size_t partial_bytes(const GroupNormPlan& plan) {
@@ -268,7 +270,7 @@ void two_phases(const GroupNormPlan& plan, const GroupNormArgs<T, float>& args, 
             .stream = stream},
            plan, args, first, partial, arrived);
     with_options(plan.params, [&]<Activation kActivation, Dropout kDropout>() {
-      launch(group_norm_normalise_kernel<T, kActivation, kDropout>,
+      launch(group_norm_normalize_kernel<T, kActivation, kDropout>,
              {.grid = blocks,
               .block = plan.threads(),
               .shared_bytes = second.shared_bytes(kForwardArrays),

@@ -1,12 +1,12 @@
-// Group normalisation, backward.
+// Group norm, backward.
 //
-// With w = (x + centre) * scale + offset as in the forward pass, dw its gradient (activation and dropout
-// undone), and for each channel the sums over an image's pixels
-//   A = sum of dw,  B = sum of dw (x + centre),  X = sum of (x + centre),
-// and over the m values of a group: S1 = sum over channels of scale A, S2 = sum over channels of scale B,
-//   du = scale dw - factor (x + centre) - constant,   factor = rstd^2 S2 / m,  constant = S1 / m.
-// The gradients of gamma, beta, FiLM, shift and bias follow from A, B and X without another pass over the
-// pixels.
+// With w = (x + center) * scale + offset as in the forward pass, dw its gradient (after undoing activation
+// and dropout), and for each channel the sums over an image's pixels
+//   A = sum of dw,   B = sum of dw (x + center),   X = sum of (x + center),
+// and over the m values of a group S1 = sum over channels of scale A, S2 = sum over channels of scale B:
+//   du = scale dw - factor (x + center) - constant,   factor = rstd^2 S2 / m,   constant = S1 / m.
+// The gradients of gamma, beta, FiLM, shift and bias follow from A, B and X without another pass
+// over the pixels.
 #include <algorithm>
 
 #include "device/launch.h"
@@ -24,7 +24,7 @@ constexpr int kInFlight = 2;  // pixels whose x and dy a thread loads before it 
 template <typename T>
 using Args = GroupNormBackwardArgs<T, float>;
 
-// What each image adds to the parameters' gradients: three arrays (N, C) in scratch.
+// What each image adds to the parameter gradients: three arrays (N, C) in scratch.
 struct ImageGradients {
   float* gamma;
   float* beta;
@@ -35,11 +35,11 @@ constexpr int kParameters = 3;
 // A, B and X of each column.
 struct ColumnSums {
   float* dw;
-  float* dw_centred;
-  float* centred;
+  float* dw_centered;
+  float* centered;
 };
 
-// Shared memory's arrays of columns.
+// The arrays of columns in shared memory.
 struct Arrays {
   __device__ explicit Arrays(const GroupNormPlan& plan)
       : terms{column_array(plan, 0), column_array(plan, 1), column_array(plan, 2)},
@@ -53,7 +53,7 @@ struct Arrays {
   float* constant;
 };
 
-// From a vector of x and of dy: centred = x + centre, and the gradient of w.
+// From a vector of x and of dy: centered = x + center, and the gradient of w.
 template <typename T, Activation kActivation, Dropout kDropout>
 class ActivationGradient {
   static constexpr int kWidth = Packed<T>::kWidth;
@@ -64,16 +64,16 @@ class ActivationGradient {
 
   // The mask comes first: Philox needs its registers before the vectors are unpacked into theirs.
   __device__ __forceinline__ void unpack(const Packed<T>& x, const Packed<T>& dy, int pixel,
-                                         const LaneTerms<kWidth>& terms, float (&centred)[kWidth],
+                                         const LaneTerms<kWidth>& terms, float (&centered)[kWidth],
                                          float (&dw)[kWidth]) const {
     dy.to_floats(dw);
     mask_.apply(first_element_ + pixel * channels_, dw);
-    x.to_floats(centred);
+    x.to_floats(centered);
 #pragma unroll
     for (int k = 0; k < kWidth; ++k) {
-      centred[k] += terms.centre[k];
+      centered[k] += terms.center[k];
       if constexpr (kActivation == Activation::kSilu) {
-        const float w = centred[k] * terms.scale[k] + terms.offset[k];
+        const float w = centered[k] * terms.scale[k] + terms.offset[k];
         const float s = sigmoid(w);
         dw[k] *= s * (1.0f + w * (1.0f - s));
       }
@@ -90,15 +90,15 @@ class ActivationGradient {
 template <int kWidth>
 struct LaneSums {
   float dw[kWidth] = {};
-  float dw_centred[kWidth] = {};
-  float centred[kWidth] = {};
+  float dw_centered[kWidth] = {};
+  float centered[kWidth] = {};
 
   __device__ __forceinline__ void add(const float (&d)[kWidth], const float (&c)[kWidth]) {
 #pragma unroll
     for (int k = 0; k < kWidth; ++k) {
       dw[k] += d[k];
-      dw_centred[k] += d[k] * c[k];
-      centred[k] += c[k];
+      dw_centered[k] += d[k] * c[k];
+      centered[k] += c[k];
     }
   }
 };
@@ -107,12 +107,12 @@ template <int kWidth>
 __device__ __forceinline__ void sum_lanes(const GroupNormPlan& plan, const LaneSums<kWidth>& lane,
                                           const ColumnSums& sums) {
   sum_over_rows(plan, lane.dw, sums.dw);
-  sum_over_rows(plan, lane.dw_centred, sums.dw_centred);
-  sum_over_rows(plan, lane.centred, sums.centred);
+  sum_over_rows(plan, lane.dw_centered, sums.dw_centered);
+  sum_over_rows(plan, lane.centered, sums.centered);
 }
 
-// use(x, dy, pixel) for each of the lane's vectors, kInFlight of which are loaded together: past the end the
-// last pixel again, so that no load waits for a condition.
+// Calls use(x, dy, pixel) for each of the lane's vectors, loading kInFlight of them together. Past the end it
+// loads the last pixel again, so that no load is conditional.
 template <typename T, typename Use>
 __device__ __forceinline__ void for_each_vector(const GroupNormPlan& plan, const Args<T>& args,
                                                 const Lane& lane, CacheHint hint, const Use& use) {
@@ -133,8 +133,8 @@ __device__ __forceinline__ void for_each_vector(const GroupNormPlan& plan, const
   }
 }
 
-// From the sums of the unit's columns: factor and constant, the image's part of the parameters' gradients,
-// and the gradients of shift and FiLM. A thread for each column.
+// From the sums of the unit's columns: factor and constant, the image's part of the parameter gradients, and
+// the gradients of shift and FiLM. One thread per column.
 template <typename T>
 __device__ __forceinline__ void finish_columns(const GroupNormPlan& plan, const Args<T>& args,
                                                const Block& block, const Arrays& arrays,
@@ -147,7 +147,7 @@ __device__ __forceinline__ void finish_columns(const GroupNormPlan& plan, const 
     const ColumnSums& sums = arrays.sums;
     const float rstd = args.rstd[image * params.groups + channel / plan.channels_per_group];
     const float s1 = sum_over_group(plan, column, [&](int c) { return scale[c] * sums.dw[c]; });
-    const float s2 = sum_over_group(plan, column, [&](int c) { return scale[c] * sums.dw_centred[c]; });
+    const float s2 = sum_over_group(plan, column, [&](int c) { return scale[c] * sums.dw_centered[c]; });
     const float factor = rstd * rstd * s2 / count;
     const float constant = s1 / count;
     arrays.factor[column] = factor;
@@ -155,8 +155,8 @@ __device__ __forceinline__ void finish_columns(const GroupNormPlan& plan, const 
 
     const float modulation = film(plan, args, image, channel).scale;
     const float dw = sums.dw[column];
-    const float dw_xhat = rstd * sums.dw_centred[column];
-    const float du = scale[column] * dw - factor * sums.centred[column] - constant * pixels;
+    const float dw_xhat = rstd * sums.dw_centered[column];
+    const float du = scale[column] * dw - factor * sums.centered[column] - constant * pixels;
     const int64_t at = static_cast<int64_t>(image) * plan.channels + channel;
     images.gamma[at] = modulation * dw_xhat;
     images.beta[at] = modulation * dw;
@@ -170,8 +170,8 @@ __device__ __forceinline__ void finish_columns(const GroupNormPlan& plan, const 
   });
 }
 
-// dx = scale dw - factor (x + centre) - constant + addends, of one vector. Each vector is read before it is
-// written: dx may be one of its addends.
+// dx = scale dw - factor (x + center) - constant + addends, for one vector. Each vector is read before it is
+// written, so dx may be one of its addends.
 template <typename T>
 class InputGradient {
   static constexpr int kWidth = Packed<T>::kWidth;
@@ -189,11 +189,11 @@ class InputGradient {
     read_columns(constant, lane.column, constant_);
   }
 
-  __device__ __forceinline__ void store(const LaneTerms<kWidth>& terms, const float (&centred)[kWidth],
+  __device__ __forceinline__ void store(const LaneTerms<kWidth>& terms, const float (&centered)[kWidth],
                                         const float (&dw)[kWidth], int pixel) const {
     float du[kWidth];
 #pragma unroll
-    for (int k = 0; k < kWidth; ++k) du[k] = terms.scale[k] * dw[k] - factor_[k] * centred[k] - constant_[k];
+    for (int k = 0; k < kWidth; ++k) du[k] = terms.scale[k] * dw[k] - factor_[k] * centered[k] - constant_[k];
 #pragma unroll
     for (int a = 0; a < kAddends; ++a) {
       if (addends_[a] == nullptr) continue;
@@ -213,11 +213,13 @@ class InputGradient {
   float constant_[kWidth];
 };
 
-// Maths: top of this file.
-// Threads: kernels/cuda/group_norm_plan.h; a block has all pixels of its channels, a thread a vector of
-// channels. Shared: plan.shared_bytes(kBackwardArrays); x is kept there as it came, and dw rounded to T,
-// which spares computing SiLU and Philox twice; the sums take dw before it is rounded. Traffic: x, dy,
-// addends and dx once. About 25 FLOPs an element with SiLU; 40 integer operations more for dropout.
+// Math: top of this file.
+// Threads: kernels/cuda/group_norm_plan.h; a block has all pixels of its channels, a thread one
+// vector of channels.
+// Shared: plan.shared_bytes(kBackwardArrays); keeps x as loaded, and dw rounded to T, which avoids computing
+// SiLU and Philox twice. The sums use dw before rounding.
+// Traffic: x, dy, addends and dx once. About 25 FLOPs per element with SiLU; 40 more integer
+// operations with dropout.
 // Preconditions: path kResident; pointers 16-byte aligned.
 template <typename T, Activation kActivation, Dropout kDropout>
 __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
@@ -238,10 +240,10 @@ __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
     int64_t at = 0;
     for_each_vector(plan, args, lane, CacheHint::kStreaming,
                     [&](const Packed<T>& x, const Packed<T>& dy, int pixel) {
-                      float centred[kWidth];
+                      float centered[kWidth];
                       float dw[kWidth];
-                      activation.unpack(x, dy, pixel, terms, centred, dw);
-                      sums.add(dw, centred);
+                      activation.unpack(x, dy, pixel, terms, centered, dw);
+                      sums.add(dw, centered);
                       x.store(x_slot + at);
                       store_floats(dw_slot + at, dw);
                       at += stride;
@@ -253,20 +255,20 @@ __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
 
   const InputGradient<T> gradient(plan, args, lane, arrays.factor, arrays.constant);
   for (int pixel = lane.first_pixel; pixel < lane.end_pixel; pixel += plan.rows) {
-    float centred[kWidth];
+    float centered[kWidth];
     float dw[kWidth];
-    load_floats(x_slot, centred);
+    load_floats(x_slot, centered);
     load_floats(dw_slot, dw);
 #pragma unroll
-    for (int k = 0; k < kWidth; ++k) centred[k] += terms.centre[k];
-    gradient.store(terms, centred, dw, pixel);
+    for (int k = 0; k < kWidth; ++k) centered[k] += terms.center[k];
+    gradient.store(terms, centered, dw, pixel);
     x_slot += stride;
     dw_slot += stride;
   }
 }
 
-// Two-phase scratch. partial: A, B, X of each chunk (unit, chunk, 3, column); factor and constant: (unit,
-// column).
+// Two-phase scratch. partial: A, B, X of each chunk (unit, chunk, 3, column); factor and
+// constant: (unit, column).
 struct TwoPhaseScratch {
   float* partial;
   float* factor;
@@ -274,11 +276,13 @@ struct TwoPhaseScratch {
   unsigned* arrived;
 };
 
-// Maths: A, B and X of each chunk, then of the image, and what follows from them.
-// Threads: as in group_norm_backward_kernel, for one chunk; the unit's last block adds the chunks in order
-// and finishes. Shared: plan.shared_bytes(kBackwardArrays), no tile. Traffic: x and dy once, and they stay in
-// L2 for group_norm_backward_gradient_kernel. About 20 FLOPs an element with SiLU; 40 integer operations more
-// for dropout. Preconditions: path kTwoPhase; scratch.arrived is zero for each unit.
+// Math: A, B and X of each chunk, then of the image, and what follows from them.
+// Threads: as in group_norm_backward_kernel, for one chunk; the last block of a unit adds the chunks in
+// order and finishes.
+// Shared: plan.shared_bytes(kBackwardArrays), no tile.
+// Traffic: x and dy once, which stay in L2 for group_norm_backward_gradient_kernel. About 20 FLOPs per
+// element with SiLU; 40 more integer operations with dropout.
+// Preconditions: path kTwoPhase; scratch.arrived is zero for each unit.
 template <typename T, Activation kActivation, Dropout kDropout>
 __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
     group_norm_backward_sums_kernel(const GroupNormPlan plan, const Args<T> args, int first_unit,
@@ -294,10 +298,10 @@ __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
     LaneSums<kWidth> sums;
     for_each_vector(plan, args, lane, CacheHint::kKeep,
                     [&](const Packed<T>& x, const Packed<T>& dy, int pixel) {
-                      float centred[kWidth];
+                      float centered[kWidth];
                       float dw[kWidth];
-                      activation.unpack(x, dy, pixel, terms, centred, dw);
-                      sums.add(dw, centred);
+                      activation.unpack(x, dy, pixel, terms, centered, dw);
+                      sums.add(dw, centered);
                     });
     sum_lanes(plan, sums, arrays.sums);
   }
@@ -307,8 +311,8 @@ __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
   for_each_column(plan, block, [&](int column, int, int) {
     float* part = of_unit + block.chunk * kParameters * columns + column;
     part[0] = arrays.sums.dw[column];
-    part[columns] = arrays.sums.dw_centred[column];
-    part[2 * columns] = arrays.sums.centred[column];
+    part[columns] = arrays.sums.dw_centered[column];
+    part[2 * columns] = arrays.sums.centered[column];
   });
   if (!is_last_to_arrive(&scratch.arrived[block.unit], plan.chunks())) return;
 
@@ -316,7 +320,7 @@ __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
     float sum = 0;
 #pragma unroll 8
     for (int chunk = 0; chunk < plan.chunks(); ++chunk) sum += of_unit[chunk * kParameters * columns + item];
-    arrays.sums.dw[item] = sum;  // the three arrays follow one another
+    arrays.sums.dw[item] = sum;  // the three arrays are contiguous
   }
   __syncthreads();
   finish_columns(plan, args, block, arrays, images);
@@ -326,11 +330,12 @@ __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
   });
 }
 
-// Maths: dx = scale dw - factor (x + centre) - constant + addends.
+// Math: dx = scale dw - factor (x + center) - constant + addends.
 // Threads: as in group_norm_backward_kernel, for one chunk.
 // Shared: plan.shared_bytes(kBackwardArrays), no tile.
-// Traffic: x and dy from L2, addends and dx once. About 20 FLOPs an element with SiLU; 40 integer operations
-// more for dropout. Preconditions: path kTwoPhase; group_norm_backward_sums_kernel has run for these units.
+// Traffic: x and dy from L2, addends and dx once. About 20 FLOPs per element with SiLU; 40 more integer
+// operations with dropout.
+// Preconditions: path kTwoPhase; group_norm_backward_sums_kernel has run for these units.
 template <typename T, Activation kActivation, Dropout kDropout>
 __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
     group_norm_backward_gradient_kernel(const GroupNormPlan plan, const Args<T> args, int first_unit,
@@ -349,19 +354,21 @@ __global__ void __launch_bounds__(kGroupNormMaxThreads, 1)
   const InputGradient<T> gradient(plan, args, lane, arrays.factor, arrays.constant);
   for_each_vector(plan, args, lane, CacheHint::kStreaming,
                   [&](const Packed<T>& x, const Packed<T>& dy, int pixel) {
-                    float centred[kWidth];
+                    float centered[kWidth];
                     float dw[kWidth];
-                    activation.unpack(x, dy, pixel, terms, centred, dw);
-                    gradient.store(terms, centred, dw, pixel);
+                    activation.unpack(x, dy, pixel, terms, centered, dw);
+                    gradient.store(terms, centered, dw, pixel);
                   });
 }
 
 constexpr int kSumChannels = 32;
 constexpr int kSumImages = 8;
 
-// Maths: gradient[c] += sum over images of images[n,c], for each of the parameters whose gradient is not
-// null. Threads: a block has 32 channels of one parameter; its 8 rows of threads take every 8th image, and
-// the first row adds the 8 sums in order. Shared: 1 KB. Traffic: `images` once. 1 FLOP an element.
+// Math: gradient[c] += sum over images of images[n,c], for each parameter whose gradient is not null.
+// Threads: a block has 32 channels of one parameter; its 8 rows of threads take every 8th image, and the
+// first row adds the 8 sums in order.
+// Shared: 1 KB.
+// Traffic: `images` once. 1 FLOP per element.
 __global__ void __launch_bounds__(kSumChannels* kSumImages)
     group_norm_parameter_gradients_kernel(int n, int channels, const ImageGradients images, float* dgamma,
                                           float* dbeta, float* dbias) {

@@ -13,21 +13,21 @@
 namespace ddpm::cuda {
 namespace {
 
-// The shared memory that a block may take, and its threads.
+// Limits on a block: its shared memory and its threads.
 struct Fit {
   size_t shared_bytes;
   int threads;
 };
-// Compute capability 9.0 has 228 KB, of which each block takes 1 KB for itself. Two blocks or more on a
-// multiprocessor: while one computes, another's loads are under way.
+// Compute capability 9.0 has 228 KB, of which each block reserves 1 KB. Two or more blocks per
+// multiprocessor, so that one computes while another waits for loads.
 constexpr Fit kShares{113 * 1024, 256};
 constexpr Fit kAlone{227 * 1024, kGroupNormMaxThreads};
 
-// Bytes of a pixel's channels in a slice: a whole line of the cache, half of one, or the least that memory
-// moves.
+// Bytes of a pixel's channels in a slice: a full cache line, half of one, or the least that a
+// memory access moves.
 constexpr int kRowBytes[] = {128, 64, 32};
 
-// A block of less has too few loads under way for the latency that it pays.
+// Below this, a block has too few loads in flight to hide its latency.
 constexpr size_t kSmallTile = 16 * 1024;
 
 // Two-phase: 8 vectors for each of 256 threads, and some 500 blocks in each range of units.
@@ -40,11 +40,12 @@ void check(const GroupNormParams& s, int width) {
   require_in_range(kName, "number of pixels", s.pixels, 1, kMost);
   require_multiple(kName, "number of channels", s.x_channels, width);
   if (s.skip_channels != 0)
-    require_multiple(kName, "number of the second source's channels", s.skip_channels, width);
+    require_multiple(kName, "number of channels of the second source", s.skip_channels, width);
   require_in_range(kName, "number of groups", s.groups, 1, s.channels());
   require_multiple(kName, "number of channels", s.channels(), s.groups);
-  require_in_range(kName, "elements of an image", int64_t{s.pixels} * s.channels(), 1, kMost);
-  if (!(s.dropout >= 0 && s.dropout < 1)) throw_input("{}: dropout is {}, not in [0, 1)", kName, s.dropout);
+  require_in_range(kName, "number of elements per image", int64_t{s.pixels} * s.channels(), 1, kMost);
+  if (!(s.dropout >= 0 && s.dropout < 1))
+    throw_input("{}: dropout is {}; expected a value in [0, 1)", kName, s.dropout);
 }
 
 // The next wider slice of whole groups and whole vectors that divides the channels.
@@ -56,7 +57,7 @@ int wider_slice(const GroupNormPlan& plan, int slice) {
   return slice;
 }
 
-// The narrowest slice whose rows have at least so many bytes, or all channels.
+// The narrowest slice with at least row_bytes per row, or all channels.
 int slice_of_row(const GroupNormPlan& plan, int row_bytes) {
   int slice = wider_slice(plan, 0);
   while (slice < plan.channels && slice / plan.width * 16 < row_bytes) slice = wider_slice(plan, slice);
@@ -76,7 +77,7 @@ bool fits(const GroupNormPlan& plan, int arrays, const Fit& fit) {
 
 bool is_small(const GroupNormPlan& plan) { return plan.tiles * plan.tile_bytes() < kSmallTile; }
 
-// Small images: more channels for a block, which are contiguous, and then more images.
+// For small images: gives a block more channels, which are contiguous, and then more images.
 GroupNormPlan enlarge(GroupNormPlan plan, int arrays, const Fit& fit) {
   while (is_small(plan)) {
     const bool has_all_channels = plan.slice == plan.channels;
@@ -100,15 +101,13 @@ std::optional<GroupNormPlan> resident_plan(const GroupNormPlan& start, int array
 
 GroupNormPlan two_phase_plan(GroupNormPlan plan, int arrays, GroupNormPass pass) {
   plan.path = GroupNormPath::kTwoPhase;
-  plan.tiles =
-      pass == GroupNormPass::kForward ? 1 : 0;  // the backward pass takes sums, no deviations from a mean
+  plan.tiles = pass == GroupNormPass::kForward ? 1 : 0;  // the backward pass needs no deviations
   plan.slice = slice_of_row(plan, kRowBytes[0]);
   const size_t row_bytes = size_t(16) * plan.vectors();
   plan.chunk = std::clamp(int(kChunkBytes / row_bytes), 1, plan.params.pixels);
   plan = with_slice(plan, plan.slice, 1, kShares.threads);
   if (!fits(plan, arrays, kAlone))
-    throw_input("group_norm: groups of {} channels are too wide for the GPU's kernel",
-                plan.channels_per_group);
+    throw_input("group_norm: groups of {} channels are too wide for the GPU kernel", plan.channels_per_group);
   return plan;
 }
 
@@ -127,7 +126,7 @@ GroupNormPlan plan_group_norm(const GroupNormParams& params, int element_bytes, 
   const int arrays = pass == GroupNormPass::kForward ? kForwardArrays : kBackwardArrays;
   for (const Fit& fit : {kShares, kAlone})
     if (const auto plan = resident_plan(start, arrays, fit, kRowBytes)) return *plan;
-  // Three tensors' worth of traffic, where two phases move five.
+  // Three tensors of traffic, where two phases move five.
   if (pass == GroupNormPass::kBackward)
     if (const auto plan = resident_plan(start, arrays, kAlone, {&tuning.least_row_bytes, 1})) return *plan;
   return two_phase_plan(start, arrays, pass);

@@ -1,5 +1,5 @@
-// How a group normalisation is cut among thread blocks, and the shared memory that a block takes. Plain
-// C++, so that every choice is tested on the host.
+// How group norm is tiled across thread blocks, and how much shared memory a block uses. Plain C++, so that
+// every choice is tested on the host.
 #pragma once
 
 #include <cstddef>
@@ -11,26 +11,26 @@
 namespace ddpm::cuda {
 
 enum class GroupNormPath : uint8_t {
-  kResident,  // a block keeps all pixels of its channels in shared memory: every element is read once
-  kTwoPhase,  // a block sees a chunk of the pixels; a second kernel reads them again, from the L2 cache
+  kResident,  // a block keeps all pixels of its channels in shared memory, so every element is read once
+  kTwoPhase,  // a block sees a chunk of the pixels; a second kernel reads them again, from L2
 };
 
 enum class GroupNormPass : uint8_t { kForward, kBackward };
 
-// The tensor (N, pixels, C) is cut along the channels into slices of whole groups and whole 16-byte vectors,
-// along the pixels into chunks (one, where the path is resident), and a block takes one (chunk, slice) of
-// `images` neighbouring images. Its threads are ordered (image, row, vector): a thread keeps to one vector of
-// channels and takes every rows-th pixel. A block's column is one channel of one of its images.
+// The tensor (N, pixels, C) is split along channels into slices of whole groups and whole 16-byte vectors,
+// and along pixels into chunks (a single one on the resident path). A block processes one (chunk, slice) of
+// `images` consecutive images. Its threads are ordered (image, row, vector): a thread keeps to one vector of
+// channels and takes every rows-th pixel. A column of a block is one channel of one of its images.
 struct GroupNormPlan {
   GroupNormParams params;
   GroupNormPath path = GroupNormPath::kResident;
   int width = 1;               // channels in 16 bytes
-  int channels_per_group = 1;  // these are the params's, for the device
+  int channels_per_group = 1;  // params.channels_per_group(), for the device
   int channels = 1;
-  int slice = 1;                   // channels of a block
-  int chunk = 1;                   // pixels of a block; an image's last chunk may be shorter
-  int images = 1;                  // of a block; the last block may have fewer
-  int rows = 1;                    // pixels that the threads of one image take at a time
+  int slice = 1;                   // channels per block
+  int chunk = 1;                   // pixels per block; the last chunk of an image may be shorter
+  int images = 1;                  // per block; the last block may have fewer
+  int rows = 1;                    // pixels that the threads of one image process at a time
   int tiles = 1;                   // tensors kept in shared memory: x, and in the backward pass a gradient
   uint32_t dropout_threshold = 0;  // see kernels/dropout.h
   float kept_scale = 1;
@@ -41,11 +41,11 @@ struct GroupNormPlan {
   DDPM_HOST_DEVICE constexpr int groups_per_slice() const { return slice / channels_per_group; }
   DDPM_HOST_DEVICE constexpr int slices() const { return channels / slice; }
   DDPM_HOST_DEVICE constexpr int chunks() const { return (params.pixels + chunk - 1) / chunk; }
-  // Pairs of (images, slice): what is normalised independently.
+  // Pairs of (images, slice): units that are normalized independently.
   DDPM_HOST_DEVICE constexpr int units() const { return (params.n + images - 1) / images * slices(); }
 
-  // Shared memory, in this order: `tiles` times one 16-byte slot for each pixel that a thread takes; the two
-  // stages of sums over rows; `arrays` of a float for each column.
+  // Shared memory layout, in this order: `tiles` tensors with one 16-byte slot per pixel of each thread; the
+  // two stages of sums over rows; `arrays` of one float per column.
   static constexpr int kRowsPerRun = 8;
   DDPM_HOST_DEVICE constexpr int steps() const { return (chunk + rows - 1) / rows; }
   DDPM_HOST_DEVICE constexpr int runs() const { return (rows + kRowsPerRun - 1) / kRowsPerRun; }
@@ -60,28 +60,27 @@ struct GroupNormPlan {
   }
 };
 
-// Arrays of a float for each column that the kernels keep in shared memory.
+// Arrays of one float per column that the kernels keep in shared memory.
 inline constexpr int kForwardArrays = 5;
 inline constexpr int kBackwardArrays = 8;
 
-inline constexpr int kGroupNormMaxThreads = 512;  // leaves a thread 128 registers
+inline constexpr int kGroupNormMaxThreads = 512;  // leaves 128 registers per thread
 
-// What arithmetic leaves open, and only a GPU can settle: group_norm_benchmark varies it.
+// What arithmetic leaves open and only a GPU can settle; group_norm_benchmark sweeps it.
 struct GroupNormTuning {
-  // Two-phase: what the first phase reads before the second reads it again. It must still be in L2 then: a
-  // third of an H100's 50 MB, since both halves of it may hold a line and the tensor that is written passes
-  // through it too.
+  // Two-phase: bytes that the first phase reads before the second reads them again from L2. A third of an
+  // H100's 50 MB, since both halves of L2 may hold a line and the output passes through it too.
   size_t range_bytes = size_t{16} << 20;
-  // Backward: the least bytes of a pixel in a resident slice. 32 are the least that memory moves; with 16 the
-  // neighbouring slice's block, which runs at the same time, finds the other half in L2.
+  // Backward: minimum bytes per pixel in a resident slice. A memory access moves at least 32; with 16, the
+  // block of the adjacent slice, which runs at the same time, finds the other half in L2.
   int least_row_bytes = 16;
 };
 
-// element_bytes is 4 or 2. Throws InputError for what the kernels cannot do.
+// element_bytes is 4 or 2. Throws InputError for shapes that the kernels do not support.
 GroupNormPlan plan_group_norm(const GroupNormParams& params, int element_bytes, GroupNormPass pass,
                               const GroupNormTuning& tuning = {});
 
-// Two-phase: how many units are read and then normalised before the next ones are read.
+// Two-phase: how many units are read, then normalized, before the next ones are read.
 int units_per_range(const GroupNormPlan& plan, GroupNormPass pass, const GroupNormTuning& tuning = {});
 
 }  // namespace ddpm::cuda

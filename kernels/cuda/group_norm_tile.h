@@ -1,5 +1,5 @@
-// What the kernels of group normalisation share: a thread's place in the tensor, sums over a block's rows,
-// the numbers of each channel, activation and dropout. For .cu files only.
+// Building blocks of the group norm kernels: a thread's position in the tensor, sums over a block's rows,
+// per-channel terms, activation and dropout. For .cu files only.
 #pragma once
 
 #include "device/reduce.h"
@@ -10,9 +10,9 @@
 
 namespace ddpm::cuda::group_norm_tile {
 
-// ---- Places
+// ---- Positions
 
-// What a block owns.
+// The part of the tensor that a block owns.
 struct Block {
   int unit;
   int chunk;
@@ -35,8 +35,8 @@ __device__ __forceinline__ Block this_block(const GroupNormPlan& plan, int first
   return block;
 }
 
-// What a thread owns: kWidth channels of the pixels first_pixel, first_pixel + rows, ... of one image. None,
-// where the image is beyond the batch.
+// The part that a thread owns: kWidth channels of pixels first_pixel, first_pixel + rows, ... of one image,
+// or nothing if the image is beyond the batch.
 struct Lane {
   int column;  // of the first channel among the block's
   int image;
@@ -68,7 +68,7 @@ struct PixelVectors {
   __device__ T* at(int pixel) const { return first + static_cast<int64_t>(pixel) * stride; }
 };
 
-// In the tensor that [x, skip] concatenates. A vector never straddles the two: both are multiples of it.
+// In the concatenation [x, skip]. A vector never straddles the two sources: both are multiples of it.
 template <typename T>
 __device__ __forceinline__ PixelVectors<T> pixel_vectors(const GroupNormParams& params, const Lane& lane,
                                                          T* x, T* skip) {
@@ -79,15 +79,15 @@ __device__ __forceinline__ PixelVectors<T> pixel_vectors(const GroupNormParams& 
           stride};
 }
 
-// In a tensor of all channels.
+// In a tensor with all channels.
 template <typename T>
 __device__ __forceinline__ PixelVectors<T> pixel_vectors(const GroupNormPlan& plan, const Lane& lane, T* x) {
   return {x + static_cast<int64_t>(lane.image) * plan.params.pixels * plan.channels + lane.channel,
           plan.channels};
 }
 
-// body(column, image, channel) for each of the block's columns whose image is in the batch, by one thread
-// each.
+// Calls body(column, image, channel) for each column of the block whose image is in the batch,
+// one thread each.
 template <typename Body>
 __device__ __forceinline__ void for_each_column(const GroupNormPlan& plan, const Block& block,
                                                 const Body& body) {
@@ -96,11 +96,11 @@ __device__ __forceinline__ void for_each_column(const GroupNormPlan& plan, const
     body(column, block.first_image + column / plan.slice, block.first_channel + column % plan.slice);
 }
 
-// ---- Shared memory, as GroupNormPlan lays it out
+// ---- Shared memory, laid out as in GroupNormPlan
 
-// The lane's slot of its first pixel in a tile; the next pixel's is slot_stride further. Neighbouring lanes'
-// slots are neighbours, so no two lanes of a quarter-warp meet in a bank; and as each lane uses its own
-// alone, no barrier stands between writing and reading them.
+// The slot of the lane's first pixel in a tile; the next pixel's slot is slot_stride further. Adjacent lanes
+// use adjacent slots, so no two lanes of a quarter-warp hit the same bank. Each lane uses its own slots only,
+// so no barrier is needed between writing and reading them.
 template <typename T>
 __device__ __forceinline__ T* tile_slots(const GroupNormPlan& plan, int tile) {
   const size_t count = plan.tile_bytes() / sizeof(T);
@@ -125,8 +125,8 @@ __device__ __forceinline__ void read_columns(const float* array, int column, flo
 
 // ---- Sums
 
-// totals[column] = sum over the block's rows of the threads' values, in an order that depends on the plan
-// alone: runs of rows, then the runs. Three barriers; the last makes the totals visible.
+// totals[column] = sum of the threads' values over the block's rows, in an order that depends only on the
+// plan: within runs of rows, then over the runs. Three barriers; the last makes the totals visible.
 template <int kWidth>
 __device__ __forceinline__ void sum_over_rows(const GroupNormPlan& plan, const float (&values)[kWidth],
                                               float* totals) {
@@ -160,7 +160,7 @@ __device__ __forceinline__ void sum_over_rows(const GroupNormPlan& plan, const f
   __syncthreads();
 }
 
-// term(column) summed over the columns of the group that `column` belongs to. A slice has whole groups.
+// Sum of term(column) over the columns of the group that contains `column`. A slice has whole groups.
 template <typename Term>
 __device__ __forceinline__ float sum_over_group(const GroupNormPlan& plan, int column, const Term& term) {
   const int first = column / plan.channels_per_group * plan.channels_per_group;
@@ -169,8 +169,8 @@ __device__ __forceinline__ float sum_over_group(const GroupNormPlan& plan, int c
   return sum;
 }
 
-// Whether this block is the last of `blocks` to arrive at a counter that was 0; the whole block is told, and
-// then sees what the others wrote before they arrived.
+// Whether this block is the last of `blocks` to arrive at a counter that starts at 0. All threads get the
+// result, and then see what the other blocks wrote before they arrived.
 __device__ __forceinline__ bool is_last_to_arrive(unsigned* counter, int blocks) {
   struct Shared {
     bool is_last;
@@ -186,9 +186,9 @@ __device__ __forceinline__ bool is_last_to_arrive(unsigned* counter, int blocks)
   return shared.is_last;
 }
 
-// ---- A channel's numbers: w = (x + centre) * scale + offset
+// ---- Per-channel terms: w = (x + center) * scale + offset
 
-// shift + bias: what is added to x before it is normalised.
+// shift + bias, added to x before the normalization.
 template <typename Args>
 __device__ __forceinline__ float input_offset(const GroupNormParams& params, const Args& args, int image,
                                               int channel) {
@@ -200,7 +200,7 @@ __device__ __forceinline__ float input_offset(const GroupNormParams& params, con
 }
 
 struct Film {
-  float scale = 1;  // 1 + the network's number
+  float scale = 1;  // 1 + the predicted scale
   float shift = 0;
 };
 
@@ -211,9 +211,9 @@ __device__ __forceinline__ Film film(const GroupNormPlan& plan, const Args& args
   return {1.0f + to_float(row[channel]), to_float(row[plan.channels + channel])};
 }
 
-// Where shared memory has these numbers, one array each.
+// Where these terms are in shared memory, one array each.
 struct TermArrays {
-  float* centre;
+  float* center;
   float* scale;
   float* offset;
 };
@@ -223,12 +223,12 @@ __device__ __forceinline__ void write_terms(const GroupNormPlan& plan, const Arg
                                             const TermArrays& terms, int column, int image, int channel,
                                             float mean, float rstd) {
   const Film modulation = film(plan, args, image, channel);
-  terms.centre[column] = input_offset(plan.params, args, image, channel) - mean;
+  terms.center[column] = input_offset(plan.params, args, image, channel) - mean;
   terms.scale[column] = rstd * args.gamma[channel] * modulation.scale;
   terms.offset[column] = args.beta[channel] * modulation.scale + modulation.shift;
 }
 
-// The numbers of all columns, from the statistics that the forward pass keeps. Ends with a barrier.
+// The terms of all columns, from the statistics that the forward pass keeps. Ends with a barrier.
 template <typename Args>
 __device__ __forceinline__ void write_terms(const GroupNormPlan& plan, const Args& args, const Block& block,
                                             const TermArrays& terms) {
@@ -239,15 +239,15 @@ __device__ __forceinline__ void write_terms(const GroupNormPlan& plan, const Arg
   __syncthreads();
 }
 
-// A lane's own.
+// A lane's own terms.
 template <int kWidth>
 struct LaneTerms {
-  float centre[kWidth];
+  float center[kWidth];
   float scale[kWidth];
   float offset[kWidth];
 
   __device__ LaneTerms(const TermArrays& terms, const Lane& lane) {
-    read_columns(terms.centre, lane.column, centre);
+    read_columns(terms.center, lane.column, center);
     read_columns(terms.scale, lane.column, scale);
     read_columns(terms.offset, lane.column, offset);
   }
@@ -257,7 +257,7 @@ struct LaneTerms {
 
 enum class Dropout : uint8_t { kNone, kMask };
 
-// The mask of an image's elements, regenerated from the counter (kernels/random.h).
+// The dropout mask of an image, regenerated from its counter (kernels/random.h).
 template <Dropout kDropout>
 class DropoutMask {
  public:
@@ -271,10 +271,10 @@ class DropoutMask {
     }
   }
 
-  // To the elements from `element`, a multiple of kWidth, on.
+  // Applies it to the kWidth elements starting at `element`, a multiple of kWidth.
   template <int kWidth>
   __device__ __forceinline__ void apply(int element, float (&values)[kWidth]) const {
-    static_assert(kDropoutBlock % kWidth == 0, "one call of the generator for a vector");
+    static_assert(kDropoutBlock % kWidth == 0, "one call of the generator per vector");
     if constexpr (kDropout == Dropout::kMask) {
       const auto place = static_cast<uint32_t>(element);
       const U32x4 bits = random_bits4(key_, sample_, place / kDropoutBlock);
@@ -295,10 +295,10 @@ class DropoutMask {
   float kept_scale_ = 1;
 };
 
-// exp(-w) overflows to infinity for w < -88, where 1 / (1 + infinity) = 0 is what it should be.
+// exp(-w) overflows to infinity for w < -88, where 1 / (1 + infinity) = 0 is the right result.
 __device__ __forceinline__ float sigmoid(float w) { return __fdividef(1.0f, 1.0f + __expf(-w)); }
 
-// Calls body.template operator()<kActivation, kDropout>() for the params's options.
+// Calls body.template operator()<kActivation, kDropout>() for the options in params.
 template <typename Body>
 void with_options(const GroupNormParams& params, const Body& body) {
   constexpr Activation kNone = Activation::kNone;

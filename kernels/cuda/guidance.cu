@@ -10,9 +10,11 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// Maths: kernels/guidance.h.
-// Threads: one vector each. Shared: none. Traffic: both outputs read once, y written once. 3 FLOPs an
-// element. Preconditions: kWidth divides the elements of y.
+// Math: kernels/guidance.h.
+// Threads: one vector each.
+// Shared: none.
+// Traffic: reads both model outputs once, writes y once. 3 FLOPs per element.
+// Preconditions: kWidth divides the elements of y.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kThreads)
     guidance_kernel(int64_t elements, int channels, int output_channels, float scale,

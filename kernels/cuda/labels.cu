@@ -1,4 +1,4 @@
-// The labels of a batch as rows of ones and zeros.
+// The labels of a batch as rows of zeros and ones.
 #include <cstdint>
 
 #include "device/launch.h"
@@ -13,7 +13,7 @@ namespace {
 constexpr int kWarpSize = 32;
 constexpr int kThreads = 128;
 
-// What the kernel needs of a params.
+// The parameters that the kernel needs.
 struct Rows {
   int n;
   int fields;
@@ -25,10 +25,11 @@ struct Rows {
   uint64_t dataset_count;
 };
 
-// Maths: kernels/labels.h.
-// Threads: a warp a row; each lane every 32nd column. The permutation, thousands of instructions, is the same
-// for all lanes of a warp, so it costs them no more than it would cost one. Shared: none. Traffic: a row and
-// its labels once.
+// Math: kernels/labels.h.
+// Threads: one warp per row; each lane takes every 32nd column. The permutation takes thousands of
+// instructions, but is the same for all lanes of a warp and so costs no more than for one.
+// Shared: none.
+// Traffic: a row and its labels once.
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     gather_labels_kernel(Rows rows, const float* __restrict__ labels, const int64_t* __restrict__ step,
@@ -46,7 +47,7 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t first = static_cast<int64_t>(row) * rows.columns;
   for (int column = static_cast<int>(threadIdx.x) % kWarpSize; column < rows.columns; column += kWarpSize) {
     const int field = column / rows.values;
-    bool is_one = all_hidden;  // of the column behind those of all fields
+    bool is_one = all_hidden;  // for the column after those of all fields
     if (field < rows.fields) {
       const bool is_label =
           labels[image * rows.fields + field] == static_cast<float>(column - field * rows.values);
@@ -61,7 +62,7 @@ __global__ void __launch_bounds__(kThreads)
 
 template <typename T>
 void gather_labels(const LabelParams& params, const GatherLabelsArgs<T, float>& args, StreamView stream) {
-  require_in_range("gather_labels", "the columns of a row", params.columns(), 1, 1 << 30);
+  require_in_range("gather_labels", "number of columns", params.columns(), 1, 1 << 30);
   const Rows rows{.n = params.n,
                   .fields = params.fields,
                   .values = params.values,

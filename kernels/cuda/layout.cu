@@ -1,5 +1,5 @@
-// The order of channels and pixels: each image is a matrix (C, H W) or (H W, C), and changing the order
-// transposes it.
+// Converts between NCHW and NHWC: each image is a matrix (C, H W) or (H W, C), and the
+// conversion transposes it.
 #include "device/launch.h"
 #include "device/shared_memory.h"
 #include "kernels/cuda/kernels.h"
@@ -8,16 +8,19 @@ namespace ddpm::cuda {
 namespace {
 
 constexpr int kTile = 32;
-constexpr int kTileRows = 8;  // of threads: each takes kTile / kTileRows elements
+constexpr int kTileRows = 8;  // of threads; each takes kTile / kTileRows elements
 
 template <typename T>
 struct Shared {
-  T tile[kTile][kTile + 1];  // one column more: a column's elements lie in different banks
+  T tile[kTile][kTile + 1];  // padded, so that the elements of a column are in different banks
 };
 
-// Maths: to[image,j,i] = from[image,i,j], i in [0, rows), j in [0, columns).
-// Threads: a block takes a tile of 32 x 32, through shared memory, so that both sides are read and written by
-// rows. Shared: 33 x 32 elements. Traffic: each array once. Preconditions: none on sizes.
+// Math: to[image,j,i] = from[image,i,j], i in [0, rows), j in [0, columns).
+// Threads: a block takes a 32 x 32 tile through shared memory, so that both sides are read and
+// written by rows.
+// Shared: 33 x 32 elements.
+// Traffic: each array once.
+// Preconditions: none on sizes.
 template <typename T>
 __global__ void __launch_bounds__(kTile* kTileRows)
     transpose_kernel(int rows, int columns, const T* __restrict__ from, T* __restrict__ to) {

@@ -1,5 +1,5 @@
-// Images (N,H,W,C) made twice as large or small, or one row and column larger or smaller; images scaled;
-// labels made rows.
+// Images (N,H,W,C) resampled by 2, padded or cropped by one row and column, and scaled; indices
+// as one-hot rows.
 #include <algorithm>
 #include <cstdint>
 
@@ -11,16 +11,16 @@ namespace ddpm::cuda {
 namespace {
 
 constexpr int kMaxThreads = 256;
-constexpr int kUnroll = 4;  // vectors that a thread has in flight
+constexpr int kUnroll = 4;  // vectors that a thread keeps in flight
 
-// One block takes one row of an image: `vectors` of them, kUnroll a thread in each turn.
+// One block per row of an image: `vectors` of them, kUnroll per thread in each iteration.
 LaunchConfig one_block_a_row(int64_t rows, int vectors, StreamView stream) {
   const int64_t warps = ceil_div(ceil_div(vectors, kUnroll), 32);
   return {.grid = rows, .block = std::min<int64_t>(kMaxThreads, 32 * warps), .stream = stream};
 }
 
-// Where the 2x2 pixels of the larger image lie whose smaller pixel holds vector v of its row: offsets in
-// elements from the upper row's begin.
+// The 2x2 pixels of the larger image that correspond to vector v of a row of the smaller one: offsets in
+// elements from the start of the upper row.
 template <int kWidth>
 struct Quad {
   __device__ Quad(int v, int row_vectors, int pixel_vectors)
@@ -32,10 +32,12 @@ struct Quad {
   int next_row;
 };
 
-// Maths: y[2i+a,2j+b] = scale x[i,j] + residual[2i+a,2j+b] for a, b in {0,1}.
-// Threads: a block takes a row of x; each thread loads up to kUnroll vectors of it and writes each four
-// times. Shared: none. Traffic: x, residual and y once. Preconditions: a pixel is a whole number of kWidth
-// elements; residual may be null or y.
+// Math: y[2i+a,2j+b] = scale x[i,j] + residual[2i+a,2j+b] for a, b in {0,1}.
+// Threads: a block takes a row of x; each thread loads up to kUnroll vectors of it and writes
+// each four times.
+// Shared: none.
+// Traffic: x, residual and y once.
+// Preconditions: a pixel is a whole number of kWidth elements; residual may be null or y.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kMaxThreads)
     upsample_kernel(int row_vectors, int pixel_vectors, float scale, const T* __restrict__ x,
@@ -69,9 +71,12 @@ __global__ void __launch_bounds__(kMaxThreads)
   }
 }
 
-// Maths: y[i,j] = scale (x[2i,2j] + x[2i,2j+1] + x[2i+1,2j] + x[2i+1,2j+1]) + residual[i,j], added in this
-// order. Threads: a block takes a row of y; each thread one vector of it at a time, with five loads in
-// flight. Shared: none. Traffic: x, residual and y once. 5 FLOPs an element of y. Preconditions: as above.
+// Math: y[i,j] = scale (x[2i,2j] + x[2i,2j+1] + x[2i+1,2j] + x[2i+1,2j+1]) + residual[i,j], added
+// in this order.
+// Threads: a block takes a row of y; each thread one vector of it at a time, with five loads in flight.
+// Shared: none.
+// Traffic: x, residual and y once. 5 FLOPs per element of y.
+// Preconditions: as above.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kMaxThreads)
     sum_pool_kernel(int row_vectors, int pixel_vectors, float scale, const T* __restrict__ x,
@@ -95,8 +100,11 @@ __global__ void __launch_bounds__(kMaxThreads)
   }
 }
 
-// Maths: copies the rows of `from` to rows of `to`, as many as both have, and fills the rest of `to` with
-// zeros. Threads: a block takes a row of `to`. Shared: none. Traffic: `to` once, as much of `from`.
+// Math: copies the rows of `from` to rows of `to`, as much as both have, and fills the rest of
+// `to` with zeros.
+// Threads: a block takes a row of `to`.
+// Shared: none.
+// Traffic: `to` once, and the same part of `from`.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kMaxThreads)
     resize_kernel(int from_rows, int from_vectors, int to_rows, int to_vectors, const T* __restrict__ from,
@@ -122,8 +130,10 @@ __global__ void __launch_bounds__(kMaxThreads)
   }
 }
 
-// Maths: y[n,e] = (scale x[n,e] + offset) / divisor[n].
-// Threads: (blocks of an image's vectors, image); one vector each. Shared: none. Traffic: x and y once.
+// Math: y[n,e] = (scale x[n,e] + offset) / divisor[n].
+// Threads: (blocks of an image's vectors, image); one vector each.
+// Shared: none.
+// Traffic: x and y once.
 // Preconditions: an image is a whole number of kWidth elements; y may be x.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kMaxThreads)
@@ -140,7 +150,10 @@ __global__ void __launch_bounds__(kMaxThreads)
   store_columns<kWidth>(y + at, values);
 }
 
-// Maths: y[n,k] = 1 where k is index[n], else 0. Threads: one an element. Shared: none. Traffic: y once.
+// Math: y[n,k] = 1 where k is index[n], else 0.
+// Threads: one per element.
+// Shared: none.
+// Traffic: y once.
 template <typename T>
 __global__ void __launch_bounds__(kMaxThreads)
     one_hot_kernel(int64_t elements, int classes, const float* __restrict__ index, T* __restrict__ y) {
@@ -150,7 +163,7 @@ __global__ void __launch_bounds__(kMaxThreads)
   y[at] = from_float<T>(is_one ? 1.0f : 0.0f);
 }
 
-// From (from_h, from_w) to (to_h, to_w), upper left corners together.
+// From (from_h, from_w) to (to_h, to_w), aligned at the upper left corner.
 template <typename T>
 void resize(int n, int c, int from_h, int from_w, int to_h, int to_w, const T* from, T* to,
             StreamView stream) {

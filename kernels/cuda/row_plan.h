@@ -1,4 +1,4 @@
-// How kernels over the columns of a matrix (rows, channels) deal it out to threads and blocks.
+// How kernels over the columns of a matrix (rows, channels) are tiled across threads and blocks.
 #pragma once
 
 #include <algorithm>
@@ -9,11 +9,10 @@
 namespace ddpm::cuda {
 
 inline constexpr int kRowThreads = 256;
-inline constexpr int kRowUnroll = 4;  // rows that a thread loads before it uses the first
+inline constexpr int kRowUnroll = 4;  // rows that a thread loads before it uses the first one
 
-// A block is `rows` rows of `lanes` threads. Each thread owns one column of vectors, so that what belongs to
-// a column (its bias, its sum) stays in registers. Where lanes do not divide the block, the last threads have
-// nothing to do.
+// A block is `rows` rows of `lanes` threads. Each thread owns one column of vectors, so that per-column
+// values (bias, sum) stay in registers. If lanes do not divide the block, its last threads are idle.
 struct RowPlan {
   int lanes = 1;
   int rows = 1;
@@ -28,16 +27,16 @@ constexpr RowPlan row_plan(int columns) {
           .column_blocks = static_cast<int>(ceil_div(columns, lanes))};
 }
 
-// A sum over rows is taken chunk by chunk, one block each, and then over the chunks. The chunks depend on the
-// number of rows alone, never on the GPU: so do the bits of the sum.
+// A sum over rows is taken per chunk, one block each, and then over the chunks. The chunks, and so the bits
+// of the sum, depend only on the number of rows, not on the GPU.
 struct RowChunks {
   int count = 1;
   int64_t rows = 1;  // in each chunk but the last
 };
 
 constexpr RowChunks row_chunks(int64_t rows) {
-  constexpr int kMaxChunks = 512;   // four blocks for each of an H100's 132 multiprocessors, about
-  constexpr int64_t kMinRows = 64;  // below it the second kernel reads more than it is worth
+  constexpr int kMaxChunks = 512;   // about four blocks per multiprocessor of an H100, which has 132
+  constexpr int64_t kMinRows = 64;  // with fewer, the second kernel reads too much
   const int64_t in_chunk = std::max(kMinRows, ceil_div(rows, kMaxChunks));
   return {.count = static_cast<int>(ceil_div(rows, in_chunk)), .rows = in_chunk};
 }

@@ -1,5 +1,5 @@
-// Elements of convolutions and matrix products, one a block, and the comparison of arrays by a number. Speed
-// matters little here: some thousand elements are looked at once for each plan that is chosen.
+// Single elements of convolutions and GEMMs, one per block, and fingerprints of arrays. Speed matters little
+// here: a few thousand elements are checked once for each plan that is chosen.
 #include <algorithm>
 
 #include "device/launch.h"
@@ -11,8 +11,7 @@ namespace {
 
 constexpr int kThreads = 128;
 
-// Over the block, in a fixed order; thread 0 has the result, which the others do not read: it may not be
-// there yet. All threads must call.
+// Sum over the block, in a fixed order; only thread 0 has the result. All threads must call it.
 template <typename T>
 __device__ __forceinline__ T sum_of_block(T value, T (&scratch)[kThreads]) {
   scratch[threadIdx.x] = value;
@@ -28,13 +27,13 @@ struct Shared {
   double magnitudes[kThreads];
 };
 
-// The three passes of a convolution as sums: of an element, terms() counts the terms, term() is one of them.
+// The three passes of a convolution as sums: terms() counts the terms of an element, term() is one of them.
 template <typename T>
 struct Convolution {
   Convolution(const Conv2dShape& shape, const Conv2dSampleArgs<T>& arrays)
       : s(shape), args(arrays), p(shape.p()), q(shape.q()) {}
 
-  // Whether the tap at that pixel of y lies on the image, not on its padding, and where.
+  // Whether the tap at that pixel of y lies inside the image, and where.
   __device__ bool meets(int row, int column, int tap, int& h, int& w) const {
     h = row * s.stride + tap / s.filter - s.pad_before;
     w = column * s.stride + tap % s.filter - s.pad_before;
@@ -133,10 +132,12 @@ struct MatrixTerms {
   }
 };
 
-// Maths: the sum of an element's terms and of their absolute values, in double.
-// Threads: a block takes one element, its threads every 128th term. Shared: 2 doubles a thread.
-// Traffic: both factors of every term, from L2 where elements share them. FLOP: 3 for each term, and some 40
-// on its indices. Preconditions: none on sizes.
+// Math: the sum of an element's terms and the sum of their absolute values, in double.
+// Threads: a block takes one element, its threads every 128th term.
+// Shared: 2 doubles per thread.
+// Traffic: both factors of every term, from L2 where elements share them. 3 FLOPs per term, and some 40
+// on its indices.
+// Preconditions: none on sizes.
 template <typename Terms>
 __global__ void __launch_bounds__(kThreads)
     product_samples_kernel(Terms of, const int64_t* __restrict__ elements,
@@ -162,7 +163,10 @@ void launch_samples(const Terms& of, int64_t count, const int64_t* elements, Sam
            samples);
 }
 
-// Maths: values[i] = from[offsets[i]]. Threads: one a value. Shared: none. Preconditions: none.
+// Math: values[i] = from[offsets[i]].
+// Threads: one per value.
+// Shared: none.
+// Preconditions: none.
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     gather_kernel(int64_t count, const int64_t* __restrict__ offsets, const T* __restrict__ from,
@@ -171,8 +175,8 @@ __global__ void __launch_bounds__(kThreads)
   if (i < count) values[i] = to_float(from[offsets[i]]);
 }
 
-// The finaliser of SplitMix64 (Steele, Lea & Flood 2014): a bijection in which every bit moves half the
-// others.
+// The finalizer of SplitMix64 (Steele, Lea & Flood 2014): a bijection in which every input bit flips half of
+// the output bits.
 __device__ __forceinline__ uint64_t mixed(uint64_t bits) {
   bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9u;
   bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EBu;
@@ -183,9 +187,12 @@ struct FingerprintShared {
   uint64_t sums[kThreads];
 };
 
-// Maths: the sum of mixed(mixed(index) + word) over 4-byte words, mod 2^64: the same in every order.
-// Threads: each takes every (blocks * threads)-th word; the first one the last bytes too. Shared: 8 bytes a
-// thread. Traffic: the array once. Preconditions: 4-byte aligned.
+// Math: the sum of mixed(mixed(index) + word) over 4-byte words, mod 2^64, which does not depend
+// on the order.
+// Threads: each takes every (blocks * threads)-th word; the first one also takes the last bytes.
+// Shared: 8 bytes per thread.
+// Traffic: the array once.
+// Preconditions: 4-byte aligned.
 __global__ void __launch_bounds__(kThreads)
     fingerprint_kernel(int64_t bytes, const void* __restrict__ array, uint64_t* __restrict__ parts) {
   FingerprintShared& shared = block_shared<FingerprintShared>();

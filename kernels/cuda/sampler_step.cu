@@ -1,5 +1,5 @@
-// The sampler's start and its step. Every method is the same kernel: the row of the table says which terms
-// there are.
+// The start of sampling and its step. Every sampler is the same kernel: a row of the coefficient table says
+// which terms a step has.
 #include <cstdint>
 
 #include "device/launch.h"
@@ -13,9 +13,9 @@ namespace ddpm::cuda {
 namespace {
 
 constexpr int kThreads = 128;
-constexpr int kElements = 4;  // a thread: one vector of the float state, one block of the random generator
+constexpr int kElements = 4;  // per thread: one vector of the float state, one block of the random generator
 
-// Where a thread's elements lie.
+// Position of a thread's elements.
 struct Place {
   __device__ explicit Place(int elements)
       : image(static_cast<int>(blockIdx.y)),
@@ -26,7 +26,7 @@ struct Place {
   int64_t at;  // in the batch
 };
 
-// kElements from place on, those that the image has; in accesses of kWidth.
+// The elements from `place` on, as far as the image has them, in accesses of kWidth elements.
 template <int kWidth, typename T>
 __device__ __forceinline__ void load(const T* from, const Place& place, int elements,
                                      float (&to)[kElements]) {
@@ -42,7 +42,7 @@ __device__ __forceinline__ void store(T* to, const Place& place, int elements, f
     if (place.first + k < elements) store_columns<kWidth>(to + place.at + k, subarray<kWidth>(from, k));
 }
 
-// What the network is asked about next: as many copies of the batch as it is to see.
+// The network's next input: the batch, repeated once per copy.
 struct Copies {
   int count;
   int n;           // images of the batch
@@ -61,9 +61,11 @@ __device__ __forceinline__ void store_timestep(const Copies& copies, float* t, c
   for (int copy = 0; copy < copies.count; ++copy) t[copy * copies.n + place.image] = timestep;
 }
 
-// Maths: x[n,e] = deviation z[n,e], and the same to network_input; t[n] = the first row's timestep.
-// Threads: (vectors of an image, image), four elements each. Shared: none. Traffic: both arrays written once.
-// Preconditions: kWidth divides the image's elements.
+// Math: x[n,e] = deviation z[n,e], and the same to network_input; t[n] = the timestep of the first row.
+// Threads: (vectors of an image, image), four elements each.
+// Shared: none.
+// Traffic: writes both arrays once.
+// Preconditions: kWidth divides the elements of an image.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kThreads)
     start_kernel(int elements, Copies copies, float deviation, uint64_t seed,
@@ -81,7 +83,7 @@ __global__ void __launch_bounds__(kThreads)
   store_copies<kWidth>(copies, network_input, place, elements, z.v);
 }
 
-// What the results of a step are combined from.
+// The terms that the results of a step combine.
 struct Terms {
   float x[kElements];
   float output[kElements];
@@ -89,7 +91,7 @@ struct Terms {
   float history[kSamplerHistory][kElements];
 };
 
-// A weight of 0 leaves its term out: what it would multiply may hold nothing yet.
+// Skips terms with weight 0: their values may be uninitialized.
 __device__ __forceinline__ void add_term(float weight, const float (&term)[kElements],
                                          float (&sum)[kElements]) {
   if (weight == 0) return;
@@ -123,7 +125,7 @@ __device__ __forceinline__ float clip(float value, float limit) {
   return value < -limit ? -limit : (value > limit ? limit : value);
 }
 
-// What the kernel needs of a params.
+// The parameters that the kernel needs.
 struct Step {
   int elements;  // of an image
   int channels;
@@ -135,13 +137,13 @@ struct Step {
   uint64_t seed;
 };
 
-// The network's answer, and where the variance is learned by how much the noise exceeds row.noise.
+// The model output and, if the variance is learned, the factor of row.noise.
 template <int kWidth, typename T>
 __device__ __forceinline__ void load_answer(const Step& step, const Place& place, float noise_range,
-                                            const T* __restrict__ output, float (&answer)[kElements],
+                                            const T* __restrict__ output, float (&prediction)[kElements],
                                             float (&deviation)[kElements]) {
   if (step.output == SamplerOutput::kMean) {
-    load<kWidth>(output, place, step.elements, answer);
+    load<kWidth>(output, place, step.elements, prediction);
 #pragma unroll
     for (int k = 0; k < kElements; ++k) deviation[k] = 1;
     return;
@@ -150,16 +152,17 @@ __device__ __forceinline__ void load_answer(const Step& step, const Place& place
   for (int k = 0; k < kElements; ++k) {
     if (place.first + k >= step.elements) break;
     const int64_t at = mean_index(place.image, place.first + k, step.elements, step.channels);
-    answer[k] = to_float(output[at]);
+    prediction[k] = to_float(output[at]);
     deviation[k] = expf(noise_range * (to_float(output[at + step.channels]) + 1) * 0.5f);
   }
 }
 
-// Maths: kernels/sampler_step.h.
-// Threads: (vectors of an image, image), four elements each. All branches on the row are the same for all
-// threads. Shared: none. Traffic: x, output and the history_size that the row names read; x, network_input and
-// the history_size that it sets written, each once. About 40 operations an element where noise is drawn.
-// Preconditions: kWidth divides the image's elements.
+// Math: kernels/sampler_step.h.
+// Threads: (vectors of an image, image), four elements each. All threads take the same branches on the row.
+// Shared: none.
+// Traffic: reads x, output and the history that the row refers to; writes x, network_input and the history
+// that it sets, each once. About 40 operations per element where noise is drawn.
+// Preconditions: kWidth divides the elements of an image.
 template <int kWidth, typename T>
 __global__ void __launch_bounds__(kThreads)
     step_kernel(Step step, const T* __restrict__ output, const SamplerRow<float>* __restrict__ table,
@@ -212,7 +215,7 @@ Copies copies_of(const SamplerStepParams& params) {
 }
 
 LaunchConfig blocks_over_images(const SamplerStepParams& params, StreamView stream) {
-  require_in_range("sampler_step", "the size of an image", params.image_elements(), 1, 1 << 30);
+  require_in_range("sampler_step", "number of elements per image", params.image_elements(), 1, 1 << 30);
   return {.grid = {ceil_div(params.image_elements(), kThreads * kElements), params.n},
           .block = kThreads,
           .stream = stream};
@@ -232,7 +235,7 @@ void sampler_start(const SamplerStepParams& params, const SamplerStartArgs<T, fl
 
 template <typename T>
 void sampler_step(const SamplerStepParams& params, const SamplerStepArgs<T, float>& args, StreamView stream) {
-  require_in_range("sampler_step", "the number of history_size", params.history_size, 0, kSamplerHistory);
+  require_in_range("sampler_step", "number of history tensors", params.history_size, 0, kSamplerHistory);
   const Step step{.elements = static_cast<int>(params.image_elements()),
                   .channels = params.c,
                   .steps = params.steps,

@@ -1,5 +1,5 @@
-// The softmax over rows and its backward pass. A row is read once and stays in registers; how many threads
-// share it is chosen in kernels/cuda/softmax_plan.h.
+// The softmax over rows and its backward pass. A row is read once and stays in registers;
+// kernels/cuda/softmax_plan.h chooses how many threads share it.
 #include <cstdint>
 
 #include "device/launch.h"
@@ -17,7 +17,7 @@ struct Shared {
   BlockReduceScratch<float> scratch;
 };
 
-// Over the threads of a row; all threads of the block call.
+// Over the threads of a row; all threads of the block must call it.
 template <int kLanes, typename Operation>
 __device__ __forceinline__ float row_reduce(float value, Operation operation) {
   if constexpr (kLanes <= kWarpSize) {
@@ -27,12 +27,12 @@ __device__ __forceinline__ float row_reduce(float value, Operation operation) {
   }
 }
 
-// Whether rows are whole numbers of 16-byte vectors. Others, as those of attention at 2x2 in bf16, are read
-// and written element by element.
+// Whether rows are whole numbers of 16-byte vectors. Other rows, such as those of attention at 2x2 in bf16,
+// are read and written element by element.
 enum class Rows { kOfVectors, kOfElements };
 
-// A thread's part of a row: kVectors vectors, kLanes apart. Elements behind the row's end, and all of rows
-// behind the last, are held as `missing` and never touch memory.
+// A thread's part of a row: kVectors vectors, kLanes apart. Elements after the end of the row, and rows after
+// the last one, hold `missing` and never touch memory.
 template <int kLanes, int kVectors, Rows kRows, typename T>
 class RowPart {
  public:
@@ -81,10 +81,12 @@ class RowPart {
   int64_t at_;
 };
 
-// Maths: p[r,i] = exp(scale (x[r,i] - max over j of x[r,j])) / (sum of these over i).
-// Threads: kLanes a row, kVectors vectors each; the sum is taken over a thread's own values, then over the
-// threads. Shared: 128 bytes where a row has a block of its own. Traffic: x and p once. 10 FLOPs an element.
-// Preconditions: the row fits (softmax_plan), and is of what kRows says; scale > 0; p may be x.
+// Math: p[r,i] = exp(scale (x[r,i] - max over j of x[r,j])) / (sum of these over i).
+// Threads: kLanes per row, kVectors vectors each; the sum is taken over a thread's own values, then
+// over the threads.
+// Shared: 128 bytes if a row has a block of its own.
+// Traffic: x and p once. 10 FLOPs per element.
+// Preconditions: the row fits (softmax_plan) and matches kRows; scale > 0; p may be x.
 template <int kLanes, int kVectors, int kThreads, Rows kRows, typename T>
 __global__ void __launch_bounds__(kThreads)
     softmax_kernel(int64_t rows, int length, float scale_log2_e, const T* x, T* p) {
@@ -114,9 +116,10 @@ __global__ void __launch_bounds__(kThreads)
   part.store(p, values);
 }
 
-// Maths: dx[r,i] = scale p[r,i] (dp[r,i] - sum over j of dp[r,j] p[r,j]).
-// Threads and shared memory as above. Traffic: p, dp and dx once. 5 FLOPs an element. Preconditions: as
-// above; dx may be dp.
+// Math: dx[r,i] = scale p[r,i] (dp[r,i] - sum over j of dp[r,j] p[r,j]).
+// Threads, shared memory: as above.
+// Traffic: p, dp and dx once. 5 FLOPs per element.
+// Preconditions: as above; dx may be dp.
 template <int kLanes, int kVectors, int kThreads, Rows kRows, typename T>
 __global__ void __launch_bounds__(kThreads)
     softmax_backward_kernel(int64_t rows, int length, float scale, const T* __restrict__ p, const T* dp,
@@ -153,13 +156,12 @@ void with_plan(int plan, Function function) {
   }
 }
 
-// Calls function with the plan and the kind of row for the params, both as constants; InputError where there
-// is none.
+// Calls function with the plan and the kind of row, both as constants. Throws InputError if no plan fits.
 template <typename T, typename Function>
 void with_checked_plan(const char* kernel, const SoftmaxParams& params, Function function) {
   constexpr int kWidth = Packed<T>::kWidth;
-  require_in_range(kernel, "the length of a row", params.length, 1, longest_softmax_row(kWidth));
-  require_positive(kernel, "the scale", params.scale);
+  require_in_range(kernel, "row length", params.length, 1, longest_softmax_row(kWidth));
+  require_positive(kernel, "scale", params.scale);
   with_plan(softmax_plan(params.length, kWidth), [&](auto plan) {
     if (params.length % kWidth == 0) {
       function(plan, std::integral_constant<Rows, Rows::kOfVectors>());

@@ -1,4 +1,4 @@
-# The kernels' sources: compiled by nvcc for the GPU (here) and by the host's compiler for the emulator (kernels/emulated).
+# Kernel sources, compiled by nvcc for the GPU (here) and by the host compiler for the emulator (kernels/emulated).
 set(DDPM_KERNEL_SOURCES
   adam_ema.cu
   diffusion.cu

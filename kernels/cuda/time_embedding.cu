@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kThreads = 128;
 
-// What the kernel needs of a params.
+// The parameters that the kernel needs.
 struct Layout {
   int n;
   int channels;
@@ -19,15 +19,17 @@ struct Layout {
   double log_step;  // f[i] = exp(log_step i): sinusoidal only
 };
 
-// Maths: kernels/time_embedding.h.
-// Threads: one for each (image, frequency). The angle is formed in double: it reaches 1000 radians, where
-// float's spacing is 6e-5; the few thousand elements cost nothing. Shared: none. Traffic: y once.
+// Math: kernels/time_embedding.h.
+// Threads: one per (image, frequency). The angle is computed in double: it reaches 1000 radians, where
+// float's spacing is 6e-5; for a few thousand elements that is cheap.
+// Shared: none.
+// Traffic: y once.
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     time_embedding_kernel(Layout layout, const float* __restrict__ t, const float* __restrict__ frequencies,
                           T* __restrict__ y) {
   const int half = layout.channels / 2;
-  const int columns = layout.channels - half;  // one more where channels are odd: its column is zero
+  const int columns = layout.channels - half;  // one more if channels are odd; its column is zero
   const int index = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
   if (index >= layout.n * columns) return;
   const int image = index / columns;

@@ -1,6 +1,6 @@
-// The filter of a convolution after nearest upsampling, folded into the one that acts on the smaller image
-// (UpsampleConv2dShape::folded), and the way back for its gradient. Both change which channel is innermost,
-// so both are sums of tiles on their way through shared memory.
+// Folds the filter of a convolution after nearest upsampling into the one that acts on the smaller image
+// (UpsampleConv2dShape::folded), and maps its gradient back. Both change which channel is innermost, so both
+// sum tiles on their way through shared memory.
 #include "device/launch.h"
 #include "device/shared_memory.h"
 #include "kernels/cuda/kernels.h"
@@ -9,12 +9,12 @@ namespace ddpm::cuda {
 namespace {
 
 constexpr int kTile = 32;
-constexpr int kTileRows = 8;  // of threads: each takes kTile / kTileRows elements
+constexpr int kTileRows = 8;  // of threads; each takes kTile / kTileRows elements
 constexpr int kTaps = 3;
 constexpr int kFoldedTaps = 4;
 
 struct Shared {
-  float tile[kTile][kTile + 1];  // one column more: a column's elements lie in different banks
+  float tile[kTile][kTile + 1];  // padded, so that the elements of a column are in different banks
 };
 
 // Taps [first, last] along one axis.
@@ -23,16 +23,16 @@ struct TapRange {
   int last;
 };
 
-// The row of A: the taps of the weight that the folded tap sums.
+// A row of A: the taps of the weight that a folded tap sums.
 __device__ __forceinline__ TapRange taps_of_folded(int folded) {
   return folded < 2 ? TapRange{2 - folded, 2} : TapRange{0, 3 - folded};
 }
 
-// The column of A: the folded taps that a tap of the weight is part of.
+// A column of A: the folded taps that a tap of the weight contributes to.
 __device__ __forceinline__ TapRange folded_of_tap(int tap) { return {2 - tap, 3 - tap}; }
 
-// The sum over a square of taps of from[(row * taps + i) * taps + j, column] for `from` (rows, taps, taps,
-// columns).
+// The sum over a square of taps of from[(row * taps + i) * taps + j, column] for `from` (rows,
+// taps, taps, columns).
 template <typename T>
 __device__ __forceinline__ float sum_taps(const T* from, int64_t row, int taps, int columns, int column,
                                           TapRange vertical, TapRange horizontal) {
@@ -43,9 +43,11 @@ __device__ __forceinline__ float sum_taps(const T* from, int64_t row, int taps, 
   return sum;
 }
 
-// Maths: folded[c,a,b,k] = sum over r, s of A[a,r] A[b,s] weight[k,r,s,c].
-// Threads: a block takes 32 x 32 (k, c) of one folded tap. Shared: 33 x 32 floats. Traffic: folded once, the
-// weight 4 times, from L2. 20 FLOP for each (k, c). Preconditions: none on sizes.
+// Math: folded[c,a,b,k] = sum over r, s of A[a,r] A[b,s] weight[k,r,s,c].
+// Threads: a block takes 32 x 32 (k, c) of one folded tap.
+// Shared: 33 x 32 floats.
+// Traffic: folded once, the weight 4 times, from L2. 20 FLOPs for each (k, c).
+// Preconditions: none on sizes.
 template <typename T>
 __global__ void __launch_bounds__(kTile* kTileRows)
     fold_kernel(int channels_k, int channels_c, const T* __restrict__ weight, T* __restrict__ folded) {
@@ -65,9 +67,11 @@ __global__ void __launch_bounds__(kTile* kTileRows)
   }
 }
 
-// Maths: dweight[k,r,s,c] += sum over a, b of A[a,r] A[b,s] dfolded[c,a,b,k].
-// Threads: a block takes 32 x 32 (c, k) of one tap of the weight. Shared: 33 x 32 floats. Traffic: dweight
-// twice, dfolded 2.25 times, from L2. 36 FLOP for each (k, c). Preconditions: none on sizes.
+// Math: dweight[k,r,s,c] += sum over a, b of A[a,r] A[b,s] dfolded[c,a,b,k].
+// Threads: a block takes 32 x 32 (c, k) of one tap of the weight.
+// Shared: 33 x 32 floats.
+// Traffic: dweight twice, dfolded 2.25 times, from L2. 36 FLOPs for each (k, c).
+// Preconditions: none on sizes.
 template <typename T>
 __global__ void __launch_bounds__(kTile* kTileRows)
     unfold_kernel(int channels_k, int channels_c, const T* __restrict__ dfolded,

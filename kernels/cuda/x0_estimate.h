@@ -1,4 +1,4 @@
-// What the network's answer says about the clean image, before any clipping: shared by sampler_step and
+// The estimate of the clean image implied by the model output, before clipping: shared by sampler_step and
 // dynamic_threshold. For .cu files only.
 #pragma once
 
@@ -12,8 +12,8 @@ __device__ __forceinline__ float x0_estimate(const SamplerRow<float>& row, float
   return row.x0_from_x * x + row.x0_from_output * output;
 }
 
-// Where the prediction for element e of an image stands in an answer of 2C channels; its log variance is C
-// behind.
+// Index of the prediction for element e of an image in a model output of 2C channels; its log variance
+// is C further.
 __device__ __forceinline__ int64_t mean_index(int image, int e, int elements, int channels) {
   const int pixel = e / channels;
   return 2 * (static_cast<int64_t>(image) * elements + static_cast<int64_t>(pixel) * channels) + e -

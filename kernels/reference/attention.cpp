@@ -1,96 +1,123 @@
-// Attention, for each image and head: S = q k^T / sqrt(d), P = softmax of S's rows, y = P v, and backward
-//   dP = dy v^T,  dS[i,j] = P[i,j] (dP[i,j] - sum over m of P[i,m] dP[i,m]),
-//   dq = dS k / sqrt(d),  dk = dS^T q / sqrt(d),  dv = P^T dy.
+// Attention, for each image and head:
+//   S = q k^T,   P = softmax(S / sqrt(d)) by rows,   y = P v,
+// and backward
+//   dP = dy v^T,   dS = softmax backward of dP,   dq = dS k,   dk = dS^T q,   dv = P^T dy.
 //
-// Forward, and the first backward pass (dS, dq), are parallel over rows i of all images and heads; the second
-// backward pass (dk, dv) over the columns j, because its sums run over rows.
-#include <algorithm>
+// Parallel over images and heads.
 #include <cmath>
 
 #include "kernels/reference/reference.h"
-#include "kernels/reference/softmax_row.h"
-#include "kernels/reference/vector.h"
 #include "support/parallel.h"
 
 namespace ddpm::reference {
 namespace {
 
-// Where things lie for one position (row or column) of one image's head.
-struct Position {
-  int64_t matrix;  // the start of this head's (L, L) matrix
-  int64_t index;   // the position, 0..L-1
-  int64_t qkv;     // position 0's q of this head; the positions are 3C apart, k and v lie C and 2C behind q
-  int64_t y;       // position 0's y of this head; the positions are C apart
+// A matrix (L, columns) inside an array, `stride` elements from row to row.
+template <typename T>
+struct Matrix {
+  T* data;
+  int64_t stride;
+
+  T& operator()(int64_t row, int64_t column) const { return data[row * stride + column]; }
 };
 
-Position position_of(const AttentionShape& shape, int64_t flat) {
-  const int64_t length = shape.length;
-  const int64_t image = flat / (length * shape.heads);
-  const int64_t head = flat / length % shape.heads;
-  const int64_t channels = shape.channels();
-  return {.matrix = (image * shape.heads + head) * length * length,
-          .index = flat % length,
-          .qkv = image * length * 3 * channels + head * shape.head_dim,
-          .y = image * length * channels + head * shape.head_dim};
+// The matrices of one head of one image: q, k, v (and their gradients) of qkv (N, L, 3C), y of (N, L, C), and
+// L x L scores or probabilities of (N, heads, L, L).
+struct Head {
+  const AttentionShape& shape;
+  int64_t image, head;
+
+  template <typename T>
+  Matrix<T> in_qkv(T* qkv, int part) const {
+    const int64_t channels = shape.channels();
+    return {qkv + image * shape.length * 3 * channels + part * channels + head * shape.head_dim,
+            3 * channels};
+  }
+  template <typename T>
+  Matrix<T> in_y(T* y) const {
+    const int64_t channels = shape.channels();
+    return {y + image * shape.length * channels + head * shape.head_dim, channels};
+  }
+  template <typename T>
+  Matrix<T> scores(T* scores) const {
+    return {scores + (image * shape.heads + head) * shape.length * shape.length, shape.length};
+  }
+};
+
+template <typename Body>
+void for_each_head(const AttentionShape& shape, const Body& body) {
+  parallel_for(int64_t{shape.n} * shape.heads, [&](int64_t i) {
+    body(Head{shape, i / shape.heads, i % shape.heads});
+  });
+}
+
+SoftmaxParams softmax_of_scores(const AttentionShape& shape) {
+  return {.rows = int64_t{shape.n} * shape.heads * shape.length,
+          .length = shape.length,
+          .scale = 1 / std::sqrt(double(shape.head_dim))};
 }
 
 }  // namespace
 
 template <typename T>
 void attention(const AttentionShape& shape, const AttentionArgs<T>& args) {
-  const int64_t channels = shape.channels();
-  const int d = shape.head_dim;
-  const T scale = T(1 / std::sqrt(double(d)));
-  parallel_for(int64_t{shape.n} * shape.heads * shape.length, [&](int64_t flat) {
-    const Position at = position_of(shape, flat);
-    const T* q = args.qkv + at.qkv;
-    const T* k = q + channels;
-    const T* v = k + channels;
-    T* row = args.probabilities + at.matrix + at.index * shape.length;
-    for (int64_t j = 0; j < shape.length; ++j)
-      row[j] = dot(d, q + at.index * 3 * channels, k + j * 3 * channels);
-    softmax_row(shape.length, scale, row, row);
-    T* y = args.y + at.y + at.index * channels;
-    std::fill(y, y + d, T{0});
-    for (int64_t j = 0; j < shape.length; ++j) add_scaled(d, row[j], v + j * 3 * channels, y);
+  const int length = shape.length, d = shape.head_dim;
+  for_each_head(shape, [&](const Head& head) {
+    const auto q = head.in_qkv(args.qkv, 0), k = head.in_qkv(args.qkv, 1);
+    const auto s = head.scores(args.probabilities);
+    for (int i = 0; i < length; ++i)
+      for (int j = 0; j < length; ++j) {
+        double sum = 0;
+        for (int e = 0; e < d; ++e) sum += double(q(i, e)) * k(j, e);
+        s(i, j) = T(sum);
+      }
+  });
+  softmax<T>(softmax_of_scores(shape), {args.probabilities, args.probabilities});
+  for_each_head(shape, [&](const Head& head) {
+    const auto v = head.in_qkv(args.qkv, 2);
+    const auto p = head.scores(args.probabilities);
+    const auto y = head.in_y(args.y);
+    for (int i = 0; i < length; ++i)
+      for (int e = 0; e < d; ++e) {
+        double sum = 0;
+        for (int j = 0; j < length; ++j) sum += double(p(i, j)) * v(j, e);
+        y(i, e) = T(sum);
+      }
   });
 }
 
 template <typename T>
 void attention_backward(const AttentionShape& shape, const AttentionBackwardArgs<T>& args) {
-  const int64_t channels = shape.channels(), length = shape.length;
-  const int d = shape.head_dim;
-  const T scale = T(1 / std::sqrt(double(d)));
-  const int64_t positions = int64_t{shape.n} * shape.heads * length;
-
-  parallel_for(positions, [&](int64_t flat) {
-    const Position at = position_of(shape, flat);
-    const T* k = args.qkv + at.qkv + channels;
-    const T* v = k + channels;
-    const T* dy = args.dy + at.y + at.index * channels;
-    const T* p = args.probabilities + at.matrix + at.index * length;
-    T* ds = args.dscores + at.matrix + at.index * length;
-    for (int64_t j = 0; j < length; ++j) ds[j] = dot(d, dy, v + j * 3 * channels);
-    softmax_row_backward(length, scale, p, ds, ds);
-    T* dq = args.dqkv + at.qkv + at.index * 3 * channels;
-    std::fill(dq, dq + d, T{0});
-    for (int64_t j = 0; j < length; ++j) add_scaled(d, ds[j], k + j * 3 * channels, dq);
+  const int length = shape.length, d = shape.head_dim;
+  for_each_head(shape, [&](const Head& head) {
+    const auto v = head.in_qkv(args.qkv, 2);
+    const auto dy = head.in_y(args.dy);
+    const auto dp = head.scores(args.dscores);
+    for (int i = 0; i < length; ++i)
+      for (int j = 0; j < length; ++j) {
+        double sum = 0;
+        for (int e = 0; e < d; ++e) sum += double(dy(i, e)) * v(j, e);
+        dp(i, j) = T(sum);
+      }
   });
-
-  parallel_for(positions, [&](int64_t flat) {
-    const Position at = position_of(shape, flat);
-    const T* q = args.qkv + at.qkv;
-    const T* dy = args.dy + at.y;
-    const T* p = args.probabilities + at.matrix + at.index;
-    const T* ds = args.dscores + at.matrix + at.index;
-    T* dk = args.dqkv + at.qkv + at.index * 3 * channels + channels;
-    T* dv = dk + channels;
-    std::fill(dk, dk + d, T{0});
-    std::fill(dv, dv + d, T{0});
-    for (int64_t i = 0; i < length; ++i) {
-      add_scaled(d, ds[i * length], q + i * 3 * channels, dk);
-      add_scaled(d, p[i * length], dy + i * channels, dv);
-    }
+  softmax_backward<T>(softmax_of_scores(shape), {args.probabilities, args.dscores, args.dscores});
+  for_each_head(shape, [&](const Head& head) {
+    const auto q = head.in_qkv(args.qkv, 0), k = head.in_qkv(args.qkv, 1);
+    const auto dy = head.in_y(args.dy);
+    const auto p = head.scores(args.probabilities), ds = head.scores<const T>(args.dscores);
+    const auto dq = head.in_qkv(args.dqkv, 0), dk = head.in_qkv(args.dqkv, 1), dv = head.in_qkv(args.dqkv, 2);
+    for (int i = 0; i < length; ++i)
+      for (int e = 0; e < d; ++e) {
+        double dq_sum = 0, dk_sum = 0, dv_sum = 0;
+        for (int j = 0; j < length; ++j) {
+          dq_sum += double(ds(i, j)) * k(j, e);
+          dk_sum += double(ds(j, i)) * q(j, e);
+          dv_sum += double(p(j, i)) * dy(j, e);
+        }
+        dq(i, e) = T(dq_sum);
+        dk(i, e) = T(dk_sum);
+        dv(i, e) = T(dv_sum);
+      }
   });
 }
 

@@ -1,7 +1,7 @@
-// Both ends of a training step: x_t = a x0 + s eps, and the squared error of the network's answer.
+// Both ends of a training step: x_t = a x0 + s eps, and the squared error of the model output.
 //
-// Parallel over images: an image's random numbers depend on its position in the run alone, and its loss is
-// one sum, taken in double. The loss draws the noise again from the counters that `diffuse` drew it from.
+// Parallel over images: an image's random numbers depend only on its position in the run, and its loss is a
+// single sum, in double. The loss draws the noise again from the counters that `diffuse` used.
 #include <vector>
 
 #include "kernels/reference/noise.h"
@@ -11,7 +11,7 @@
 namespace ddpm::reference {
 namespace {
 
-// What is drawn for one image before its noise.
+// Random draws of one image, except its noise.
 struct Sample {
   uint64_t position;  // in the run's stream of images
   int64_t index;      // in the data set
@@ -57,7 +57,7 @@ void load_noise(const DiffusionParams& params, const Sample& sample, T* eps) {
   fill_normal(random_key(params.seed, RandomStream::kNoise), sample.position, params.image_elements(), eps);
 }
 
-// What the network should have answered (H,W,C).
+// The training target (H,W,C): what the model output should be.
 template <typename T>
 std::vector<T> target_of(const DiffusionParams& params, const LossArgs<T>& args, const Sample& sample,
                          int t) {

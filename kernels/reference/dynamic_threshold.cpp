@@ -1,4 +1,4 @@
-// Dynamic thresholds by partial sorting, as kernels/dynamic_threshold.h says. Parallel over images.
+// Dynamic thresholds by partial sorting (kernels/dynamic_threshold.h). Parallel over images.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -10,7 +10,7 @@
 namespace ddpm::reference {
 namespace {
 
-// Leaves `values` in another order.
+// Reorders `values`.
 template <typename T>
 T quantile(std::vector<T>& values, double ratio) {
   const double position = ratio * double(values.size() - 1);

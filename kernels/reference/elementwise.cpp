@@ -1,8 +1,6 @@
-// Addition, and nearest-neighbour upsampling by 2 with its gradient.
+// Addition, and nearest-neighbor upsampling by 2 with its gradient.
 //
-// The addition is parallel over fixed blocks of elements, the upsampling over rows of the larger image, its
-// gradient over rows of the smaller one. The four gradients of a pixel are added row by row, left before
-// right.
+// The addition is parallel over blocks of elements, upsampling and its gradient over rows of the output.
 #include <algorithm>
 
 #include "kernels/reference/reference.h"
@@ -12,8 +10,7 @@ namespace ddpm::reference {
 
 template <typename T>
 void add(int64_t count, const T* a, const T* b, T* y) {
-  constexpr int64_t kBlock =
-      16384;  // elements: large enough that handing out a block costs nothing beside it
+  constexpr int64_t kBlock = 16384;  // elements: enough to hide the cost of scheduling a block
   parallel_for((count + kBlock - 1) / kBlock, [&](int64_t block) {
     const int64_t end = std::min(count, (block + 1) * kBlock);
     for (int64_t i = block * kBlock; i < end; ++i) y[i] = a[i] + b[i];

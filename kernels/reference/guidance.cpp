@@ -1,4 +1,4 @@
-// Classifier-free guidance, as kernels/guidance.h says. Parallel over images.
+// Classifier-free guidance (kernels/guidance.h). Parallel over images.
 #include "kernels/guidance.h"
 
 #include "kernels/reference/reference.h"

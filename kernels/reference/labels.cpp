@@ -1,4 +1,4 @@
-// The labels of a batch as rows of ones and zeros, as kernels/labels.h says. Parallel over images.
+// The labels of a batch as rows of zeros and ones (kernels/labels.h). Parallel over images.
 #include "kernels/labels.h"
 
 #include <algorithm>
@@ -10,7 +10,8 @@
 namespace ddpm::reference {
 namespace {
 
-// What is hidden of one image's labels: block 0 of its random numbers is the image's, block f + 1 field f's.
+// Which labels of one image are hidden: block 0 of its random numbers decides for the image, block f + 1
+// for field f.
 class HiddenLabels {
  public:
   HiddenLabels(const LabelParams& params, uint64_t position)

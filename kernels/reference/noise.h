@@ -1,4 +1,4 @@
-// Random numbers by the row: an image's noise and dropout masks.
+// Random numbers in bulk: the noise and the dropout masks of an image.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,7 @@ void fill_normal(RandomKey key, uint64_t sample, int64_t count, T* out) {
   }
 }
 
-// out[e] = 0 where element e is dropped, else the scale of the kept ones.
+// out[e] = 0 if element e is dropped, else the scale of the kept elements.
 template <typename T>
 void fill_dropout_mask(RandomKey key, uint64_t sample, double rate, int64_t count, T* out) {
   const uint32_t threshold = dropout_threshold(rate);

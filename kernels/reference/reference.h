@@ -1,9 +1,10 @@
-// Every operation as plain readable loops on the CPU, in float and double: the oracle that all faster
-// implementations are held against. The mathematics is in each operation's own header in kernels/, which also
-// declares the functions.
+// Every operation as plain loops on the CPU, in float and double: the oracle for all faster implementations,
+// as close to the formulas as code can be. The math is in each operation's header in kernels/, which also
+// declares the functions. Sums are taken in double and rounded to T once. kernels/cpu/cpu.h has float
+// versions tuned for speed.
 //
-// Results do not depend on the number of threads: parallel loops run over independent outputs, and every sum has
-// one fixed order.
+// Results do not depend on the number of threads: parallel loops write independent outputs, and every sum has
+// a fixed order.
 #pragma once
 
 #include "kernels/adam_ema.h"
@@ -23,8 +24,8 @@
 
 namespace ddpm::reference {
 
-// y (N,2H,2W,C): each pixel of x (N,H,W,C) four times; and its gradient, dx = sum of the four + residual (or
-// null).
+// y (N,2H,2W,C) repeats each pixel of x (N,H,W,C) four times; the gradient is dx = sum of the four + residual
+// (may be null).
 template <typename T>
 void upsample_nearest(int n, int h, int w, int c, const T* x, T* y);
 template <typename T>

@@ -1,7 +1,7 @@
-// Nearest upsampling and sum pooling by 2, scaling by image, and one-hot rows, as kernels/resample.h says.
+// Nearest upsampling and sum pooling by 2, rescaling of images, and one-hot rows (kernels/resample.h).
 //
-// Parallel over rows of the written image, or over images. The four pixels of a sum are added left before
-// right, above before below.
+// Parallel over rows of the written image, or over images. The four pixels of a sum are added left to right,
+// top to bottom.
 #include <algorithm>
 
 #include "kernels/reference/reference.h"

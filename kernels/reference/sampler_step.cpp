@@ -1,7 +1,7 @@
-// The sampler's start and its step, as kernels/sampler_step.h says.
+// The start of sampling and its step (kernels/sampler_step.h).
 //
-// Parallel over images: each draws its noise from its own number in the run, never from its place in the
-// batch. The matrix of a step is sparse, so its terms are listed once a step and walked for each element.
+// Parallel over images. An image draws its noise by its index in the run, not by its place in the batch. The
+// matrix of a step is sparse, so its nonzero rows are listed once per step.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -30,7 +30,7 @@ bool is_zero(const Terms<T>& weights) {
   return std::all_of(weights.begin(), weights.end(), [](T weight) { return weight == 0; });
 }
 
-// A row of the step's matrix, and where its result goes.
+// A row of the step's matrix and the array that receives its result.
 template <typename T>
 struct Result {
   Terms<T> weights;
@@ -75,7 +75,7 @@ struct Step {
     return std::clamp(estimate, -limit, limit) / limit;
   }
 
-  // By how much the noise of this element exceeds row.noise.
+  // The factor of row.noise for this element.
   T learned_deviation(int64_t output_at) const {
     if (params.output == SamplerOutput::kMean) return 1;
     return std::exp(row.noise_range * (args.output[output_at + params.c] + 1) / 2);

@@ -1,6 +1,6 @@
-// The time embedding: angles, then their sines and cosines, in the order that the params says.
+// The time embedding: angles, then their sines and cosines, in the order that params sets.
 //
-// Parallel over images. Angles are formed in double in either type: they reach 1000 radians, where float's
+// Parallel over images. Angles are computed in double for both types: they reach 1000 radians, where float's
 // spacing is 6e-5, and a float product would lose that much of the sine.
 #include <cmath>
 #include <numbers>

@@ -1,5 +1,5 @@
-// The executor of the CPU: the tuned kernels of kernels/cpu and oneDNN in float, or the plain loops of
-// kernels/reference in float or double, which are the oracle of everything else.
+// The CPU executor: oneDNN and the tuned kernels of kernels/cpu in float, or the plain loops of
+// kernels/reference in float or double, the oracle for everything else.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 // Which operations have a faster form on the CPU than the reference's plain loops, in float.
 #pragma once
 
+#include "kernels/cpu/cpu.h"
 #include "runtime/cpu/onednn_ops.h"
 #include "runtime/program/operations.h"
 #include "runtime/program_memory.h"
@@ -29,6 +30,15 @@ class FastOps {
   void run(const AttentionBackward& op, const AttentionBackwardArgs<float>& args) {
     onednn_.attention_backward(op.shape, args);
   }
+  void run(const GroupNorm& op, const GroupNormArgs<float>& args) { cpu::group_norm(op.params, args); }
+  void run(const GroupNormBackward& op, const GroupNormBackwardArgs<float>& args) {
+    cpu::group_norm_backward(op.forward.params, args);
+  }
+  void run(const Linear& op, const LinearArgs<float>& args) { cpu::linear(op.params, args); }
+  void run(const LinearBackward& op, const LinearBackwardArgs<float>& args) {
+    cpu::linear_backward(op.params, args);
+  }
+  void run(const AdamEma& op, const AdamEmaArgs<float>& args) { cpu::adam_ema(op.params, args); }
 
  private:
   OneDnnOps onednn_;

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "kernels/cpu/cpu.h"
 #include "kernels/reference/reference.h"
 #include "runtime/cpu/onednn_descriptors.h"
 #include "support/error.h"
@@ -410,7 +411,7 @@ void OneDnnOps::attention(const AttentionShape& s, const AttentionArgs<float>& a
   const float *q = args.qkv, *k = q + s.channels(), *v = k + s.channels();
   const HeadMatrices probabilities = in.scores(args.probabilities);
   implementation_->multiply(s.n, in.in_qkv(q), in.in_qkv_transposed(k), probabilities);
-  reference::softmax<float>(softmax_of_scores(s), {args.probabilities, args.probabilities});
+  cpu::softmax(softmax_of_scores(s), {args.probabilities, args.probabilities});
   implementation_->multiply(s.n, probabilities, in.in_qkv(v), in.in_y(args.y));
 }
 
@@ -421,7 +422,7 @@ void OneDnnOps::attention_backward(const AttentionShape& s, const AttentionBackw
   const HeadMatrices dy = in.in_y(args.dy), dscores = in.scores(args.dscores);
   implementation_->multiply(s.n, in.scores_transposed(args.probabilities), dy, in.in_qkv(dv));
   implementation_->multiply(s.n, dy, in.in_qkv_transposed(v), dscores);
-  reference::softmax_backward<float>(softmax_of_scores(s), {args.probabilities, args.dscores, args.dscores});
+  cpu::softmax_backward(softmax_of_scores(s), {args.probabilities, args.dscores, args.dscores});
   implementation_->multiply(s.n, dscores, in.in_qkv(k), in.in_qkv(dq));
   implementation_->multiply(s.n, in.scores_transposed(args.dscores), in.in_qkv(q), in.in_qkv(dk));
 }

@@ -1,5 +1,4 @@
-// What tests of kernels need in both builds of them, for the emulator and for a GPU: streams to run on,
-// and buffers from and to vectors.
+// Streams and buffer helpers that kernel tests use in both builds, emulator and GPU.
 #pragma once
 
 #include <vector>
@@ -12,8 +11,8 @@
 
 namespace ddpm {
 
-// A kernel must give the same bits on each of these: in the emulator all orders of threads (forward,
-// reversed, and shuffled by two seeds), on a GPU twice the order that there is.
+// Streams on which a kernel must give the same bits: in the emulator one per thread order (forward, reversed,
+// and shuffled with two seeds), on a GPU two ordinary streams.
 inline std::vector<Stream> streams_of_every_order() {
   std::vector<Stream> streams;
 #ifdef DDPM_LINKS_EMULATOR

@@ -1,4 +1,4 @@
-// Graphs, on the CUDA runtime and in the emulator alike.
+// Graphs, on the CUDA runtime and in the emulator.
 #include "device/graph.h"
 
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@
 namespace ddpm {
 namespace {
 
-TEST(Graph, RunsWhatWasCaptured) {
+TEST(Graph, RunsCapturedWork) {
   const Stream stream;
   const DeviceBuffer<int> from = to_device(std::vector<int>{1, 2, 3}, stream);
   const DeviceBuffer<int> to = to_device(std::vector<int>{0, 0, 0}, stream);
@@ -26,11 +26,11 @@ TEST(Graph, RunsWhatWasCaptured) {
   GraphCapture capture(stream);
   copy_on_device(from.span(), to.span(), stream);
   executable.update(std::move(capture).finish());
-  EXPECT_EQ(to_host(to, stream), (std::vector<int>{0, 0, 0})) << "captured, not run";
+  EXPECT_EQ(to_host(to, stream), (std::vector<int>{0, 0, 0})) << "captured, but not run";
   executable.launch(stream);
   EXPECT_EQ(to_host(to, stream), (std::vector<int>{1, 2, 3}));
 
-  // Another shape of graph: the update falls back to a new instance.
+  // A graph of another topology: the update falls back to a new instance.
   GraphCapture second(stream);
   fill_bytes(to.span(), 0, stream);
   copy_on_device(from.span().subspan(0, 1), to.span().subspan(2, 1), stream);
@@ -39,7 +39,7 @@ TEST(Graph, RunsWhatWasCaptured) {
   EXPECT_EQ(to_host(to, stream), (std::vector<int>{0, 0, 1}));
 }
 
-TEST(Graph, AFailedCaptureLeavesTheStreamUsable) {
+TEST(Graph, FailedCaptureLeavesStreamUsable) {
   const Stream stream;
   const DeviceBuffer<int> buffer = to_device(std::vector<int>{1}, stream);
   stream.synchronize();
@@ -49,10 +49,10 @@ TEST(Graph, AFailedCaptureLeavesTheStreamUsable) {
     throw std::runtime_error("while recording");
   } catch (const std::runtime_error&) {
   }
-  EXPECT_EQ(to_host(buffer, stream), (std::vector<int>{1})) << "what was recorded is dropped";
+  EXPECT_EQ(to_host(buffer, stream), (std::vector<int>{1})) << "recorded work is discarded";
 }
 
-TEST(Graph, KernelsReadDeviceMemoryAnewInEachRun) {
+TEST(Graph, EachRunRereadsDeviceMemory) {
   const Stream stream;
   const DeviceBuffer<int64_t> counter = to_device(std::vector<int64_t>{5}, stream);
   stream.synchronize();
@@ -66,10 +66,11 @@ TEST(Graph, KernelsReadDeviceMemoryAnewInEachRun) {
   EXPECT_EQ(to_host(counter, stream), (std::vector<int64_t>{11}));
 }
 
-// A kernel's limit of shared memory belongs to the function: were it set to what each launch asks for, the
-// last and smallest launch of a capture would leave it too low for the first.
-TEST(Graph, HoldsALargeAndThenASmallLaunchOfOneKernel) {
-  // 96 KB: beyond the 48 KB that need no permission, and every GPU of compute capability 8.0 or more has it.
+// The shared memory limit belongs to the function: if it were set to what each launch requests, the last and
+// smallest launch of a capture would leave it too low for the first.
+TEST(Graph, HoldsLargeThenSmallLaunchOfOneKernel) {
+  // 96 KB: beyond the 48 KB that need no opt-in, and available on every GPU of compute capability
+  // 8.0 or higher.
   constexpr int kLarge = 24 * 1024, kSmall = 16;
   const Stream stream;
   std::vector<float> x(kLarge);
@@ -80,7 +81,7 @@ TEST(Graph, HoldsALargeAndThenASmallLaunchOfOneKernel) {
     probe::reverse(from.data(), large.data(), kLarge, stream);
     probe::reverse(from.data(), small.data(), kSmall, stream);
   };
-  launch_both();  // as executors do, which loads the kernel
+  launch_both();  // loads the kernel, as executors do
   GraphCapture capture(stream);
   launch_both();
   ExecutableGraph executable;
@@ -113,7 +114,7 @@ TEST(Graph, CountsItsNodes) {
   EXPECT_EQ(graph.nodes().total(), 7);
 }
 
-// Between two events that each run records anew: the time of the later run, of what lies between them.
+// Two events, recorded anew in each run, give the time of the work between them in the latest run.
 TEST(Graph, RecordsEventsInEachRun) {
   constexpr int kCount = 24 * 1024;
   const Stream stream;
@@ -136,7 +137,8 @@ TEST(Graph, RecordsEventsInEachRun) {
     EXPECT_GT(middle.milliseconds_since(begin), 0);
     EXPECT_GT(end.milliseconds_since(middle), 0);
     EXPECT_GE(begin.milliseconds_since(before_first), 0);
-    // Of the same replay: one that was left over from another would lie before this one's begin.
+    // Both records are from the same replay; one left over from an earlier replay would precede
+    // this one's begin.
     EXPECT_NEAR(end.milliseconds_since(begin),
                 middle.milliseconds_since(begin) + end.milliseconds_since(middle),
                 1e-3 + 1e-3 * end.milliseconds_since(begin));
@@ -144,13 +146,13 @@ TEST(Graph, RecordsEventsInEachRun) {
   }
 }
 
-TEST(Graph, AnEventIsANodeOnlyInACapture) {
+TEST(Graph, EventIsANodeOnlyDuringCapture) {
   const Stream stream;
   Event event;
   EXPECT_THROW(event.record_in_graph(stream), Error);
 }
 
-TEST(Graph, SynchronisingWhileCapturingIsRefused) {
+TEST(Graph, SynchronizeDuringCaptureThrows) {
   const Stream stream;
   const GraphCapture capture(stream);
   EXPECT_THROW(stream.synchronize(), Error);

@@ -1,11 +1,11 @@
-// Linked into every test that needs a GPU: without one each of its cases is skipped, with the reason.
-// Fixtures must not touch the GPU in their constructors, which run all the same.
+// Linked into every test that needs a GPU: without one, each test case is skipped with the reason. Fixtures
+// must not touch the GPU in their constructors, which run regardless.
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
 namespace {
 
-// A listener and not an Environment: cases that an Environment skips are counted as passed.
+// A listener and not an Environment: cases skipped by an Environment count as passed.
 class RequireGpu : public testing::EmptyTestEventListener {
  public:
   void OnTestStart(const testing::TestInfo&) override {

@@ -1,4 +1,4 @@
-// What only the CUDA runtime has: errors with their place.
+// CUDA errors and their call sites.
 #include <cuda_runtime_api.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 namespace ddpm {
 namespace {
 
-TEST(CudaCheck, NamesPlaceExpressionAndError) {
+TEST(CudaCheck, NamesSiteExpressionAndError) {
   int evaluations = 0;
   const auto fail = [&] {
     ++evaluations;

@@ -1,4 +1,4 @@
-// The epoch order: each image once an epoch, every order about as likely as any other.
+// The epoch order: each image once per epoch, every order about equally likely.
 #include "kernels/permutation.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ std::vector<uint64_t> order(uint64_t seed, uint64_t epoch, uint64_t n) {
 
 class PermutedIndex : public testing::TestWithParam<uint64_t> {};
 
-TEST_P(PermutedIndex, TakesEachIndexOnceAnEpoch) {
+TEST_P(PermutedIndex, VisitsEachIndexOncePerEpoch) {
   const uint64_t n = GetParam();
   for (uint64_t epoch = 0; epoch < 4; ++epoch) {
     std::vector<int> seen(n);
@@ -45,7 +45,7 @@ TEST(Permutation, DiffersBetweenEpochsAndSeeds) {
   }
 }
 
-// Over many epochs, index j stands at position i equally often, for every i and j.
+// Over many epochs, index j is at position i equally often, for every i and j.
 TEST(Permutation, PutsEveryIndexAtEveryPositionEquallyOften) {
   for (const uint64_t n : {2, 3, 5, 12, 33}) {
     constexpr uint64_t kEpochs = 20000;
@@ -71,8 +71,8 @@ TEST(Permutation, ReachesAllOrdersOfThreeEquallyOften) {
   for (const auto& [indices, count] : counts) EXPECT_NEAR(count, 10000, 5 * std::sqrt(60000 * 5 / 36.0));
 }
 
-// Neighbours in the order are no neighbours in the data set: their distance is that of two random indices.
-TEST(Permutation, SeparatesNeighbours) {
+// Neighbors in the order are not neighbors in the data set: their distance is that of two random indices.
+TEST(Permutation, SeparatesNeighbors) {
   constexpr uint64_t kCount = 20000;
   const std::vector<uint64_t> indices = order(3, 0, kCount);
   double sum = 0;
@@ -82,7 +82,7 @@ TEST(Permutation, SeparatesNeighbours) {
   EXPECT_NEAR(sum / kCount, 1.0 / 3, 5 * std::sqrt(1 / 18.0 / kCount));
 }
 
-TEST(Permutation, HoldsAtTheLargestSize) {
+TEST(Permutation, WorksAtTheLargestSize) {
   std::set<uint64_t> seen;
   for (uint64_t i = 0; i < 1000; ++i) {
     const uint64_t index = permuted_index(1, 0, kMaxPermutationSize - 1 - i, kMaxPermutationSize);

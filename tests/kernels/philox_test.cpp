@@ -9,7 +9,7 @@
 namespace ddpm {
 namespace {
 
-TEST(Philox, GivesThePublishedKnownAnswers) {
+TEST(Philox, MatchesPublishedKnownAnswers) {
   EXPECT_EQ(philox4x32_10({{0, 0, 0, 0}}, {{0, 0}}),
             (U32x4{{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}}));
   constexpr uint32_t kOnes = 0xffffffff;
@@ -30,7 +30,7 @@ TEST(Philox, IsInjectiveInTheCounter) {
   EXPECT_EQ(seen.size(), kCount);
 }
 
-TEST(Philox, ChangesHalfOfTheBitsWithAnyBitOfItsInput) {
+TEST(Philox, AnyInputBitFlipsHalfOfTheOutput) {
   const U32x4 counter = {{1, 2, 3, 4}};
   const PhiloxKey key = {{5, 6}};
   const U32x4 before = philox4x32_10(counter, key);

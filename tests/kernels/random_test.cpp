@@ -42,8 +42,7 @@ double kolmogorov_smirnov(std::vector<double> values, const Cdf& cdf) {
   }
   return distance * std::sqrt(n);
 }
-// Exceeded by chance once in a thousand (Kolmogorov's distribution); the numbers are fixed, so chance plays
-// once.
+// Exceeded by chance once in a thousand (Kolmogorov's distribution), but the numbers are fixed.
 constexpr double kKolmogorovSmirnovBound = 1.95;
 
 double normal_cdf(double z) { return 0.5 * std::erfc(-z / std::numbers::sqrt2); }
@@ -56,7 +55,7 @@ double correlation(const std::vector<double>& a, const std::vector<double>& b) {
 
 const RandomKey kKey = random_key(2026, RandomStream::kNoise);
 
-TEST(ExactMath, LogAgreesWithTheLibraryToOnePartInAMillion) {
+TEST(ExactMath, LogMatchesLibraryToOnePartInAMillion) {
   double worst = 0;
   for (uint32_t word = bits_of(0x1p-33f); word < bits_of(1.0f); word += 997) {
     float x = 0;
@@ -73,7 +72,7 @@ TEST(ExactMath, LogAgreesWithTheLibraryToOnePartInAMillion) {
   EXPECT_EQ(bits_of(exact::log(1.0f)), 0u);
 }
 
-TEST(ExactMath, SinCosAgreesWithTheLibrary) {
+TEST(ExactMath, SinCosMatchesLibrary) {
   double worst = 0;
   for (uint64_t turn = 0; turn < (uint64_t{1} << 32); turn += 4093) {
     const double angle = static_cast<double>(turn) * 0x1p-32 * 2 * std::numbers::pi;
@@ -87,15 +86,15 @@ TEST(ExactMath, SinCosAgreesWithTheLibrary) {
   EXPECT_EQ(exact::sincos_of_turn(3u << 30).sin, -1.0f);
 }
 
-TEST(BoxMuller, AgreesWithTheFormulaInDouble) {
+TEST(BoxMuller, MatchesFormulaInDouble) {
   double worst = 0;
   for (uint32_t i = 0; i < 100000; ++i) {
     const U32x4 bits = random_bits4(kKey, 1, i);
     const F32x2 result = box_muller(bits[0], bits[1]);
     const double radius = std::sqrt(-2 * std::log((bits[0] + 0.5) * 0x1p-32));
     const double angle = bits[1] * 0x1p-32 * 2 * std::numbers::pi;
-    // The errors of log, sqrt, sin and cos are relative. Rounding u to a float moves log u by up to 2^-25
-    // where u is next to 1, and so the radius by 2^-25 / radius.
+    // The errors of log, sqrt, sin and cos are relative. Rounding u to float moves log u by up to 2^-25 if u
+    // is next to 1, and so the radius by 2^-25 / radius.
     const double limit = 5e-7 * radius + 0x1p-25 / radius;
     worst = std::max(worst, std::abs(result.v[0] - radius * std::cos(angle)) / limit);
     worst = std::max(worst, std::abs(result.v[1] - radius * std::sin(angle)) / limit);
@@ -114,7 +113,7 @@ TEST(BoxMuller, IsFiniteAtTheEnds) {
   EXPECT_EQ(std::abs(box_muller(0xffffffff, 0).v[0]), 0.0f);
 }
 
-TEST(Normal, HasTheMomentsAndTheTailsOfTheNormalDistribution) {
+TEST(Normal, HasNormalMomentsAndTails) {
   const std::vector<double> values = draw_normals(kKey, 7, 250000);
   double moments[5] = {};
   int beyond3 = 0;
@@ -124,8 +123,8 @@ TEST(Normal, HasTheMomentsAndTheTailsOfTheNormalDistribution) {
     beyond3 += std::abs(z) > 3 ? 1 : 0;
     beyond4 += std::abs(z) > 4 ? 1 : 0;
   }
-  // Each bound is four standard errors of a million draws: Var z = 1, Var z^2 = 2, Var z^3 = 15, Var z^4
-  // = 96.
+  // Each bound is four standard errors of a million draws: Var z = 1, Var z^2 = 2, Var z^3 = 15, Var
+  // z^4 = 96.
   EXPECT_NEAR(moments[1], 0, 4e-3);
   EXPECT_NEAR(moments[2], 1, 4e-3 * std::sqrt(2.0));
   EXPECT_NEAR(moments[3], 0, 4e-3 * std::sqrt(15.0));
@@ -136,7 +135,7 @@ TEST(Normal, HasTheMomentsAndTheTailsOfTheNormalDistribution) {
   EXPECT_LT(kolmogorov_smirnov(values, normal_cdf), kKolmogorovSmirnovBound);
 }
 
-TEST(Normal, TheFourOfABlockAreUncorrelated) {
+TEST(Normal, ElementsOfABlockAreUncorrelated) {
   const std::vector<double> values = draw_normals(kKey, 3, 100000);
   for (size_t i = 0; i < 4; ++i)
     for (size_t j = 0; j < i; ++j) {
@@ -166,7 +165,7 @@ TEST(Normal, SeedsStreamsSamplesAndMembersAreIndependent) {
                 4 / std::sqrt(1e5));  // products of independent normals: variance 1
 }
 
-TEST(Normal, OneElementEqualsItsPlaceInTheBlock) {
+TEST(Normal, SingleElementMatchesBlock) {
   for (uint64_t element = 0; element < 64; ++element) {
     const float one = normal(kKey, 9, element);
     const float of_four = normal4(kKey, 9, static_cast<uint32_t>(element / 4))[static_cast<int>(element % 4)];
@@ -210,8 +209,8 @@ TEST(Bernoulli, IsExactAtTheEndsAndFairInBetween) {
   EXPECT_NEAR(happened, 10000, 4 * std::sqrt(100000 * 0.1 * 0.9));
 }
 
-// The 32-bit FNV-1a hash of a million normals. A change here is a change of every run's results on some
-// platform.
+// The 32-bit FNV-1a hash of a million normals. A change here changes the results of every run
+// on some platform.
 TEST(Normal, HasTheSameBitsOnEveryPlatform) {
   uint32_t hash = 2166136261u;
   for (uint32_t block = 0; block < 250000; ++block)

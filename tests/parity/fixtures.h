@@ -1,5 +1,5 @@
 // What the parity tests share: where diffusers' answers lie, PyTorch's order of elements and the measure of
-// an error, as tests/parity/README.md defines them. Tests only; depends on runtime/safetensors.h.
+// an error, as tests/parity/README.md defines them. Tests only; depends on model/weights/safetensors.h.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Each planted bug is caught by the builds that docs/emulator.md says catch it. Sanitizers end the program,
-// so what they catch is asked of a child process; in a build that cannot see a bug its test is skipped.
+// Each planted bug is caught by the builds listed in docs/emulator.md. Sanitizers end the program, so bugs
+// that they catch run in a child process; a build that cannot see a bug skips its test.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -33,8 +33,7 @@ constexpr bool kThreadSanitizer = false;
 
 class BrokenKernels : public testing::Test {
  protected:
-  // A child that starts anew instead of being a copy in the middle of things: sanitizers have threads of
-  // their own.
+  // Starts children from scratch instead of forking: sanitizers have threads of their own.
   void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
 
   Stream stream_;
@@ -138,9 +137,9 @@ TEST_F(BrokenKernels, MisalignedCastLoad) {
                "loads\\.cu.*misaligned address");
 }
 
-TEST_F(BrokenKernels, UninitialisedSharedShowsAsNan) {
+TEST_F(BrokenKernels, UninitializedSharedShowsAsNan) {
   const DeviceBuffer<float> out(1);
-  broken::uninitialised_shared(out.data(), stream_);
+  broken::uninitialized_shared(out.data(), stream_);
   EXPECT_TRUE(std::isnan(to_host(out, stream_)[0]));
 }
 
@@ -166,7 +165,7 @@ TEST_P(BrokenRules, AreReportedInEveryOrder) {
       EXPECT_THAT(error.what(),
                   testing::ContainsRegex("\\.cu:[0-9]+: __.*; kernel launched at .*\\.cu:[0-9]+"));
     }
-    // The stream is fit for use after a failure.
+    // The stream is usable after a failure.
     EXPECT_THROW(GetParam().kernel(out.data(), stream), EmulatorError);
   }
 }
@@ -202,7 +201,7 @@ INSTANTIATE_TEST_SUITE_P(
 }  // namespace ddpm
 
 #if defined(__SANITIZE_THREAD__)
-// By default ThreadSanitizer goes on after a report; the child processes above are to end there.
+// By default ThreadSanitizer continues after a report; the child processes above must stop there.
 // NOLINTNEXTLINE(bugprone-reserved-identifier): ThreadSanitizer chose the name
 extern "C" const char* __tsan_default_options() { return "halt_on_error=1"; }
 #endif

@@ -1,4 +1,4 @@
-// The device layer, as kernels use it, run in the emulator.
+// The device layer as kernels use it, run in the emulator.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 namespace ddpm {
 namespace {
 
-TEST(BFloat16Type, EveryValueSurvivesTheWayThroughFloat) {
+TEST(BFloat16Type, RoundTripsThroughFloat) {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
     const BFloat16 value{static_cast<uint16_t>(bits)};
     const float wide = to_float(value);
@@ -26,7 +26,7 @@ TEST(BFloat16Type, EveryValueSurvivesTheWayThroughFloat) {
   }
 }
 
-// Against double arithmetic, in which both neighbours and their midpoint are exact.
+// Against double arithmetic, in which both neighbors and their midpoint are exact.
 TEST(BFloat16Type, RoundsToNearestEven) {
   for (uint32_t bits = 0; bits < 0x7F7F; ++bits) {
     const double low = to_float(BFloat16{static_cast<uint16_t>(bits)});
@@ -41,7 +41,7 @@ TEST(BFloat16Type, RoundsToNearestEven) {
   EXPECT_EQ(to_bfloat16(std::numeric_limits<float>::max()).bits, 0x7F80) << "overflow rounds to infinity";
 }
 
-TEST(BFloat16Type, PairIsTwoSingles) {
+TEST(BFloat16Type, PairEqualsTwoSingles) {
   BFloat16 pair[2];
   to_bfloat16_pair(1.003f, -7.77f, pair);
   EXPECT_EQ(pair[0].bits, to_bfloat16(1.003f).bits);
@@ -91,7 +91,7 @@ TEST_P(BlockReduce, EveryThreadGetsTheSameBitsInEveryOrder) {
       ASSERT_EQ(results[2 * i + 1], maximum);
     }
   }
-  // Ten levels of pairwise addition, each off by at most 2^-24 of what it adds.
+  // Ten levels of pairwise addition, each off by at most 2^-24 of the partial sum.
   EXPECT_NEAR(first[0], sum, 10 * std::exp2(-24) * magnitude);
 }
 
@@ -114,7 +114,7 @@ TEST(WarpReduce, GroupsOfLanesAndPairs) {
   }
 }
 
-TEST(Owners, MoveLeavesNothingBehindAndViewsCannotBeMadeFromNull) {
+TEST(Owners, MoveEmptiesSourceAndViewsRejectNull) {
   Stream stream;
   const StreamHandle handle = stream.view().get();
   Stream moved = std::move(stream);
@@ -131,7 +131,7 @@ TEST(Owners, MoveLeavesNothingBehindAndViewsCannotBeMadeFromNull) {
   EXPECT_EQ(DeviceBuffer<int>(0).data(), nullptr);
 }
 
-TEST(Owners, SpansAreCutAndCopiedWithinTheirSizes) {
+TEST(Owners, SpansCheckSubspanAndCopySizes) {
   const Stream stream;
   const DeviceBuffer<int> buffer = to_device(std::vector<int>{0, 1, 2, 3, 4}, stream);
   const DeviceBuffer<int> part(2);

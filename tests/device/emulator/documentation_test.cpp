@@ -1,4 +1,4 @@
-// The example in docs/emulator.md is a kernel that is compiled and tested: sound/row_mean.cu.
+// The example in docs/emulator.md is a tested kernel: sound/row_mean.cu.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// What the emulator takes for a thread, a barrier and a shuffle; the table in docs/emulator.md.
+// Emulator time per thread, barrier and shuffle, for the table in docs/emulator.md.
 #include <benchmark/benchmark.h>
 
 #include "tests/device/device_memory.h"
@@ -36,8 +36,8 @@ void shuffle(benchmark::State& state) {
 }
 BENCHMARK(shuffle);
 
-// A whole kernel: LayerNorm of 1024 rows of 1024 floats by 128 threads each, the elements of an (8, 32, 32,
-// 128) activation.
+// A whole kernel: LayerNorm of 1024 rows of 1024 floats with 128 threads per row, the elements of an (8, 32,
+// 32, 128) activation.
 void layer_norm(benchmark::State& state) {
   constexpr int kRows = 1024;
   constexpr int kColumns = 1024;

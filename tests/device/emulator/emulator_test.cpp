@@ -1,4 +1,4 @@
-// What the emulated functions return, by CUDA's rules.
+// Results of the emulated functions, by CUDA's rules.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -15,8 +15,8 @@ using emulator::EmulatorError;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-// What the lane reads, from the table of the programming guide, or its own value where the guide says
-// "unchanged".
+// The value that a lane reads, by the table in the programming guide; its own where the
+// guide says "unchanged".
 int expected_shuffle(int kind, int lane, int argument, int width) {
   const int segment = lane - lane % width;
   int source = lane;
@@ -27,7 +27,7 @@ int expected_shuffle(int kind, int lane, int argument, int width) {
   return 100 + source;
 }
 
-TEST(Emulator, ShufflesReadTheLanesOfTheProgrammingGuide) {
+TEST(Emulator, ShufflesMatchProgrammingGuide) {
   for (const Stream& stream : streams_of_every_order())
     for (const int width : {1, 2, 8, 16, 32})
       for (const int argument : {0, 1, 3, 7, 16, 31}) {
@@ -84,7 +84,7 @@ TEST(Emulator, ThreadsTakeTurnsInTheChosenOrder) {
   EXPECT_NE(shuffled, forward);
   EXPECT_NE(shuffled, turns_of(streams[3], kThreads)) << "another seed, another order";
   EXPECT_EQ(shuffled, turns_of(streams[2], kThreads)) << "the same seed, the same order";
-  // Nobody passes the barrier before all have come.
+  // No thread passes the barrier before all have reached it.
   EXPECT_LT(*std::max_element(shuffled.begin(), shuffled.begin() + kThreads), kThreads);
 }
 
@@ -142,26 +142,27 @@ TEST(Emulator, LaunchLimits) {
   EXPECT_THAT([&] { launch_with(0, 1); }, ThrowsMessage<LaunchError>(HasSubstr("emulator_test.cpp:")));
 }
 
-TEST(Emulator, DynamicSharedMemoryIsWhatTheLaunchGave) {
+TEST(Emulator, DynamicSharedMemoryIsBoundedByLaunch) {
   const Stream stream;
   EXPECT_NO_THROW(probe::use_dynamic_shared(10, 0, 40, stream));
   EXPECT_NO_THROW(probe::use_dynamic_shared(6, 16, 40, stream));
   EXPECT_THAT([&] { probe::use_dynamic_shared(11, 0, 40, stream); },
               ThrowsMessage<EmulatorError>(
-                  HasSubstr("bytes 0 to 44 of dynamic shared memory, but the launch gave it 40")));
+                  HasSubstr("bytes 0 to 44 of dynamic shared memory, but the launch provides 40")));
   EXPECT_THAT([&] { probe::use_dynamic_shared(7, 16, 40, stream); },
               ThrowsMessage<EmulatorError>(HasSubstr("bytes 16 to 44")));
-  EXPECT_THAT([&] { probe::use_dynamic_shared(2, 6, 40, stream); },
-              ThrowsMessage<EmulatorError>(HasSubstr("starts at byte 6, but its elements are aligned to 4")));
+  EXPECT_THAT(
+      [&] { probe::use_dynamic_shared(2, 6, 40, stream); },
+      ThrowsMessage<EmulatorError>(HasSubstr("starts at byte 6, but its elements need an alignment of 4")));
 }
 
-TEST(Emulator, AKernelHasOneSharedStruct) {
+TEST(Emulator, KernelHasOneSharedStruct) {
   const Stream stream;
   EXPECT_THAT([&] { probe::use_two_shared_structs(stream); },
               ThrowsMessage<EmulatorError>(HasSubstr("two structs of shared memory")));
 }
 
-TEST(Emulator, SyncwarpsOfHalvesAndOfTheWhole) {
+TEST(Emulator, SyncwarpOfHalvesAndWhole) {
   for (const Stream& stream : streams_of_every_order()) {
     const DeviceBuffer<int> out(32);
     probe::nested_syncwarps(out.data(), stream);

@@ -1,4 +1,4 @@
-// Correct kernels pass in every build (plain, address, thread sanitizer) and in every order of threads.
+// Correct kernels pass in every build (plain, address, thread sanitizer) and in every thread order.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -31,7 +31,7 @@ class RowKernels : public testing::Test {};
 using StorageTypes = testing::Types<float, BFloat16>;
 TYPED_TEST_SUITE(RowKernels, StorageTypes);
 
-TYPED_TEST(RowKernels, LayerNormAgreesWithDoublesAndIsTheSameInEveryOrder) {
+TYPED_TEST(RowKernels, LayerNormMatchesDoubleInEveryOrder) {
   constexpr int kRows = 3;
   constexpr int kColumns = 1544;  // not a multiple of the block's 128 threads times 8
   std::vector<TypeParam> x(kRows * kColumns);
@@ -58,15 +58,15 @@ TYPED_TEST(RowKernels, LayerNormAgreesWithDoublesAndIsTheSameInEveryOrder) {
     for (int j = 0; j < kColumns; ++j) {
       const double want =
           (static_cast<double>(to_float(x[row * kColumns + j])) - mean) / std::sqrt(variance + 1e-5);
-      // |y| <= 1.5. The mean of values near 6 errs by a few float roundoffs of 6 (2^-24 * 6 * 16 = 6e-6),
-      // times rstd = 1.4; storage as bf16 adds half a unit in the last place, 1.5 * 2^-8.
+      // |y| <= 1.5. The mean of values near 6 is off by a few float roundoffs of 6 (2^-24 * 6 * 16 = 6e-6),
+      // times rstd = 1.4; storage in bf16 adds half an ulp, 1.5 * 2^-8.
       const double bound = sizeof(TypeParam) == 2 ? 1.5 * std::exp2(-8) + 1e-5 : 1e-5;
       ASSERT_NEAR(to_float(first[row * kColumns + j]), want, bound) << row << ' ' << j;
     }
   }
 }
 
-TYPED_TEST(RowKernels, RowMeanOfTheDocumentation) {
+TYPED_TEST(RowKernels, DocumentedRowMeanIsExact) {
   constexpr int kColumns = 8 * 300;
   std::vector<TypeParam> x(2 * kColumns);
   for (size_t i = 0; i < x.size(); ++i)
@@ -75,7 +75,7 @@ TYPED_TEST(RowKernels, RowMeanOfTheDocumentation) {
     const DeviceBuffer<TypeParam> input = to_device(x, stream);
     const DeviceBuffer<float> mean(2);
     sound::row_mean<TypeParam>(input.span(), mean.span(), kColumns, stream);
-    // Integers below 2^24: the sums are exact, and so are these quotients.
+    // Integers below 2^24: the sums and these quotients are exact.
     EXPECT_EQ(to_host(mean, stream), (std::vector<float>{7.5f, 107.5f}));
   }
 }
@@ -95,7 +95,7 @@ TEST(SoundKernels, HistogramCountsEveryValueOnce) {
   }
 }
 
-TEST(SoundKernels, LastBlockSeesTheOthersParts) {
+TEST(SoundKernels, LastBlockSeesAllParts) {
   std::vector<float> x(64 * 9 - 5);
   std::iota(x.begin(), x.end(), 1.0f);  // sums of integers below 2^24: exact in float
   const float want = std::accumulate(x.begin(), x.end(), 0.0f);

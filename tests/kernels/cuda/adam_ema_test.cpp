@@ -1,4 +1,4 @@
-// The optimiser's step against the reference in double, from the same float states.
+// The optimizer step against the reference in double, from the same float state.
 #include "kernels/cuda/kernels.h"
 #include "kernels/reference/reference.h"
 #include "support/error_types.h"
@@ -27,7 +27,7 @@ bool operator==(const Result& a, const Result& b) {
 
 enum class Copy { kNone, kBFloat16 };
 
-Result optimise(const AdamParams& s, int64_t step, const std::vector<float>& gradients, const State& before,
+Result optimize(const AdamParams& s, int64_t step, const std::vector<float>& gradients, const State& before,
                 StreamView stream, Copy copy = Copy::kBFloat16) {
   const Guarded<int64_t> counter(std::vector<int64_t>{step}, stream);
   const Guarded<float> g(gradients, stream), w(before.w, stream), m(before.m, stream), v(before.v, stream);
@@ -70,29 +70,28 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"SeveralBlocks", {.count = 3 * 4096 + 20}, 12}),
     [](const auto& i) { return i.param.name; });
 
-TEST_P(AdamEma, FollowsTheReference) {
+TEST_P(AdamEma, MatchesReference) {
   const auto& [name, s, step] = GetParam();
   const auto gradients = rounded<float>(random_values(s.count, 4, 0.1));
   const State before = initial_state(s.count);
   const Result result =
-      same_in_every_order([&](StreamView stream) { return optimise(s, step, gradients, before, stream); });
+      same_in_every_order([&](StreamView stream) { return optimize(s, step, gradients, before, stream); });
 
   auto w = widened(before.w), m = widened(before.m), v = widened(before.v), ema = widened(before.ema);
   double norm = 0, learning_rate = 0;
   reference::adam_ema<double>(
       s, {&step, widened(gradients).data(), w.data(), m.data(), v.data(), ema.data(), &norm, &learning_rate});
   const double u = 0x1p-24;
-  // Squares are all positive, so each of at most 4 + 2 + 8 + 8 additions costs one relative rounding at the
-  // most, of which the root halves the sum; then the clip factor's own roundings.
+  // All squares are positive, so each of at most 4 + 2 + 8 + 8 additions costs at most one relative rounding
+  // of the sum, of which the root halves; then come the roundings of the clip factor.
   expect_within("norm", {result.norm}, {norm}, [&](size_t) { return 12 * u * norm; });
   expect_within("learning rate", {result.learning_rate}, {learning_rate},
                 [&](size_t) { return u * learning_rate; });
-  // m: the clipped gradient errs by 12 + 2 roundings, its product and m's by one or two each, their sum by
-  // one.
+  // m: the clipped gradient is off by 12 + 2 roundings, its product and that of m by one or two each, their
+  // sum by one.
   expect_within("m", widened(result.state.m), m, [&](size_t) { return 20 * u * 1.2; });
   expect_within("v", widened(result.state.v), v, [&](size_t i) { return 40 * u * v[i]; });
-  // The step is rate mhat / (sqrt(vhat) + eps), with m's error on top: relative to the step that m = 1.2
-  // would make.
+  // The step is rate mhat / (sqrt(vhat) + eps), plus the error of m, relative to the step for m = 1.2.
   const auto bound = [&](size_t i) {
     const double mhat = 1.2 / (1 - std::pow(s.beta1, double(step + 1)));
     const double vhat = v[i] / (1 - std::pow(s.beta2, double(step + 1)));
@@ -105,27 +104,27 @@ TEST_P(AdamEma, FollowsTheReference) {
   EXPECT_EQ(widened(result.compute_weights), widened(rounded<BFloat16>(widened(result.state.w))));
 }
 
-TEST(AdamEmaStep, NormOfPowersOfTwoIsExactAndShowsNotANumber) {
+TEST(AdamEmaStep, NormOfPowersOfTwoIsExactAndPropagatesNaN) {
   const Stream stream;
-  // 4^10 times (1/16)^2, whatever the order: 4096, whose root is 64. 2^20 parameters are too many for the
-  // emulator's three orders, so this runs once.
+  // 4^10 times (1/16)^2 in any order: 4096, whose root is 64. 2^20 parameters are too many for three thread
+  // orders in the emulator, so this runs once.
   const AdamParams s{.count = 1 << 20, .clip_norm = 0};
   std::vector<float> gradients(s.count, 0.0625F);
   const State zeros{std::vector<float>(s.count), std::vector<float>(s.count), std::vector<float>(s.count),
                     std::vector<float>(s.count)};
-  EXPECT_EQ(optimise(s, 0, gradients, zeros, stream).norm, 64);
+  EXPECT_EQ(optimize(s, 0, gradients, zeros, stream).norm, 64);
   gradients[777777] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_TRUE(std::isnan(optimise(s, 0, gradients, zeros, stream).norm));
+  EXPECT_TRUE(std::isnan(optimize(s, 0, gradients, zeros, stream).norm));
 }
 
-TEST(AdamEmaStep, WorksWithoutTheCopyAndRefusesRaggedArenas) {
+TEST(AdamEmaStep, CopyIsOptionalAndRaggedArenasAreRejected) {
   const Stream stream;
   const AdamParams s{.count = 8};
   const auto gradients = rounded<float>(random_values(8, 4));
   const State before = initial_state(8);
-  const Result without = optimise(s, 0, gradients, before, stream, Copy::kNone);
-  EXPECT_EQ(without.state.w, optimise(s, 0, gradients, before, stream).state.w);
-  EXPECT_THROW(optimise({.count = 7}, 0, gradients, before, stream), InputError);
+  const Result without = optimize(s, 0, gradients, before, stream, Copy::kNone);
+  EXPECT_EQ(without.state.w, optimize(s, 0, gradients, before, stream).state.w);
+  EXPECT_THROW(optimize({.count = 7}, 0, gradients, before, stream), InputError);
 }
 
 }  // namespace

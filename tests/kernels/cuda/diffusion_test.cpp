@@ -8,7 +8,7 @@ namespace {
 
 using reference::random_values;
 
-// A data set without pattern, and a cosine-like schedule whose numbers are floats.
+// A data set without pattern, and a cosine-like schedule whose values are floats.
 struct Fixture {
   explicit Fixture(const DiffusionParams& s) : params(s) {
     for (int64_t e = 0; e < s.dataset_count * s.image_elements(); ++e)
@@ -20,12 +20,12 @@ struct Fixture {
     }
   }
   DiffusionParams params;
-  int64_t step = (int64_t{1} << 33) + 5;  // positions do not fit into 32 bits
+  int64_t step = (int64_t{1} << 33) + 5;  // positions exceed 32 bits
   std::vector<uint8_t> dataset;
   std::vector<float> signal, noise;
 };
 
-// Images of a vector, of no whole number of vectors, of several chunks; flips and antithetic timesteps.
+// Images of one vector, of a fractional number of vectors, of several chunks; flips and antithetic timesteps.
 std::vector<DiffusionParams> shapes() {
   return {{.n = 3, .h = 4, .w = 4, .c = 3, .dataset_count = 5, .timesteps = 20},
           {.n = 5,
@@ -87,7 +87,7 @@ Batch expected_batch(const Fixture& f) {
   return batch;
 }
 
-TYPED_TEST(Diffusion, DrawsWhatTheReferenceDraws) {
+TYPED_TEST(Diffusion, MatchesReference) {
   using T = TypeParam;
   for (const DiffusionParams& params : shapes()) {
     const Fixture f(params);
@@ -95,14 +95,14 @@ TYPED_TEST(Diffusion, DrawsWhatTheReferenceDraws) {
     const Batch expected = expected_batch(f);
     EXPECT_EQ(batch.t, expected.t);
     EXPECT_EQ(batch.index, expected.index);
-    // The noise has the same bits, |eps| < 6.8. In float: x0 rounds twice, each product and the sum once: 5
+    // The noise has the same bits, |eps| < 6.8. In float, x0 rounds twice, each product and the sum once: 5
     // roundings of values below 8. Storage rounds once.
     expect_within("diffuse", batch.x_t, expected.x_t,
                   [&](size_t i) { return 5 * 8 * 0x1p-24 + unit_roundoff<T>() * std::abs(expected.x_t[i]); });
   }
 }
 
-TYPED_TEST(Diffusion, WithoutNoiseOrSignalTheOtherIsLeft) {
+TYPED_TEST(Diffusion, ZeroNoiseOrSignalLeavesTheOther) {
   using T = TypeParam;
   Fixture f(shapes()[1]);
   f.noise.assign(f.noise.size(), 0);
@@ -115,34 +115,34 @@ TYPED_TEST(Diffusion, WithoutNoiseOrSignalTheOtherIsLeft) {
               to_float(from_float<T>(static_cast<float>(std::round(expected.x_t[i])))));
   f.signal.assign(f.signal.size(), 0);
   f.noise.assign(f.noise.size(), 1);
-  EXPECT_EQ(diffuse<T>(f, stream).x_t, widened(rounded<T>(expected_batch(f).x_t))) << "bits of the noise";
+  EXPECT_EQ(diffuse<T>(f, stream).x_t, widened(rounded<T>(expected_batch(f).x_t))) << "noise differs in bits";
 }
 
-struct Judgement {
+struct LossOutputs {
   std::vector<double> dprediction, image_loss;
-  bool operator==(const Judgement&) const = default;
+  bool operator==(const LossOutputs&) const = default;
 };
 
 template <typename T>
-Judgement judge(const Fixture& f, const std::vector<float>& t, const std::vector<T>& prediction,
-                const std::vector<float>& weight, StreamView stream) {
+LossOutputs run_loss(const Fixture& f, const std::vector<float>& t, const std::vector<T>& prediction,
+                     const std::vector<float>& weight, StreamView stream) {
   const Guarded<uint8_t> dataset(f.dataset, stream);
   const Guarded<float> signal(f.signal, stream), noise(f.noise, stream), weights(weight, stream),
       times(t, stream);
   const Guarded<int64_t> step(std::vector<int64_t>{f.step}, stream);
-  const Guarded<T> answer(prediction, stream), dprediction(f.params.elements(), stream);
+  const Guarded<T> on_device(prediction, stream), dprediction(f.params.elements(), stream);
   const Guarded<float> image_loss(f.params.n, stream);
   const Guarded<unsigned char> scratch(int64_t(cuda::loss_scratch_bytes(f.params)), stream);
-  cuda::loss<T>(
-      f.params,
-      {answer.data(), dataset.data(), signal.data(), noise.data(), weight.empty() ? nullptr : weights.data(),
-       times.data(), step.data(), dprediction.data(), image_loss.data()},
-      scratch.data(), stream);
+  cuda::loss<T>(f.params,
+                {on_device.data(), dataset.data(), signal.data(), noise.data(),
+                 weight.empty() ? nullptr : weights.data(), times.data(), step.data(), dprediction.data(),
+                 image_loss.data()},
+                scratch.data(), stream);
   static_cast<void>(scratch.values(stream));
   return {widened(dprediction.values(stream)), widened(image_loss.values(stream))};
 }
 
-// The rows of the step's images, in the batch's order, as a data set that is streamed.
+// The rows of the step's images in batch order, like a streamed data set.
 std::vector<uint8_t> rows_of_batch(const Fixture& f, const std::vector<int64_t>& index) {
   std::vector<uint8_t> rows;
   for (const int64_t i : index) {
@@ -152,7 +152,7 @@ std::vector<uint8_t> rows_of_batch(const Fixture& f, const std::vector<int64_t>&
   return rows;
 }
 
-TYPED_TEST(Diffusion, ABatchOfItsOwnRowsGivesTheSameBits) {
+TYPED_TEST(Diffusion, StreamedRowsGiveTheSameBits) {
   using T = TypeParam;
   const Stream stream;
   for (const DiffusionParams& params : shapes()) {
@@ -163,13 +163,14 @@ TYPED_TEST(Diffusion, ABatchOfItsOwnRowsGivesTheSameBits) {
     streamed.dataset = rows_of_batch(whole, expected.index);
     EXPECT_EQ(diffuse<T>(streamed, stream), expected);
     whole.params.prediction = streamed.params.prediction = Prediction::kVelocity;  // reads the images again
-    const auto answer = rounded<T>(random_values(params.elements(), 1));
+    const auto prediction = rounded<T>(random_values(params.elements(), 1));
     const auto t = rounded<float>(expected.t);
-    EXPECT_EQ(judge<T>(streamed, t, answer, {}, stream), judge<T>(whole, t, answer, {}, stream));
+    EXPECT_EQ(run_loss<T>(streamed, t, prediction, {}, stream),
+              run_loss<T>(whole, t, prediction, {}, stream));
   }
 }
 
-TYPED_TEST(Diffusion, LossFollowsTheReference) {
+TYPED_TEST(Diffusion, LossMatchesReference) {
   using T = TypeParam;
   for (DiffusionParams params : shapes()) {
     for (const Prediction kind : {Prediction::kEpsilon, Prediction::kSample, Prediction::kVelocity}) {
@@ -181,17 +182,17 @@ TYPED_TEST(Diffusion, LossFollowsTheReference) {
                               ? std::vector<float>{}
                               : rounded<float>(random_values(params.timesteps, 2, 2));
       const auto t = rounded<float>(expected_batch(f).t);
-      const Judgement actual =
-          same_in_every_order([&](StreamView stream) { return judge<T>(f, t, prediction, weight, stream); });
+      const LossOutputs actual = same_in_every_order(
+          [&](StreamView stream) { return run_loss<T>(f, t, prediction, weight, stream); });
 
-      Judgement expected{std::vector<double>(params.elements()), std::vector<double>(params.n)};
+      LossOutputs expected{std::vector<double>(params.elements()), std::vector<double>(params.n)};
       const auto wide_weight = widened(weight);
       reference::loss<double>(
           params, {widened(prediction).data(), f.dataset.data(), widened(f.signal).data(),
                    widened(f.noise).data(), reference::data_or_null(wide_weight), widened(t).data(), &f.step,
                    expected.dprediction.data(), expected.image_loss.data()});
-      // The target errs by 5 roundings of values below 8 (see above), the difference by one; the factor by
-      // three.
+      // The target is off by 5 roundings of values below 8 (see above), the difference by one, the
+      // factor by three.
       const double u = 0x1p-24;
       const double error = 6 * 8 * u;
       const double elements = double(params.image_elements());
@@ -200,9 +201,9 @@ TYPED_TEST(Diffusion, LossFollowsTheReference) {
         return 2 * factor / params.n * error +
                (4 * u + unit_roundoff<T>()) * std::abs(expected.dprediction[i]);
       });
-      // The squares err by 2 |difference| error, together by at most 2 error sqrt(elements * sum of squares);
-      // the sum of positive terms by a relative rounding for each of 8 + 7 additions in a block, 7 over
-      // chunks, 4 products.
+      // The squares are off by 2 |difference| error, together by at most 2 error sqrt(elements * sum of
+      // squares); the sum of positive terms by one relative rounding for each of 8 + 7 additions in a block,
+      // 7 over chunks, 4 products.
       expect_within("image_loss", actual.image_loss, expected.image_loss, [&](size_t i) {
         const double loss = expected.image_loss[i];
         return 2 * error * std::sqrt(elements * factor * loss) + 26 * u * loss;
@@ -211,7 +212,7 @@ TYPED_TEST(Diffusion, LossFollowsTheReference) {
   }
 }
 
-TYPED_TEST(Diffusion, LossIsZeroAtTheTruth) {
+TYPED_TEST(Diffusion, LossIsZeroAtTheTarget) {
   using T = TypeParam;
   const Stream stream;
   Fixture f(shapes()[3]);
@@ -219,9 +220,9 @@ TYPED_TEST(Diffusion, LossIsZeroAtTheTruth) {
   f.noise.assign(f.noise.size(), 1);
   const auto t = rounded<float>(expected_batch(f).t);
   const auto noise = rounded<T>(expected_batch(f).x_t);
-  const Judgement judgement = judge<T>(f, t, noise, {}, stream);
+  const LossOutputs actual = run_loss<T>(f, t, noise, {}, stream);
   // In float the difference is exactly zero; in bf16 it is what storage rounded off |eps| < 6.8.
-  for (const double value : judgement.image_loss)
+  for (const double value : actual.image_loss)
     EXPECT_LE(value, sizeof(T) == 4 ? 0 : std::pow(6.8 * unit_roundoff<T>(), 2));
 }
 

@@ -1,4 +1,4 @@
-// Element-wise kernels, biases and their gradients, against arithmetic in double on the same rounded inputs.
+// Elementwise kernels, biases and their gradients against double arithmetic on the same rounded inputs.
 #include "kernels/cuda/kernels.h"
 #include "kernels/cuda/row_plan.h"
 #include "tests/kernels/cuda/kernel_test.h"
@@ -13,7 +13,7 @@ template <typename T>
 class Elementwise : public testing::Test {};
 TYPED_TEST_SUITE(Elementwise, StorageTypes);
 
-// Below, at and above a vector, a block's turn of 256 vectors, and a block's 1024.
+// Below, at and above a vector, a block's iteration of 256 vectors, and a block's 1024.
 const std::vector<int64_t> kCounts = {1, 3, 8, 17, 2048, 8192, 8192 + 1027};
 
 TYPED_TEST(Elementwise, SumsOfSmallIntegersAreExact) {
@@ -36,7 +36,7 @@ TYPED_TEST(Elementwise, SumsOfSmallIntegersAreExact) {
   }
 }
 
-TYPED_TEST(Elementwise, AccumulationAddsToWhatIsThere) {
+TYPED_TEST(Elementwise, AccumulateAddsToExistingValues) {
   using T = TypeParam;
   for (const int64_t count : kCounts) {
     const auto from = rounded<T>(random_values(count, 1));
@@ -54,7 +54,7 @@ TYPED_TEST(Elementwise, AccumulationAddsToWhatIsThere) {
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
-TYPED_TEST(Elementwise, SiluAndItsGradient) {
+TYPED_TEST(Elementwise, SiluAndItsGradientMatchDouble) {
   using T = TypeParam;
   const int64_t count = 5003;
   auto values = random_values(count, 1);
@@ -75,8 +75,8 @@ TYPED_TEST(Elementwise, SiluAndItsGradient) {
     y.push_back(v * s);
     dx.push_back(to_float(dy[i]) * s * (1 + v * (1 - s)));
   }
-  // Storage rounds once. In float: exp to two units, an addition, a division, a product: below 8 roundings;
-  // the gradient has three terms more, of which 1 + x (1 - s) may cancel at |x| <= 12.
+  // Storage rounds once. In float: exp to two units, an addition, a division, a product, below 8 roundings;
+  // the gradient has three more terms, of which 1 + x (1 - s) may cancel at |x| <= 12.
   const double u = 0x1p-24;
   expect_within("silu", results[0], y, [&](size_t i) {
     return unit_roundoff<T>() * std::abs(y[i]) + 8 * u * std::abs(y[i]) + 1e-30;
@@ -109,8 +109,8 @@ struct Matrix {
   int channels;
 };
 
-// One row, fewer rows than a block takes, several blocks; widths of one vector, of what does not divide a
-// block (24, 384), of more than a block (2056), and of no vector (3, 10).
+// One row, fewer rows than a block takes, several blocks; widths of one vector, of a number that does not
+// divide a block (24, 384), of more than a block (2056), and of less than a vector (3, 10).
 const std::vector<Matrix> kMatrices = {{1, 8},   {5, 128},   {300, 24}, {7, 384}, {2, 2056},
                                        {700, 8}, {1000, 16}, {200, 3},  {70, 10}};
 
@@ -128,7 +128,7 @@ TYPED_TEST(Elementwise, BiasIsAddedToEachRow) {
       EXPECT_EQ(widened(r.values(stream)), widened(added.values(stream)));
       return Rows{widened(plain.values(stream)), widened(added.values(stream))};
     });
-    // The sum of two floats rounds once, and storage once more: both are done here as there.
+    // The sum of two floats rounds once and storage once more, here as in the kernel.
     std::vector<double> plain, added;
     for (int64_t i = 0; i < count; ++i) {
       plain.push_back(to_float(bias[i % channels]));
@@ -139,9 +139,9 @@ TYPED_TEST(Elementwise, BiasIsAddedToEachRow) {
   }
 }
 
-// Into rows that are wider by 8 (still vectors), by 5 (not) or not at all, from a column that is aligned or
-// not.
-TYPED_TEST(Elementwise, AccumulationIntoAColumnSliceLeavesTheOthersAlone) {
+// Into rows that are wider by 8 (still vectors), by 5 (not) or not at all, starting at an aligned
+// column or not.
+TYPED_TEST(Elementwise, AccumulateIntoColumnSliceKeepsOtherColumns) {
   using T = TypeParam;
   for (const auto& [rows, channels] : kMatrices)
     for (const auto& [begin, wider] : {std::pair{4, 8}, {4, 5}, {3, 8}, {0, 0}}) {
@@ -181,7 +181,7 @@ TYPED_TEST(Elementwise, BiasGradientOfIntegersIsExact) {
   using T = TypeParam;
   for (const Matrix& m : kMatrices) {
     std::vector<double> dy;
-    std::vector<double> sum(m.channels, 5.0);  // what is there already is added to
+    std::vector<double> sum(m.channels, 5.0);  // initial values, which accumulate
     for (int64_t i = 0; i < m.rows * m.channels; ++i) {
       dy.push_back(double((i * 7) % 61) - 20);
       sum[i % m.channels] += dy.back();  // below 2^24: exact in float
@@ -191,7 +191,7 @@ TYPED_TEST(Elementwise, BiasGradientOfIntegersIsExact) {
   }
 }
 
-TYPED_TEST(Elementwise, BiasGradientErrsByFewRoundings) {
+TYPED_TEST(Elementwise, BiasGradientIsWithinBounds) {
   using T = TypeParam;
   const Matrix m{3000, 40};
   const auto dy = rounded<T>(random_values(m.rows * m.channels, 4, 0.5));

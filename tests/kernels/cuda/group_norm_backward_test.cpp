@@ -1,4 +1,4 @@
-// The backward pass of group normalisation against the reference in double.
+// The backward pass of group norm against the reference in double.
 #include <cmath>
 
 #include "tests/kernels/cuda/group_norm_case.h"
@@ -12,41 +12,31 @@ template <typename T>
 class GroupNormBackward : public testing::Test {};
 TYPED_TEST_SUITE(GroupNormBackward, StorageTypes);
 
-struct Gradients {
-  std::vector<double> dx, dskip, dshift, dfilm, dbias, dgamma, dbeta;
-  bool operator==(const Gradients&) const = default;
-};
+using Gradients = reference::GroupNormGradients<double>;
 
-// What the gradients meet: x's has two addends and is its own first, skip's has a second one alone; the
-// gradients of the parameters are added to ones. The columns of dshift and dfilm beside the slices hold
-// numbers that must stay.
 template <typename T>
-struct Surroundings {
-  explicit Surroundings(const GroupNormCase& test) {
-    const GroupNormParams& s = test.params;
-    const int64_t rows = int64_t{s.n} * s.pixels;
-    x_first = rounded<T>(reference::random_values(rows * s.x_channels, 11));
-    x_second = rounded<T>(reference::random_values(rows * s.x_channels, 12));
-    skip_second = rounded<T>(reference::random_values(rows * s.skip_channels, 13));
-    if (test.shift) shift = rounded<T>(reference::random_values(int64_t{s.n} * s.shift_stride, 14));
-    if (test.film) film = rounded<T>(reference::random_values(int64_t{s.n} * s.film_stride, 15));
-  }
-  std::vector<T> x_first, x_second, skip_second, shift, film;
-};
+using Surroundings = reference::GroupNormSurroundings<T, float>;
 
-// Given mean and rstd, so that the errors of the forward pass stay out of the comparison.
+template <typename T>
+Surroundings<T> surroundings(const GroupNormCase& test) {
+  const auto beside = reference::random_surroundings<double>(test);
+  return {rounded<T>(beside.x_first), rounded<T>(beside.x_second), rounded<T>(beside.skip_second),
+          rounded<T>(beside.shift),   rounded<T>(beside.film),     rounded<float>(beside.parameters)};
+}
+
+// Takes mean and rstd, so that errors of the forward pass stay out of the comparison.
 template <typename T>
 Gradients run_backward(const GroupNormCase& test, const GroupNormInputs<T, float>& in,
                        const std::vector<float>& mean, const std::vector<float>& rstd, StreamView stream) {
   const GroupNormParams& s = test.params;
   const DeviceInputs<T> on_device(in, stream);
-  const Surroundings<T> beside(test);
+  const Surroundings<T> beside = surroundings<T>(test);
   const Guarded<float> device_mean(mean, stream), device_rstd(rstd, stream);
   const Guarded<T> dx(beside.x_first, stream), dskip(int64_t(in.skip.size()), stream);
   const Guarded<T> x_second(beside.x_second, stream), skip_second(beside.skip_second, stream);
   const Guarded<T> dshift(beside.shift, stream), dfilm(beside.film, stream);
-  const std::vector<float> ones(s.channels(), 1.0f);
-  const Guarded<float> dbias(ones, stream), dgamma(ones, stream), dbeta(ones, stream);
+  const Guarded<float> dbias(beside.parameters, stream), dgamma(beside.parameters, stream),
+      dbeta(beside.parameters, stream);
   const Guarded<std::byte> scratch(int64_t(cuda::group_norm_backward_scratch_bytes(s)), stream);
   cuda::group_norm_backward<T>(s,
                                {.dy = on_device.dy.data(),
@@ -77,45 +67,16 @@ Gradients run_backward(const GroupNormCase& test, const GroupNormInputs<T, float
 }
 
 template <typename T>
-Gradients reference_backward(const GroupNormCase& test, const GroupNormInputs<T, float>& inputs,
+Gradients reference_backward(const GroupNormCase& test, const GroupNormInputs<T, float>& in,
                              const std::vector<float>& mean, const std::vector<float>& rstd) {
-  using reference::data_or_null;
-  const GroupNormParams& s = test.params;
-  const auto in = widened(inputs);
-  const Surroundings<T> beside(test);
-  const std::vector<double> ones(s.channels(), 1.0), exact_mean = widened(mean), exact_rstd = widened(rstd);
-  const auto x_second = widened(beside.x_second), skip_second = widened(beside.skip_second);
-  Gradients out{widened(beside.x_first),
-                widened(beside.skip_second),
-                widened(beside.shift),
-                widened(beside.film),
-                ones,
-                ones,
-                ones};
-  reference::group_norm_backward<double>(s, {.dy = in.dy.data(),
-                                             .x = in.x.data(),
-                                             .skip = data_or_null(in.skip),
-                                             .shift = data_or_null(in.shift),
-                                             .bias = data_or_null(in.bias),
-                                             .gamma = in.gamma.data(),
-                                             .beta = in.beta.data(),
-                                             .film = data_or_null(in.film),
-                                             .mean = exact_mean.data(),
-                                             .rstd = exact_rstd.data(),
-                                             .dx_addends = {out.dx.data(), x_second.data()},
-                                             .dskip_addends = {nullptr, data_or_null(skip_second)},
-                                             .dx = out.dx.data(),
-                                             .dskip = out.dskip.data(),
-                                             .dshift = test.shift ? out.dshift.data() : nullptr,
-                                             .dbias = test.bias ? out.dbias.data() : nullptr,
-                                             .dgamma = out.dgamma.data(),
-                                             .dbeta = out.dbeta.data(),
-                                             .dfilm = test.film ? out.dfilm.data() : nullptr,
-                                             .dropout = {kDropoutSeed, &kDropoutStep}});
-  return out;
+  const Surroundings<T> beside = surroundings<T>(test);
+  return reference::group_norm_gradients<double>(
+      test, widened(in), widened(mean), widened(rstd),
+      {widened(beside.x_first), widened(beside.x_second), widened(beside.skip_second), widened(beside.shift),
+       widened(beside.film), widened(beside.parameters)});
 }
 
-// The statistics that the forward pass would have kept.
+// The statistics that the forward pass keeps.
 template <typename T>
 std::pair<std::vector<float>, std::vector<float>> statistics(const GroupNormCase& test,
                                                              const GroupNormInputs<T, float>& in) {
@@ -126,71 +87,28 @@ std::pair<std::vector<float>, std::vector<float>> statistics(const GroupNormCase
 template <typename T>
 void expect_agrees(const GroupNormCase& test, const GroupNormInputs<T, float>& in,
                    const std::vector<float>& mean, const std::vector<float>& rstd, const Gradients& actual) {
-  const GroupNormParams& s = test.params;
-  const Gradients expected = reference_backward(test, in, mean, rstd);
-  const auto exact = widened(in);
-  const double film = in.film.empty() ? 1 : 1 + largest(exact.film);
-  const double gamma = largest(exact.gamma), r = largest(widened(rstd)), scale = r * gamma * film;
-  const double centred = std::max(largest(exact.x), largest(exact.skip)) + largest(exact.shift) +
-                         largest(exact.bias) + largest(widened(mean));
-  const double w = centred * scale + largest(exact.beta) * film + largest(exact.film);
-  // |dw| <= 1.1 |dy| / (1 - rate). Its error: four roundings of w, which SiLU's derivative (slope below 0.5)
-  // passes on, and ten in the derivative and the product.
-  const double dy = largest(exact.dy) / (1 - s.dropout);
-  const double dw = 1.1 * dy, dw_error = 0x1p-24 * (0.5 * 4 * w * dy + 10 * dw);
-  const double additions_error =
-      0x1p-24 * (additions(cuda::plan_group_norm(s, sizeof(T), GroupNormPass::kBackward)) + s.n + 4);
-  const double pixels = s.pixels;
-  // Sums over pixels of dw, of dw (x + centre) and of x + centre.
-  const double a = pixels * dw, a_error = pixels * dw_error + additions_error * a;
-  const double b = a * centred, b_error = a_error * centred + 3 * 0x1p-24 * b;
-  const double x = pixels * centred, x_error = (additions_error + 3 * 0x1p-24) * x;
-  // S2 / m <= scale b / pixels, and likewise S1.
-  const double factor = r * r * scale * b / pixels;
-  const double factor_error = r * r * scale * b_error / pixels + (additions_error + 6 * 0x1p-24) * factor;
-  const double constant = scale * a / pixels;
-  const double constant_error = scale * a_error / pixels + (additions_error + 6 * 0x1p-24) * constant;
-  // Where dw is kept rounded to T, du has that error too.
-  const double du_error = scale * (dw_error + unit_roundoff<T>() * dw) + factor_error * centred +
-                          constant_error + 6 * 0x1p-24 * (scale * dw + factor * centred + constant + 2);
-  const auto stored = [](double error, const std::vector<double>& of) {
-    return [error, &of](size_t i) { return error + unit_roundoff<T>() * (std::abs(of[i]) + error); };
-  };
-  expect_within("dx", actual.dx, expected.dx, stored(du_error, expected.dx));
-  if (s.skip_channels > 0)
-    expect_within("dskip", actual.dskip, expected.dskip, stored(du_error, expected.dskip));
-  const double shift_error = scale * a_error + factor_error * x + factor * x_error + constant_error * pixels +
-                             6 * 0x1p-24 * (scale * a + factor * x + constant * pixels);
-  if (test.shift)
-    expect_within("dshift", actual.dshift, expected.dshift, stored(shift_error, expected.dshift));
-  const double film_error = gamma * r * b_error + largest(exact.beta) * a_error + a_error +
-                            6 * 0x1p-24 * (gamma * r * b + largest(exact.beta) * a);
-  if (test.film) expect_within("dfilm", actual.dfilm, expected.dfilm, stored(film_error, expected.dfilm));
-  const double n = s.n;
-  const auto summed = [&](double error, double size) {
-    return [=](size_t) { return n * (error + (n + 6) * 0x1p-24 * size) + 0x1p-24; };
-  };
-  expect_within("dbias", actual.dbias, expected.dbias,
-                summed(shift_error, scale * a + factor * x + constant * pixels));
-  expect_within("dgamma", actual.dgamma, expected.dgamma, summed(film * r * b_error, film * r * b));
-  expect_within("dbeta", actual.dbeta, expected.dbeta, summed(film * a_error, film * a));
+  const auto plan = cuda::plan_group_norm(test.params, sizeof(T), GroupNormPass::kBackward);
+  expect_gradients_within_bounds(
+      test, widened(in), widened(mean), widened(rstd),
+      {.additions = additions(plan) + test.params.n + 4, .storage = unit_roundoff<T>()}, actual,
+      reference_backward(test, in, mean, rstd));
 }
 
-TYPED_TEST(GroupNormBackward, AgreesWithTheReference) {
+TYPED_TEST(GroupNormBackward, MatchesReference) {
   for (const GroupNormCase& test : group_norm_cases()) {
     SCOPED_TRACE(test.name);
     const auto in = random_inputs<TypeParam>(test);
     const auto [mean, rstd] = statistics(test, in);
     const Gradients actual = same_in_every_order([&, &m = mean, &r = rstd](StreamView stream) {
       Gradients gradients = run_backward(test, in, m, r, stream);
-      if (test.params.skip_channels == 0) gradients.dskip.clear();
+      if (test.params.skip_channels == 0) gradients.skip.clear();
       return gradients;
     });
     expect_agrees(test, in, mean, rstd, actual);
   }
 }
 
-// Powers of two, sums of few bits, mean 0 and rstd 1/2: each step is exact and no error is allowed at all.
+// Powers of two, sums of few bits, mean 0 and rstd 1/2 make every step exact, so no error is allowed.
 TYPED_TEST(GroupNormBackward, IsExactOnPowersOfTwo) {
   using T = TypeParam;
   for (const int pixels : {16, 1024, 16384}) {  // the last in two phases
@@ -207,19 +125,19 @@ TYPED_TEST(GroupNormBackward, IsExactOnPowersOfTwo) {
     const std::vector<float> mean(8, 0.0f), rstd(8, 0.5f);
     auto actual = run_backward(test, in, mean, rstd, streams_of_every_order().front());
     auto expected = reference_backward(test, in, mean, rstd);
-    // The addends are random: their sums with the gradient are rounded to T once in the oracle, twice at most
-    // here.
-    expect_within("dx", actual.dx, expected.dx,
-                  [&](size_t i) { return unit_roundoff<T>() * std::abs(expected.dx[i]) + 3 * 0x1p-24 * 8; });
-    expected.dx.clear();
-    actual.dx.clear();
-    actual.dskip.clear();
+    // The addends are random: the reference rounds their sums with the gradient to T once, the kernel
+    // at most twice.
+    expect_within("dx", actual.x, expected.x,
+                  [&](size_t i) { return unit_roundoff<T>() * std::abs(expected.x[i]) + 3 * 0x1p-24 * 8; });
+    expected.x.clear();
+    actual.x.clear();
+    actual.skip.clear();
     EXPECT_EQ(actual, expected) << pixels;
   }
 }
 
 // More than units_per_range, and a mask in each.
-TEST(GroupNormBackwardTwoPhases, TakesSeveralRanges) {
+TEST(GroupNormBackwardTwoPhases, ProcessesSeveralRanges) {
   const GroupNormCase test = group_norm_case("Ranges", {.n = 5,
                                                         .pixels = 128 * 128,
                                                         .x_channels = 32,

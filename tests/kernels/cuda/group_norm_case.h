@@ -1,9 +1,6 @@
-// One group normalisation with random inputs, as the kernel gets them and as the oracle does: for the tests
-// of its forward and backward pass. Tests only; depends on
-// tests/kernels/reference/group_norm_case.h, tests/kernels/cuda/kernel_test.h.
+// Group norm with random inputs, in the storage type of the kernels and in double for the reference.
 #pragma once
 
-#include <algorithm>
 #include <vector>
 
 #include "kernels/cuda/group_norm_plan.h"
@@ -18,45 +15,26 @@ using reference::GroupNormCase;
 using reference::GroupNormInputs;
 using reference::kDropoutSeed;
 using reference::kDropoutStep;
+using reference::largest;
 using GroupNormOutputs = reference::GroupNormOutputs<double>;
 
-// Each takes another way through the plan or the kernels; channels that both storage types can have.
+// Every option, then shapes that take each path of the plan and of the kernels. All channel counts are
+// multiples of 8, which both storage types support.
 inline std::vector<GroupNormCase> group_norm_cases() {
   constexpr Activation kSilu = Activation::kSilu;
-  return {
-      group_norm_case("Plain", {.n = 2, .pixels = 9, .x_channels = 32, .groups = 8}),
-      group_norm_case("OnePixel", {.n = 3, .pixels = 1, .x_channels = 16, .groups = 2, .activation = kSilu}),
-      group_norm_case("SeveralImagesInABlockAndARest", {.n = 7, .pixels = 16, .x_channels = 32, .groups = 8},
-                      true),
-      group_norm_case("OneChannelInAGroup",
-                      {.n = 1, .pixels = 30, .x_channels = 16, .groups = 16, .activation = kSilu}),
-      group_norm_case("TwoChannelsInAGroup", {.n = 1, .pixels = 30, .x_channels = 16, .groups = 8}),
-      group_norm_case("OneGroup", {.n = 2, .pixels = 20, .x_channels = 24, .groups = 1, .activation = kSilu}),
-      group_norm_case("TwelveChannelsInAGroup",
+  std::vector<GroupNormCase> cases = reference::group_norm_option_cases(8);
+  const std::vector<GroupNormCase> of_the_plan = {
+      group_norm_case("SeveralImagesPerBlockWithRemainder",
+                      {.n = 7, .pixels = 16, .x_channels = 32, .groups = 8}, true),
+      group_norm_case("TwoChannelsPerGroup", {.n = 1, .pixels = 30, .x_channels = 16, .groups = 8}),
+      group_norm_case("TwelveChannelsPerGroup",
                       {.n = 1, .pixels = 64, .x_channels = 96, .groups = 8, .activation = kSilu}),
       group_norm_case("SeveralSlices",
                       {.n = 2, .pixels = 600, .x_channels = 128, .groups = 32, .activation = kSilu}, true),
       group_norm_case(
-          "TwoSources",
-          {.n = 2, .pixels = 25, .x_channels = 32, .skip_channels = 16, .groups = 6, .activation = kSilu}),
-      group_norm_case(
-          "GroupStraddlesSources",
+          "TwelveChannelsPerGroupFromTwoSources",
           {.n = 2, .pixels = 25, .x_channels = 64, .skip_channels = 32, .groups = 8, .activation = kSilu},
           true),
-      group_norm_case("Bias", {.n = 2, .pixels = 16, .x_channels = 16, .groups = 4}, false, true),
-      group_norm_case("Film", {.n = 3, .pixels = 16, .x_channels = 32, .groups = 4, .activation = kSilu},
-                      false, false, true),
-      group_norm_case("Dropout", {.n = 3, .pixels = 16, .x_channels = 32, .groups = 4, .dropout = 0.4}),
-      group_norm_case("Everything",
-                      {.n = 3,
-                       .pixels = 36,
-                       .x_channels = 24,
-                       .skip_channels = 24,
-                       .groups = 4,
-                       .eps = 1e-5,
-                       .activation = kSilu,
-                       .dropout = 0.3},
-                      true, true, true),
       group_norm_case("TwoPhases",
                       {.n = 2, .pixels = 2000, .x_channels = 64, .groups = 1, .activation = kSilu}),
       group_norm_case("TwoPhasesWithEverything",
@@ -69,9 +47,11 @@ inline std::vector<GroupNormCase> group_norm_cases() {
                        .dropout = 0.1},
                       true, true, true),
   };
+  cases.insert(cases.end(), of_the_plan.begin(), of_the_plan.end());
+  return cases;
 }
 
-// As the kernel with storage type T gets them.
+// The inputs of a kernel with storage type T.
 template <typename T>
 GroupNormInputs<T, float> random_inputs(const GroupNormCase& test, double offset = 0) {
   const auto in = reference::group_norm_inputs<double>(test, offset);
@@ -79,7 +59,7 @@ GroupNormInputs<T, float> random_inputs(const GroupNormCase& test, double offset
           rounded<T>(in.dy), rounded<float>(in.bias), rounded<float>(in.gamma), rounded<float>(in.beta)};
 }
 
-// As the oracle does.
+// The same for the reference.
 template <typename T>
 GroupNormInputs<double> widened(const GroupNormInputs<T, float>& in) {
   return {widened(in.x),  widened(in.skip), widened(in.shift), widened(in.film),
@@ -141,18 +121,12 @@ GroupNormOutputs run_forward(const GroupNormParams& s, const GroupNormInputs<T, 
   return {widened(y.values(stream)), widened(mean.values(stream)), widened(rstd.values(stream))};
 }
 
-// The longest chain of additions in a sum over a group: a thread's pixels, a run of rows, the runs, the
-// group's channels, the chunks. A sum's error is at most so many unit roundoffs of the sum of the terms'
-// magnitudes.
+// The longest chain of additions in a sum over a group: a thread's pixels, a run of rows, the runs,
+// the channels of the group, the chunks. The error of a sum is at most this many unit roundoffs of the
+// sum of magnitudes.
 inline double additions(const cuda::GroupNormPlan& plan) {
   return plan.steps() + cuda::GroupNormPlan::kRowsPerRun + plan.runs() + plan.channels_per_group +
          plan.chunks();
-}
-
-inline double largest(const std::vector<double>& values) {
-  double result = 0;
-  for (const double value : values) result = std::max(result, std::abs(value));
-  return result;
 }
 
 }  // namespace ddpm

@@ -1,4 +1,4 @@
-// How group normalisation is cut among blocks: every shape of the presets, and each branch of the choice.
+// Tiling of group norm: all shapes of the presets, and each branch of the choice.
 #include "kernels/cuda/group_norm_plan.h"
 
 #include <gtest/gtest.h>
@@ -32,7 +32,7 @@ void expect_valid(const GroupNormPlan& plan, int arrays) {
   }
 }
 
-TEST(GroupNormPlan, IsValidForEveryShapeOfThePresets) {
+TEST(GroupNormPlan, IsValidForAllPresetShapes) {
   for (const int element_bytes : {2, 4})
     for (int side = 4; side <= 256; side *= 2)
       for (const int channels : {32, 64, 96, 128, 192, 256, 384, 512, 640, 768, 896, 1024})
@@ -45,20 +45,20 @@ TEST(GroupNormPlan, IsValidForEveryShapeOfThePresets) {
         }
 }
 
-TEST(GroupNormPlan, TakesSeveralSmallImagesAndMoreChannels) {
+TEST(GroupNormPlan, BatchesSmallImagesAndChannels) {
   EXPECT_EQ(plan_of(4, 512).slice, 512);
   EXPECT_EQ(plan_of(4, 128).images, 4);
   EXPECT_EQ(plan_of(4, 128, 3).images, 2) << "no more than there are";
 }
 
-TEST(GroupNormPlan, SharesMultiprocessorsWhereASliceOfHalfALineFits) {
+TEST(GroupNormPlan, SharesMultiprocessorIfHalfALineFits) {
   const GroupNormPlan plan = plan_of(32, 128);
   EXPECT_EQ(plan.path, GroupNormPath::kResident);
   EXPECT_EQ(plan.slice, 32);
   EXPECT_EQ(plan.threads(), 256);
 }
 
-TEST(GroupNormPlan, FillsAMultiprocessorBeforeItReadsTwice) {
+TEST(GroupNormPlan, PrefersFullMultiprocessorToSecondRead) {
   for (const int channels : {128, 256, 384}) {
     const GroupNormPlan plan = plan_of(64, channels);
     EXPECT_EQ(plan.path, GroupNormPath::kResident) << channels;
@@ -66,23 +66,23 @@ TEST(GroupNormPlan, FillsAMultiprocessorBeforeItReadsTwice) {
   }
 }
 
-TEST(GroupNormPlan, ReadsTwiceWhatNoBlockHolds) {
+TEST(GroupNormPlan, UsesTwoPhasesIfNoBlockFits) {
   EXPECT_EQ(plan_of(128, 128).path, GroupNormPath::kTwoPhase);
   EXPECT_EQ(plan_of(128, 128, 128, 32, 2, GroupNormPass::kBackward).path, GroupNormPath::kTwoPhase);
   EXPECT_EQ(plan_of(32, 768, 128, 32, 2, GroupNormPass::kBackward).path, GroupNormPath::kResident);
 }
 
-TEST(GroupNormPlan, BackwardTakesHalfASectorOfAPixelBeforeItReadsTwice) {
+TEST(GroupNormPlan, BackwardPrefersHalfASectorToSecondRead) {
   for (const int channels : {128, 256}) {
     const GroupNormPlan plan = plan_of(64, channels, 128, 32, 2, GroupNormPass::kBackward);
     EXPECT_EQ(plan.path, GroupNormPath::kResident) << channels;
     EXPECT_EQ(plan.vectors(), 1) << channels;
   }
-  // Groups of 12 channels: 8 of them fill a vector, and 24 are the least of both, 48 bytes a pixel.
+  // Groups of 12 channels: 8 fill a vector, and 24 are the least common multiple, 48 bytes per pixel.
   EXPECT_EQ(plan_of(64, 384, 128, 32, 2, GroupNormPass::kBackward).path, GroupNormPath::kTwoPhase);
 }
 
-TEST(GroupNormPlan, ARangeOfUnitsStaysInTheCache) {
+TEST(GroupNormPlan, RangeOfUnitsFitsInL2) {
   const GroupNormPlan plan = plan_of(128, 128);  // a unit is 16384 pixels of 128 bytes: 2 MB
   EXPECT_EQ(units_per_range(plan, GroupNormPass::kForward), 8);
   EXPECT_EQ(units_per_range(plan, GroupNormPass::kBackward), 4);

@@ -1,4 +1,4 @@
-// The forward pass of group normalisation against the reference in double.
+// The forward pass of group norm against the reference in double.
 #include <cmath>
 
 #include "support/error_types.h"
@@ -13,8 +13,7 @@ template <typename T>
 class GroupNorm : public testing::Test {};
 TYPED_TEST_SUITE(GroupNorm, StorageTypes);
 
-// Largest magnitudes of what the bounds are made of: u = x + shift + bias; its scale; w, before the
-// activation.
+// Largest magnitudes for the bounds: u = x + shift + bias; its scale; and w, before the activation.
 struct Magnitudes {
   double u, scale, w;
 };
@@ -35,8 +34,8 @@ void expect_agrees(const GroupNormCase& test, const GroupNormInputs<T, float>& i
   const double sums =
       0x1p-24 * (additions(cuda::plan_group_norm(test.params, sizeof(T), GroupNormPass::kForward)) + 4);
   expect_within("mean", actual.mean, expected.mean, [&](size_t) { return sums * m.u; });
-  // Half the relative error of the variance, which the mean's error enters twice: by (u - mean) (error of
-  // mean).
+  // Half the relative error of the variance, which the error of the mean enters twice: by (u - mean)
+  // (error of mean).
   const auto rstd_bound = [&](size_t i) {
     return expected.rstd[i] * (sums + 2 * sums * m.u * expected.rstd[i]);
   };
@@ -50,7 +49,7 @@ void expect_agrees(const GroupNormCase& test, const GroupNormInputs<T, float>& i
   });
 }
 
-TYPED_TEST(GroupNorm, AgreesWithTheReference) {
+TYPED_TEST(GroupNorm, MatchesReference) {
   for (const GroupNormCase& test : group_norm_cases()) {
     SCOPED_TRACE(test.name);
     const auto in = random_inputs<TypeParam>(test);
@@ -60,15 +59,15 @@ TYPED_TEST(GroupNorm, AgreesWithTheReference) {
   }
 }
 
-// A mean of 100 standard deviations and more: the squares about it do not cancel.
-TYPED_TEST(GroupNorm, SurvivesALargeOffset) {
+// A mean of 100 standard deviations or more: the squares about it do not cancel.
+TYPED_TEST(GroupNorm, LargeOffsetDoesNotCancel) {
   const GroupNormCase test = group_norm_case(
       "LargeOffset", {.n = 1, .pixels = 49, .x_channels = 16, .groups = 4, .activation = Activation::kSilu});
   const auto in = random_inputs<TypeParam>(test, 100);
   expect_agrees(test, in, run_forward(test.params, in, streams_of_every_order().front()));
 }
 
-// Sums of powers of two and a variance of 1 with eps = 3 make every step exact: no error is allowed at all.
+// Sums of powers of two and a variance of 1 with eps = 3 make every step exact, so no error is allowed.
 TYPED_TEST(GroupNorm, IsExactOnPowersOfTwo) {
   using T = TypeParam;
   for (const int pixels : {16, 1024, 16384}) {  // the last in two phases
@@ -88,8 +87,8 @@ TYPED_TEST(GroupNorm, IsExactOnPowersOfTwo) {
   }
 }
 
-// More than units_per_range: the second range must not disturb the first one's statistics.
-TEST(GroupNormTwoPhases, TakesSeveralRanges) {
+// More than units_per_range: the second range must not disturb the statistics of the first.
+TEST(GroupNormTwoPhases, ProcessesSeveralRanges) {
   const GroupNormCase test = group_norm_case(
       "Ranges",
       {.n = 9, .pixels = 128 * 128, .x_channels = 32, .groups = 8, .activation = Activation::kSilu});
@@ -100,14 +99,14 @@ TEST(GroupNormTwoPhases, TakesSeveralRanges) {
   expect_agrees(test, in, run_forward(test.params, in, streams_of_every_order().front()));
 }
 
-TEST(GroupNormErrors, RefusesWhatTheKernelsCannotDo) {
+TEST(GroupNormErrors, RejectUnsupportedShapes) {
   const Stream stream;
   const auto refused = [&](const GroupNormParams& params) {
     EXPECT_THROW(cuda::group_norm<BFloat16>(params, {}, nullptr, stream), InputError);
     EXPECT_THROW(cuda::group_norm_backward<BFloat16>(params, {}, nullptr, stream), InputError);
   };
-  refused({.n = 1, .pixels = 4, .x_channels = 12, .groups = 3});  // no multiple of 16 bytes
-  refused({.n = 1, .pixels = 4, .x_channels = 12, .skip_channels = 4, .groups = 4});  // together they are one
+  refused({.n = 1, .pixels = 4, .x_channels = 12, .groups = 3});  // not a multiple of 16 bytes
+  refused({.n = 1, .pixels = 4, .x_channels = 12, .skip_channels = 4, .groups = 4});  // only their sum is one
   refused({.n = 1, .pixels = 4, .x_channels = 16, .groups = 3});  // groups do not divide the channels
   refused({.n = 0, .pixels = 4, .x_channels = 16, .groups = 4});
   refused({.n = 1, .pixels = 4, .x_channels = 16, .groups = 4, .dropout = 1});

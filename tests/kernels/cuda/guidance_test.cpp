@@ -6,7 +6,7 @@
 namespace ddpm {
 namespace {
 
-// Of whole vectors and not; more than a block; with a learned variance.
+// Whole and fractional numbers of vectors; more than a block; a learned variance.
 const std::vector<GuidanceParams> kShapes = {
     {.n = 2, .pixels = 16, .scale = 3},
     {.n = 1, .pixels = 5, .scale = 7.5},
@@ -17,7 +17,7 @@ template <typename T>
 class Guidance : public testing::Test {};
 TYPED_TEST_SUITE(Guidance, StorageTypes);
 
-TYPED_TEST(Guidance, IsTheReferences) {
+TYPED_TEST(Guidance, MatchesReference) {
   using T = TypeParam;
   for (const GuidanceParams& s : kShapes) {
     const auto outputs = rounded<T>(reference::random_values(2 * s.elements(), 1));

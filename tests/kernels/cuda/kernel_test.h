@@ -1,14 +1,10 @@
-// What tests of the GPU's kernels share: arrays between guards, the same run in every order of threads, and
-// the comparison with an oracle in double. Tests only; depends on tests/device/device_memory.h and
-// GoogleTest.
+// Helpers for tests of the GPU kernels: guarded device arrays, and runs in every thread order.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
-#include <string>
 #include <vector>
 
 #include "device/bfloat16.h"
@@ -23,8 +19,8 @@ constexpr double unit_roundoff() {
   return sizeof(T) == 2 ? 0x1p-8 : 0x1p-24;
 }
 
-// What a kernel with storage type T is given: `values` rounded to T. The oracle gets the same through
-// widened().
+// The input of a kernel with storage type T: `values` rounded to T. The reference gets the
+// same through widened().
 template <typename T>
 std::vector<T> rounded(const std::vector<double>& values) {
   std::vector<T> result;
@@ -40,9 +36,8 @@ std::vector<double> widened(const std::vector<T>& values) {
   return result;
 }
 
-// An array in device memory between two guards, all of it NaN (0xFF) until written. Read back, it fails the
-// test where a guard was written to. Where AddressSanitizer watches, its own guards begin at the array's last
-// byte.
+// An array in device memory between two guards, filled with NaN (0xFF) until written. values() fails the test
+// if a guard was overwritten. With AddressSanitizer, its own guards start at the array's last byte.
 template <typename T>
 class Guarded {
  public:
@@ -61,7 +56,7 @@ class Guarded {
     const auto* bytes = reinterpret_cast<const unsigned char*>(all.data());
     for (size_t i = 0; i < kGuard * sizeof(T); ++i) {
       EXPECT_EQ(bytes[i], 0xFF) << "written before the array";
-      EXPECT_EQ(bytes[all.size() * sizeof(T) - 1 - i], 0xFF) << "written behind the array";
+      EXPECT_EQ(bytes[all.size() * sizeof(T) - 1 - i], 0xFF) << "written after the array";
     }
     return {all.begin() + kGuard, all.end() - kGuard};
   }
@@ -70,43 +65,25 @@ class Guarded {
 #ifdef __SANITIZE_ADDRESS__
   static constexpr size_t kGuard = 0;
 #else
-  static constexpr size_t kGuard = 256 / sizeof(T);  // keeps the array aligned as cudaMalloc's
+  static constexpr size_t kGuard = 256 / sizeof(T);  // keeps the alignment of cudaMalloc
 #endif
   DeviceSpan<T> inside() const { return buffer_.span().subspan(kGuard, buffer_.size() - 2 * kGuard); }
 
   DeviceBuffer<T> buffer_;
 };
 
-// run(stream) returns what the kernel wrote; it must be the same bits on every stream. NaN, and so an element
-// that was not written, equals nothing.
+// run(stream) returns what the kernel wrote, which must have the same bits on every stream. NaN, and so an
+// unwritten element, equals nothing.
 template <typename Run>
 auto same_in_every_order(Run run) {
   const std::vector<Stream> streams = streams_of_every_order();
   const auto first = run(streams.front().view());
   for (size_t i = 1; i < streams.size(); ++i)
-    EXPECT_TRUE(run(streams[i].view()) == first) << "other bits in another order of threads, or NaN";
+    EXPECT_TRUE(run(streams[i].view()) == first) << "different bits in another thread order, or NaN";
   return first;
 }
 
-// |actual - expected| <= bound(i) for every element; prints the worst error as a part of its bound.
-template <typename Bound>
-void expect_within(const char* what, const std::vector<double>& actual, const std::vector<double>& expected,
-                   Bound bound) {
-  ASSERT_EQ(actual.size(), expected.size()) << what;
-  double worst = 0;
-  size_t worst_index = 0;
-  for (size_t i = 0; i < actual.size(); ++i) {
-    const double error = std::abs(actual[i] - expected[i]);
-    const double ratio = error == 0 ? 0 : error / bound(i);
-    if (ratio <= worst) continue;
-    worst = ratio;  // NaN too: it is not <= anything
-    worst_index = i;
-    if (std::isnan(ratio)) break;
-  }
-  std::printf("[  margin  ] %s: worst error / bound = %.3f\n", what, worst);
-  EXPECT_LE(worst, 1) << what << ": element " << worst_index << " is " << actual[worst_index] << ", expected "
-                      << expected[worst_index] << " +- " << bound(worst_index);
-}
+using reference::expect_within;
 
 // The two storage types of activations.
 using StorageTypes = testing::Types<float, BFloat16>;

@@ -6,8 +6,7 @@
 namespace ddpm {
 namespace {
 
-// A class of few and of many; attributes of fewer columns than a warp and of more; more rows than a block
-// has.
+// Few and many classes; attributes with fewer columns than a warp and with more; more rows than a block has.
 std::vector<LabelParams> shapes() {
   return {{.n = 3, .dataset_count = 5, .fields = 1, .values = 4},
           {.n = 7,
@@ -31,9 +30,9 @@ template <typename T>
 class GatherLabels : public testing::Test {};
 TYPED_TEST_SUITE(GatherLabels, StorageTypes);
 
-TYPED_TEST(GatherLabels, AreTheReferencesRows) {
+TYPED_TEST(GatherLabels, MatchesReference) {
   using T = TypeParam;
-  const int64_t step = (int64_t{1} << 33) + 5;  // positions do not fit into 32 bits
+  const int64_t step = (int64_t{1} << 33) + 5;  // positions exceed 32 bits
   for (const LabelParams& s : shapes()) {
     std::vector<float> labels;
     for (int64_t i = 0; i < s.dataset_count * s.fields; ++i)  // one beyond the last value too: unknown

@@ -1,4 +1,4 @@
-// Changing the order of channels and pixels moves every element and changes none.
+// Converting between NCHW and NHWC moves every element and changes none.
 #include "kernels/cuda/kernels.h"
 #include "tests/kernels/cuda/kernel_test.h"
 
@@ -9,12 +9,12 @@ template <typename T>
 class Layout : public testing::Test {};
 TYPED_TEST_SUITE(Layout, StorageTypes);
 
-TYPED_TEST(Layout, ThereAndBack) {
+TYPED_TEST(Layout, RoundTrips) {
   using T = TypeParam;
   struct Shape {
     int n, c, h, w;
   };
-  // Three channels, more than a tile of each, and a single pixel.
+  // Three channels, more than a tile in both dimensions, and a single pixel.
   for (const auto& [n, c, h, w] :
        {Shape{2, 3, 5, 7}, Shape{1, 40, 3, 11}, Shape{3, 33, 8, 8}, Shape{2, 65, 1, 1}}) {
     const int64_t count = int64_t{n} * c * h * w;

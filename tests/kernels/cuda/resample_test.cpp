@@ -8,8 +8,8 @@ namespace {
 
 using reference::random_values;
 
-// A single pixel; odd sides; a row of more vectors than a block takes in one turn; channels that are no whole
-// number of vectors.
+// A single pixel; odd extents; a row of more vectors than a block takes in one iteration; channels that are
+// not a whole number of vectors.
 const std::vector<ResampleParams> kShapes = {
     {1, 1, 1, 8}, {2, 3, 5, 24}, {1, 2, 40, 384}, {2, 3, 5, 3}, {1, 2, 3, 10}};
 
@@ -20,7 +20,7 @@ TYPED_TEST_SUITE(Resample, StorageTypes);
 template <typename T>
 using Kernel = void (*)(const ResampleParams&, const ResampleArgs<T>&, StreamView);
 
-// Runs with residual (where it is not empty) beside the output and in its place.
+// Runs with the residual (unless empty) in a separate array and in place.
 template <typename T>
 std::vector<double> run(Kernel<T> kernel, const ResampleParams& shape, int64_t outputs,
                         const std::vector<T>& x, const std::vector<T>& residual) {
@@ -46,7 +46,7 @@ TYPED_TEST(Resample, UpsamplingRepeatsEachPixelFourTimes) {
   }
 }
 
-TYPED_TEST(Resample, BothDirectionsScaleAndAddTheResidual) {
+TYPED_TEST(Resample, BothDirectionsScaleAndAddResidual) {
   using T = TypeParam;
   for (ResampleParams s : kShapes) {
     s.scale = 0.7;
@@ -67,7 +67,7 @@ TYPED_TEST(Resample, BothDirectionsScaleAndAddTheResidual) {
   }
 }
 
-TYPED_TEST(Resample, RescalingTakesEachImagesDivisor) {
+TYPED_TEST(Resample, RescaleUsesPerImageDivisor) {
   using T = TypeParam;
   for (const int64_t elements : {8, 75, 2048}) {
     const RescaleParams s{.n = 3, .elements = elements, .scale = 2, .offset = -1};
@@ -88,10 +88,10 @@ TYPED_TEST(Resample, RescalingTakesEachImagesDivisor) {
   }
 }
 
-TYPED_TEST(Resample, OneHotRowsHaveOneOneOrNone) {
+TYPED_TEST(Resample, OneHotRowsHaveAtMostOneOne) {
   using T = TypeParam;
   const OneHotShape s{.n = 4, .classes = 10};
-  const std::vector<float> index = {0, 9, 10, 4};  // 10 is no class: the row of images without a label
+  const std::vector<float> index = {0, 9, 10, 4};  // 10: no class, as for images without a label
   const auto y = same_in_every_order([&](StreamView stream) {
     const Guarded<float> labels(index, stream);
     const Guarded<T> to(s.n * s.classes, stream);
@@ -103,7 +103,7 @@ TYPED_TEST(Resample, OneHotRowsHaveOneOneOrNone) {
   EXPECT_EQ(y, expected);
 }
 
-TYPED_TEST(Resample, PaddingAddsZerosAndCroppingTakesThemOff) {
+TYPED_TEST(Resample, PadAddsZerosAndCropRemovesThem) {
   using T = TypeParam;
   for (const ResampleParams& s : kShapes) {
     const auto x = rounded<T>(random_values(s.small_elements(), 1));

@@ -1,5 +1,5 @@
-// Elements of products against the reference's loops in double, which add the same exact products in another
-// order; what compares arrays, against what it must tell apart.
+// Single elements of convolutions and GEMMs against the reference in double, which adds the same exact
+// products in another order; and the fingerprint that compares arrays.
 #include <algorithm>
 #include <numeric>
 
@@ -43,7 +43,7 @@ std::vector<double> products(const std::vector<SampledElement>& samples) {
   return values;
 }
 
-// Of all elements; launch(count, elements, samples).
+// Samples all elements; launch(count, elements, samples).
 template <typename Launch>
 std::vector<SampledElement> sample_all(int64_t count, StreamView stream, const Launch& launch) {
   const Guarded<int64_t> elements(all_elements(count), stream);
@@ -55,7 +55,7 @@ std::vector<SampledElement> sample_all(int64_t count, StreamView stream, const L
 // Doubles add some thousand products below 1 in two orders.
 constexpr double kBound = 1e-12;
 
-TYPED_TEST(SampledElements, OfConvolutionsAreTheReferences) {
+TYPED_TEST(SampledElements, ConvolutionsMatchReference) {
   using T = TypeParam;
   const Stream stream;
   for (const Conv2dShape& s : kShapes) {
@@ -80,7 +80,7 @@ TYPED_TEST(SampledElements, OfConvolutionsAreTheReferences) {
   }
 }
 
-TYPED_TEST(SampledElements, KeepWhatIsAddedAndTheTermsSizesApart) {
+TYPED_TEST(SampledElements, SeparateAddendFromTermMagnitudes) {
   using T = TypeParam;
   const Stream stream;
   const Conv2dShape s = kShapes[0];
@@ -106,10 +106,10 @@ TYPED_TEST(SampledElements, KeepWhatIsAddedAndTheTermsSizesApart) {
   }
 }
 
-TYPED_TEST(SampledElements, OfMatrixProductsFollowEveryStride) {
+TYPED_TEST(SampledElements, GemmsRespectAllStrides) {
   using T = TypeParam;
   const Stream stream;
-  // b is transposed; rows lie apart, matrices begin behind each other with gaps.
+  // b is transposed; rows and matrices have gaps between them.
   const GemmSampleParams s{.m = 3,
                            .n = 4,
                            .k = 150,  // more than a block has threads
@@ -147,7 +147,7 @@ TYPED_TEST(SampledElements, OfMatrixProductsFollowEveryStride) {
       }
 }
 
-TYPED_TEST(SampledElements, GatherTakesWhatItsOffsetsName) {
+TYPED_TEST(SampledElements, GatherReadsGivenOffsets) {
   using T = TypeParam;
   const Stream stream;
   const auto values = rounded<T>(random_values(300, 1));
@@ -171,8 +171,8 @@ uint64_t fingerprint_of(const std::vector<uint8_t>& bytes, StreamView stream) {
   return std::accumulate(values.begin(), values.end(), uint64_t{0});
 }
 
-TEST(Fingerprint, TellsAnyBitAndAnyOrderApart) {
-  // A whole number of words, and not; more than one part.
+TEST(Fingerprint, DetectsAnyBitAndAnyOrder) {
+  // A whole and a fractional number of words; more than one part.
   for (const size_t size : {size_t{8}, size_t{11}, size_t{20001}}) {
     std::vector<uint8_t> bytes(size);
     for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<uint8_t>(i * 37 + i / 256);
@@ -193,10 +193,10 @@ TEST(Fingerprint, TellsAnyBitAndAnyOrderApart) {
 TEST(FlushCache, ReadsEveryWord) {
   const Stream stream;
   constexpr int64_t kWords = 5000;  // several blocks, the last not full
-#ifndef __SANITIZE_THREAD__         // noting a find is a race, and in earnest nothing is found
+#ifndef __SANITIZE_THREAD__         // recording a nonzero word is a race, but in production there is none
   for (const int64_t at : {int64_t{0}, int64_t{1023}, int64_t{1024}, kWords - 1}) {
     std::vector<float> words(kWords);
-    words[static_cast<size_t>(at)] = 1;  // what the kernel finds it notes in the first word
+    words[static_cast<size_t>(at)] = 1;  // the kernel records it in the first word
     const Guarded<float> array(words, stream);
     cuda::flush_cache(kWords, array.data(), stream);
     EXPECT_EQ(array.values(stream)[0], 1) << at;
@@ -204,7 +204,7 @@ TEST(FlushCache, ReadsEveryWord) {
 #endif
   const Guarded<float> zeros(std::vector<float>(kWords), stream);
   cuda::flush_cache(kWords, zeros.data(), stream);
-  EXPECT_EQ(zeros.values(stream), std::vector<float>(kWords)) << "nothing is written to a flushed array";
+  EXPECT_EQ(zeros.values(stream), std::vector<float>(kWords)) << "the kernel must not write to the array";
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The sampler's start and step against the reference in double, for every kind of row.
+// The start of sampling and its step against the reference in double, for every kind of row.
 #include "kernels/cuda/kernels.h"
 #include "kernels/reference/reference.h"
 #include "tests/kernels/cuda/kernel_test.h"
@@ -8,19 +8,19 @@ namespace {
 
 using reference::random_values;
 
-constexpr int64_t kFirstImage =
-    (int64_t{1} << 32) - 1;  // the second image's number does not fit into 32 bits
+constexpr int64_t kFirstImage = (int64_t{1} << 32) - 1;  // the second image's index exceeds 32 bits
 
 template <typename T>
 class SamplerStep : public testing::Test {};
 TYPED_TEST_SUITE(SamplerStep, StorageTypes);
 
-// Images of whole vectors and not; more than a block; the network asked twice.
+// Images of whole and fractional numbers of vectors; more than a block; two copies of the batch
+// for the network.
 const std::vector<SamplerStepParams> kShapes = {{.n = 2, .h = 4, .w = 4, .c = 3},
                                                 {.n = 3, .h = 3, .w = 5, .c = 3, .copies = 2, .seed = 4},
                                                 {.n = 2, .h = 16, .w = 13, .c = 3, .seed = 77}};
 
-// `values` as often as the network sees them.
+// `values` once per copy that the network sees.
 std::vector<double> repeated(const std::vector<double>& values, int copies) {
   std::vector<double> all;
   for (int copy = 0; copy < copies; ++copy) all.insert(all.end(), values.begin(), values.end());
@@ -35,7 +35,7 @@ SamplerRow<double> widened_row(const SamplerRow<float>& row) {
   return wide;
 }
 
-TYPED_TEST(SamplerStep, StartDrawsTheReferencesNoise) {
+TYPED_TEST(SamplerStep, StartMatchesReference) {
   using T = TypeParam;
   for (SamplerStepParams s : kShapes) {
     s.start_deviation = 4;  // a power of two: exact
@@ -77,9 +77,9 @@ Results run(const Case& c, const std::vector<T>& output) {
     const Guarded<int64_t> first(std::vector<int64_t>{kFirstImage}, stream);
     const Guarded<float> x(c.x, stream), history(c.history, stream), threshold(c.threshold, stream);
     const Guarded<float> t(std::vector<float>(c.params.copies * c.params.n, -1.0F), stream);
-    const Guarded<T> answer(output, stream), input(c.params.copies * c.params.elements(), stream);
+    const Guarded<T> device_output(output, stream), input(c.params.copies * c.params.elements(), stream);
     cuda::sampler_step<T>(c.params,
-                          {answer.data(), rows.data(), index.data(), first.data(), x.data(),
+                          {device_output.data(), rows.data(), index.data(), first.data(), x.data(),
                            c.history.empty() ? nullptr : history.data(),
                            c.threshold.empty() ? nullptr : threshold.data(), input.data(), t.data()},
                           stream);
@@ -106,17 +106,17 @@ template <typename T>
 void expect_reference(const char* what, const Case& c) {
   const SamplerStepParams& s = c.params;
   const auto output = rounded<T>(random_values(s.elements() / s.c * s.output_channels(), 2));
-  const Results actual = run<T>(c, output), wanted = expected<T>(c, output);
-  // In float: the terms' magnitudes add up to less than 4, and each passes through at most 5 roundings (x0's
-  // three, its product, the sum). The noise is below |x| + 4 and rounds up to 8 times: its factors, exp, the
-  // sum.
+  const Results actual = run<T>(c, output), exact = expected<T>(c, output);
+  // In float, the magnitudes of the terms add up to less than 4, and each passes through at most 5 roundings
+  // (three of x0, its product, the sum). The noise is below |x| + 4 and rounds up to 8 times: its factors,
+  // exp, the sum.
   const auto bound_for = [&](size_t result) {
-    return [&wanted, result](size_t i) { return (5 * 4 + 8 * (std::abs(wanted[result][i]) + 4)) * 0x1p-24; };
+    return [&exact, result](size_t i) { return (5 * 4 + 8 * (std::abs(exact[result][i]) + 4)) * 0x1p-24; };
   };
-  expect_within(what, actual[0], wanted[0], bound_for(0));
-  EXPECT_EQ(actual[1], repeated(widened(rounded<T>(actual[0])), s.copies)) << "the network gets x";
-  if (!c.history.empty()) expect_within("history", actual[2], wanted[2], bound_for(2));
-  EXPECT_EQ(actual[3], wanted[3]);
+  expect_within(what, actual[0], exact[0], bound_for(0));
+  EXPECT_EQ(actual[1], repeated(widened(rounded<T>(actual[0])), s.copies)) << "the network input is x";
+  if (!c.history.empty()) expect_within("history", actual[2], exact[2], bound_for(2));
+  EXPECT_EQ(actual[3], exact[3]);
 }
 
 Case plain_case(const SamplerStepParams& params) {
@@ -139,7 +139,7 @@ Case plain_case(const SamplerStepParams& params) {
   return c;
 }
 
-TYPED_TEST(SamplerStep, WithAndWithoutNoise) {
+TYPED_TEST(SamplerStep, MatchesReferenceWithAndWithoutNoise) {
   for (const SamplerStepParams& params : kShapes) {
     Case c = plain_case(params);
     expect_reference<TypeParam>("DDIM", c);
@@ -147,14 +147,14 @@ TYPED_TEST(SamplerStep, WithAndWithoutNoise) {
     expect_reference<TypeParam>("DDPM", c);
     c.index = 1;
     c.table[1].noise = 1;
-    expect_reference<TypeParam>("the last row leaves t", c);
+    expect_reference<TypeParam>("the last row keeps t", c);
     c.table[1].clip_range = std::numeric_limits<float>::infinity();
     c.table[1].x.output = -0.4F;
     expect_reference<TypeParam>("no clipping", c);
   }
 }
 
-TYPED_TEST(SamplerStep, MemoriesAreReadBeforeTheyAreWrittenAndNotAtAllWithoutAWeight) {
+TYPED_TEST(SamplerStep, HistoryIsReadBeforeWritingAndSkippedAtZeroWeight) {
   for (const SamplerStepParams& params : kShapes) {
     Case c = plain_case(params);
     c.params.history_size = 3;
@@ -162,20 +162,20 @@ TYPED_TEST(SamplerStep, MemoriesAreReadBeforeTheyAreWrittenAndNotAtAllWithoutAWe
     c.history = rounded<float>(random_values(3 * elements, 3));
     SamplerRow<float>& row = c.table[0];
     row.x.history[0] = 1.5F;
-    row.history[0].x0 = 1;          // the new x0 in the place of the old,
-    row.history[1].history[0] = 1;  // which moves on
+    row.history[0].x0 = 1;          // the new x0 replaces the old,
+    row.history[1].history[0] = 1;  // which moves on to 1
     row.history[1].output = -0.5F;  // history 2 stays
-    expect_reference<TypeParam>("three history_size", c);
+    expect_reference<TypeParam>("three history tensors", c);
     row.x.history[0] = row.history[1].history[0] = 0;
-    // Nobody has written to history 0 and 1 yet. Memory 2 stays unwritten, so it is left out of the
-    // comparison.
+    // History 0 and 1 have not been written yet. History 2 stays unwritten, so it is left out
+    // of the comparison.
     c.params.history_size = 2;
     c.history.assign(2 * elements, std::numeric_limits<float>::quiet_NaN());
     expect_reference<TypeParam>("first step", c);
   }
 }
 
-TYPED_TEST(SamplerStep, LearnedVarianceAndThresholds) {
+TYPED_TEST(SamplerStep, MatchesReferenceWithLearnedVarianceAndThresholds) {
   for (const SamplerStepParams& params : kShapes) {
     Case c = plain_case(params);
     c.params.output = SamplerOutput::kMeanAndLogVariance;
@@ -188,17 +188,17 @@ TYPED_TEST(SamplerStep, LearnedVarianceAndThresholds) {
   }
 }
 
-TEST(SamplerStepClipping, KeepsNotANumber) {
+TEST(SamplerStepClipping, PropagatesNaN) {
   Case c = plain_case(kShapes[0]);
   std::vector<float> output(c.x.size(), 0.0F);
   output[5] = std::numeric_limits<float>::quiet_NaN();
   const Stream stream;
   const Guarded<SamplerRow<float>> rows(c.table, stream);
   const Guarded<int64_t> index(std::vector<int64_t>{0}, stream), first(std::vector<int64_t>{0}, stream);
-  const Guarded<float> x(c.x, stream), t(c.params.n, stream), answer(output, stream),
+  const Guarded<float> x(c.x, stream), t(c.params.n, stream), device_output(output, stream),
       input(c.params.elements(), stream);
   cuda::sampler_step<float>(c.params,
-                            {answer.data(), rows.data(), index.data(), first.data(), x.data(), nullptr,
+                            {device_output.data(), rows.data(), index.data(), first.data(), x.data(), nullptr,
                              nullptr, input.data(), t.data()},
                             stream);
   EXPECT_TRUE(std::isnan(x.values(stream)[5]));

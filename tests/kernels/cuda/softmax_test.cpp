@@ -31,7 +31,7 @@ std::vector<double> softmax(const SoftmaxParams& s, const std::vector<T>& x) {
   });
 }
 
-TYPED_TEST(Softmax, OfEqualValuesIsExact) {
+TYPED_TEST(Softmax, EqualValuesAreExact) {
   using T = TypeParam;
   for (const int length : {8, 16, 64, 256, 512, 1024, 4096}) {  // 1 / length is a power of two
     const SoftmaxParams s{3, length, 0.7};
@@ -40,18 +40,18 @@ TYPED_TEST(Softmax, OfEqualValuesIsExact) {
   }
 }
 
-TYPED_TEST(Softmax, FollowsTheReference) {
+TYPED_TEST(Softmax, MatchesReference) {
   using T = TypeParam;
   for (const SoftmaxParams& s : kShapes) {
     auto values = random_values(s.elements(), 1);
     for (double& value : values)
-      value = 20 * value + 1000;  // exp(1000) overflows: the maximum must be taken off
+      value = 20 * value + 1000;  // exp(1000) overflows unless the maximum is subtracted
     const auto x = rounded<T>(values);
     std::vector<double> expected(s.elements());
     reference::softmax<double>(s, {widened(x).data(), expected.data()});
     // The exponent is scale times a difference of at most 40, with a relative error of 2 roundings (the
-    // product and the factor log2 e); its power of two errs by that times log 2 and 2 units; the sum by 32 +
-    // 8 additions at the most (32 values a thread, 8 levels), the quotient by two more. Storage rounds once.
+    // product and the factor log2 e); its power of two is off by that times log 2 and 2 units; the sum by at
+    // most 32 + 8 additions (32 values per thread, 8 levels), the quotient by two more. Storage rounds once.
     const double u = 0x1p-24;
     const double relative = s.scale * 40 * 2 * u + 4 * u + 40 * u + 2 * u;
     expect_within("softmax", softmax<T>(s, x), expected,
@@ -59,7 +59,7 @@ TYPED_TEST(Softmax, FollowsTheReference) {
   }
 }
 
-TYPED_TEST(Softmax, BackwardFollowsTheReference) {
+TYPED_TEST(Softmax, BackwardMatchesReference) {
   using T = TypeParam;
   for (const SoftmaxParams& s : kShapes) {
     std::vector<double> probabilities(s.elements());
@@ -77,8 +77,8 @@ TYPED_TEST(Softmax, BackwardFollowsTheReference) {
     });
     std::vector<double> expected(s.elements());
     reference::softmax_backward<double>(s, {widened(p).data(), widened(dp).data(), expected.data()});
-    // |dp| < 1 and the probabilities add up to about 1: the sum is below 1.1 and errs by 40 additions as
-    // above; then a subtraction and two products of values below 2.1.
+    // |dp| < 1 and the probabilities add up to about 1: the sum is below 1.1 and off by 40 additions as
+    // above; then come a subtraction and two products of values below 2.1.
     const double u = 0x1p-24;
     expect_within("softmax_backward", dx, expected, [&](size_t i) {
       return s.scale * to_float(p[i]) * (1.1 * 41 * u + 2.1 * 3 * u) +
@@ -87,7 +87,7 @@ TYPED_TEST(Softmax, BackwardFollowsTheReference) {
   }
 }
 
-TYPED_TEST(Softmax, WhatDoesNotFitIsRefused) {
+TYPED_TEST(Softmax, RejectsUnsupportedShapes) {
   using T = TypeParam;
   const Stream stream;
   const Guarded<T> x(16, stream);
@@ -98,7 +98,7 @@ TYPED_TEST(Softmax, WhatDoesNotFitIsRefused) {
   EXPECT_THROW(cuda::softmax_backward<T>({1, 16384, 1}, {x.data(), x.data(), x.data()}, stream), InputError);
 }
 
-TEST(SoftmaxPlan, IsTheNarrowestThatHoldsTheRow) {
+TEST(SoftmaxPlan, IsNarrowestThatFitsTheRow) {
   for (const int width : {4, 8}) {
     for (int length = 1; length <= cuda::longest_softmax_row(width); ++length) {
       const int plan = cuda::softmax_plan(length, width);

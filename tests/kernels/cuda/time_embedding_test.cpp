@@ -1,4 +1,4 @@
-// The time embedding against the reference, which forms its angles in double too.
+// The time embedding against the reference, which also computes its angles in double.
 #include "kernels/cuda/kernels.h"
 #include "kernels/reference/reference.h"
 #include "tests/kernels/cuda/kernel_test.h"
@@ -24,12 +24,12 @@ void expect_reference(const TimeEmbeddingParams& s, const std::vector<float>& t,
   std::vector<double> expected(y.size());
   reference::time_embedding<double>(
       s, {widened(t).data(), reference::data_or_null(wide_frequencies), expected.data()});
-  // Doubles rounded to storage, through float where that is bf16; their own error at 1e5 radians is 1e-11.
+  // Doubles rounded to storage, through float for bf16; their own error at 1e5 radians is 1e-11.
   expect_within("time_embedding", y, expected,
                 [&](size_t i) { return (unit_roundoff<T>() + 0x1p-24) * std::abs(expected[i]) + 1e-10; });
 }
 
-TYPED_TEST(TimeEmbedding, AllLayoutsFollowTheReference) {
+TYPED_TEST(TimeEmbedding, AllLayoutsMatchReference) {
   using T = TypeParam;
   const std::vector<float> t = {0, 1, 37, 499.5, 999};
   const int n = static_cast<int>(t.size());

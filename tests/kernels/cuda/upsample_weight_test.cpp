@@ -1,5 +1,5 @@
-// The folded filter of a convolution after upsampling: the convolution done with it by the reference's own
-// loops is the reference's convolution of the upsampled image, in all three directions.
+// The folded filter of a convolution after upsampling: the reference convolution with this filter equals the
+// reference convolution of the upsampled image, in all three directions.
 #include "kernels/cuda/kernels.h"
 #include "kernels/reference/reference.h"
 #include "tests/kernels/cuda/kernel_test.h"
@@ -9,7 +9,7 @@ namespace {
 
 using reference::random_values;
 
-// A single channel; less than a tile, a tile and a part of one, and different numbers in and out.
+// A single channel; less than a tile; a tile and a part of one with different numbers of inputs and outputs.
 const std::vector<UpsampleConv2dShape> kShapes = {
     {.n = 1, .h = 1, .w = 1, .c = 1, .k = 1},
     {.n = 2, .h = 2, .w = 3, .c = 5, .k = 3},
@@ -34,7 +34,7 @@ std::vector<double> fold(const UpsampleConv2dShape& s, const std::vector<T>& wei
   });
 }
 
-TYPED_TEST(UpsampleWeight, ItsDataGradientIsTheUpsamplingConvolution) {
+TYPED_TEST(UpsampleWeight, DataGradientEqualsUpsampleConvolution) {
   using T = TypeParam;
   for (const UpsampleConv2dShape& s : kShapes) {
     const auto weight = rounded<T>(random_values(weight_elements(s), 1));
@@ -50,7 +50,7 @@ TYPED_TEST(UpsampleWeight, ItsDataGradientIsTheUpsamplingConvolution) {
   }
 }
 
-TYPED_TEST(UpsampleWeight, ItsForwardPassIsTheUpsamplingConvolutionsDataGradient) {
+TYPED_TEST(UpsampleWeight, ForwardEqualsDataGradientOfUpsampleConvolution) {
   using T = TypeParam;
   for (const UpsampleConv2dShape& s : kShapes) {
     const auto weight = rounded<T>(random_values(weight_elements(s), 1));
@@ -66,7 +66,7 @@ TYPED_TEST(UpsampleWeight, ItsForwardPassIsTheUpsamplingConvolutionsDataGradient
   }
 }
 
-TYPED_TEST(UpsampleWeight, ItsGradientUnfoldsToTheWeightsAndIsAdded) {
+TYPED_TEST(UpsampleWeight, GradientUnfoldsAndAccumulates) {
   using T = TypeParam;
   for (const UpsampleConv2dShape& s : kShapes) {
     const auto x = random_values(x_elements(s), 1), dy = random_values(y_elements(s), 2);
@@ -82,8 +82,8 @@ TYPED_TEST(UpsampleWeight, ItsGradientUnfoldsToTheWeightsAndIsAdded) {
     });
     std::vector<double> expected = widened(before);
     reference::upsample_conv2d_backward_weight<double>(s, {x.data(), dy.data(), expected.data(), nullptr});
-    // Four elements of dfolded, each a sum of at most N H W products below 1, rounded to T, and four
-    // additions.
+    // Four elements of dfolded, each a sum of at most N H W products below 1 rounded to T,
+    // and four additions.
     const double largest = 4.0 * s.n * s.h * s.w;
     const double bound = largest * unit_roundoff<T>() + (largest + 1) * 4 * 0x1p-24;
     expect_within("weight gradient", dweight, expected, [&](size_t) { return bound; });

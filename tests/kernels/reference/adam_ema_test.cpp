@@ -1,4 +1,4 @@
-// The optimiser against the formulas of its header, one parameter at a time in long double.
+// The optimizer against the formulas in its header, one parameter at a time in long double.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ State<T> initial_state(int64_t count) {
 }
 
 template <typename T>
-State<T> optimise(const AdamParams& s, int64_t step, const std::vector<T>& gradients,
+State<T> optimize(const AdamParams& s, int64_t step, const std::vector<T>& gradients,
                   const State<T>& before) {
   Output<T> w(before.w), m(before.m), v(before.v), ema(before.ema), norm(1), learning_rate(1);
   adam_ema<T>(s, {&step, gradients.data(), w.data(), m.data(), v.data(), ema.data(), norm.data(),
@@ -39,7 +39,7 @@ State<T> optimise(const AdamParams& s, int64_t step, const std::vector<T>& gradi
           double(learning_rate.values()[0])};
 }
 
-// The header's lines, in their order.
+// The lines of the header, in their order.
 State<long double> formulas(const AdamParams& s, int64_t k, std::vector<long double> g,
                             State<long double> state) {
   long double squares = 0;
@@ -94,7 +94,7 @@ void expect_formulas(const AdamParams& s, double bound) {
   State<long double> expected{widen(state.w), widen(state.m), widen(state.v), widen(state.ema)};
   for (int64_t k = 0; k < 6; ++k) {
     const auto gradients = random_values<T>(s.count, uint32_t(10 + k), 0.1);
-    state = optimise(s, k, gradients, state);
+    state = optimize(s, k, gradients, state);
     expected = formulas(s, k, widen(gradients), expected);
     EXPECT_NEAR(state.norm, expected.norm, bound * expected.norm);
     EXPECT_NEAR(state.learning_rate, expected.learning_rate, bound * expected.learning_rate);
@@ -107,34 +107,34 @@ void expect_formulas(const AdamParams& s, double bound) {
   }
 }
 
-TEST_P(AdamEma, FollowsTheFormulas) {
-  // About ten roundings a step of values of order one, six steps.
+TEST_P(AdamEma, MatchesFormulas) {
+  // About ten roundings per step of values of order one, six steps.
   expect_formulas<double>(GetParam().params, 60 * std::numeric_limits<double>::epsilon());
   expect_formulas<float>(GetParam().params, 60 * double(std::numeric_limits<float>::epsilon()));
 }
 
-TEST(AdamEmaStep, ClipsToTheNormAndReportsItBefore) {
-  // One parameter a step, gradient 8: after clipping to 1 the moments are those of 8 / (8 + 1e-6).
+TEST(AdamEmaStep, ClipsAndReportsTheNormBeforeClipping) {
+  // One parameter with gradient 8: after clipping to 1, m and v are those of 8 / (8 + 1e-6).
   const AdamParams s{.count = 1, .clip_norm = 1};
-  const auto state = optimise<double>(s, 0, {8}, initial_state<double>(1));
+  const auto state = optimize<double>(s, 0, {8}, initial_state<double>(1));
   EXPECT_EQ(state.norm, 8);
   EXPECT_NEAR(state.m[0], 0.1 * 8 / (8 + 1e-6), 1e-15);
 }
 
 TEST(AdamEmaStep, FirstStepMovesByTheLearningRate) {
-  // mhat / sqrt(vhat) is the gradient's sign at the first step, whatever its size.
+  // mhat / sqrt(vhat) is the sign of the gradient at the first step, whatever its size.
   const AdamParams s{.count = 2, .learning_rate = 0.25, .eps = 0, .clip_norm = 0};
   const auto before = initial_state<double>(2);
-  const auto after = optimise<double>(s, 0, {1e-3, -50}, before);
+  const auto after = optimize<double>(s, 0, {1e-3, -50}, before);
   EXPECT_NEAR(after.w[0], before.w[0] - 0.25, 1e-15);
   EXPECT_NEAR(after.w[1], before.w[1] + 0.25, 1e-15);
 }
 
-TEST(AdamEmaStep, ZeroGradientChangesNothingButTheAverage) {
+TEST(AdamEmaStep, ZeroGradientChangesOnlyTheEma) {
   const AdamParams s{.count = 5, .ema_decay = 0.5};
   auto before = initial_state<float>(5);
   before.ema.assign(5, 0);
-  const auto after = optimise<float>(s, 0, std::vector<float>(5, 0.0F), before);
+  const auto after = optimize<float>(s, 0, std::vector<float>(5, 0.0F), before);
   EXPECT_EQ(after.w, before.w);
   for (size_t i = 0; i < 5; ++i) EXPECT_EQ(after.ema[i], before.w[i] / 2);
 }
@@ -142,11 +142,11 @@ TEST(AdamEmaStep, ZeroGradientChangesNothingButTheAverage) {
 // Sums of 1e5 equal floats drift in float; the norm must not.
 TEST(AdamEmaStep, NormOfManyParametersIsExact) {
   const AdamParams s{.count = 100000, .clip_norm = 0};
-  const auto state = optimise<float>(s, 0, std::vector<float>(100000, 0.1F), initial_state<float>(100000));
+  const auto state = optimize<float>(s, 0, std::vector<float>(100000, 0.1F), initial_state<float>(100000));
   EXPECT_NEAR(state.norm, double(0.1F) * std::sqrt(1e5), 32 * double(std::numeric_limits<float>::epsilon()));
 }
 
-TEST(AdamEmaStep, NotANumberShowsInTheNorm) {
+TEST(AdamEmaStep, PropagatesNaNToTheNorm) {
   const AdamParams s{.count = 3};
   const int64_t step = 0;
   const std::vector<float> gradients = {0, std::numeric_limits<float>::quiet_NaN(), 1};

@@ -1,4 +1,4 @@
-// Attention and the softmax inside it.
+// Attention and its softmax.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -33,7 +33,7 @@ std::vector<double> backward(const AttentionShape& s, const std::vector<double>&
   return dqkv.values();
 }
 
-// Which of q, k, v (0, 1, 2), of image n, position l, head j, element e.
+// Index in qkv of q, k or v (`which` 0, 1, 2) of image n, position l, head j, element e.
 size_t at(const AttentionShape& s, int which, int n, int l, int j, int e) {
   return ((size_t(n) * s.length + l) * 3 + which) * s.channels() + size_t(j) * s.head_dim + e;
 }
@@ -59,7 +59,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
                                            AttentionShape{.n = 1, .length = 3, .heads = 1, .head_dim = 1},
                                            AttentionShape{.n = 1, .length = 2, .heads = 2, .head_dim = 19}));
 
-TEST_P(Attention, IsTheDefinition) {
+TEST_P(Attention, MatchesDefinition) {
   const AttentionShape s = GetParam();
   const auto qkv = random_values(3 * s.y_elements(), 1);
   const auto y = forward(s, qkv).y;
@@ -72,7 +72,7 @@ TEST_P(Attention, IsTheDefinition) {
                       definition(s, qkv, n, l, j, e), 1e-14);
 }
 
-TEST_P(Attention, GradientIsTheDerivative) {
+TEST_P(Attention, GradientMatchesFiniteDifferences) {
   const AttentionShape s = GetParam();
   auto qkv = random_values(3 * s.y_elements(), 1);
   const auto dy = random_values(s.y_elements(), 2);
@@ -85,13 +85,13 @@ TEST_P(Attention, RowsSumToOne) {
   for (size_t row = 0; row < probabilities.size(); row += s.length) {
     double sum = 0;
     for (int i = 0; i < s.length; ++i) sum += double(probabilities[row + i]);
-    // Each probability has three roundings (exponential aside, which is in numerator and sum alike).
+    // Each probability has three roundings (apart from the exponential, which is in numerator and sum alike).
     EXPECT_NEAR(sum, 1, 3 * double(std::numeric_limits<float>::epsilon()));
   }
 }
 
-TEST_P(Attention, AVectorAddedToAllKeysChangesNothing) {
-  // It adds q.vector to all scores of a row, which the softmax does not see.
+TEST_P(Attention, AddingAVectorToAllKeysChangesNothing) {
+  // It adds q.vector to all scores of a row, which the softmax ignores.
   const AttentionShape s = GetParam();
   auto qkv = random_values(3 * s.y_elements(), 1);
   const auto before = forward(s, qkv).y;
@@ -112,7 +112,7 @@ TEST(AttentionNumerics, HugeScoresDoNotOverflow) {
   }
 }
 
-TEST(Softmax, GradientIsTheDerivativeAlsoInPlace) {
+TEST(Softmax, GradientMatchesFiniteDifferencesInPlaceToo) {
   const SoftmaxParams s{.rows = 3, .length = 5, .scale = 0.7};
   auto x = random_values(s.elements(), 1);
   const auto dp = random_values(s.elements(), 2);

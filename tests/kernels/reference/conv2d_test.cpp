@@ -1,5 +1,5 @@
-// Convolutions against their definition, written as a scatter, and their gradients against finite
-// differences.
+// Convolutions against their definition, written as a scatter, and their gradients
+// against finite differences.
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -18,56 +18,43 @@ struct Case {
   Conv2dShape shape;
 };
 
+// 3x3, same padding, all channels of the filter.
+Conv2dShape same(int n, int h, int w, int c, int k) {
+  return {.n = n, .h = h, .w = w, .c = c, .k = k, .weight_channels = c};
+}
+
+Conv2dShape downsample(Conv2dShape s, int pad_before) {
+  s.stride = 2;
+  s.pad_before = pad_before;
+  return s;
+}
+
+Conv2dShape pointwise(Conv2dShape s) {
+  s.filter = 1;
+  s.pad_before = s.pad_after = 0;
+  return s;
+}
+
+// Reads channels [begin, begin + s.c) of a filter with `channels`.
+Conv2dShape slice(Conv2dShape s, int channels, int begin) {
+  s.weight_channels = channels;
+  s.weight_channel_begin = begin;
+  return s;
+}
+
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = {
-      {"SamePadding", {.n = 2, .h = 5, .w = 4, .c = 3, .k = 4, .weight_channels = 3}},
-      {"OnePixel", {.n = 1, .h = 1, .w = 1, .c = 2, .k = 3, .weight_channels = 2}},
-      {"ManyChannels", {.n = 1, .h = 3, .w = 2, .c = 35, .k = 2, .weight_channels = 35}},
-      {"DownsamplePadAfterEven",
-       {.n = 2,
-        .h = 6,
-        .w = 4,
-        .c = 2,
-        .k = 3,
-        .stride = 2,
-        .pad_before = 0,
-        .pad_after = 1,
-        .weight_channels = 2}},
-      {"DownsamplePadAfterOdd",
-       {.n = 1,
-        .h = 5,
-        .w = 7,
-        .c = 2,
-        .k = 3,
-        .stride = 2,
-        .pad_before = 0,
-        .pad_after = 1,
-        .weight_channels = 2}},
-      {"DownsampleSymmetricEven",
-       {.n = 1, .h = 4, .w = 6, .c = 2, .k = 3, .stride = 2, .weight_channels = 2}},
-      {"DownsampleSymmetricOdd", {.n = 2, .h = 7, .w = 5, .c = 2, .k = 1, .stride = 2, .weight_channels = 2}},
-      {"Pointwise",
-       {.n = 2,
-        .h = 3,
-        .w = 5,
-        .c = 4,
-        .k = 3,
-        .filter = 1,
-        .pad_before = 0,
-        .pad_after = 0,
-        .weight_channels = 4}},
-      {"PointwiseSlice",
-       {.n = 2,
-        .h = 3,
-        .w = 2,
-        .c = 3,
-        .k = 4,
-        .filter = 1,
-        .pad_before = 0,
-        .pad_after = 0,
-        .weight_channels = 7,
-        .weight_channel_begin = 2}},
-      {"Slice", {.n = 1, .h = 4, .w = 3, .c = 2, .k = 2, .weight_channels = 5, .weight_channel_begin = 3}}};
+      {"SamePadding", same(2, 5, 4, 3, 4)},
+      {"OnePixel", same(1, 1, 1, 2, 3)},
+      {"ManyChannels", same(1, 3, 2, 35, 2)},
+      {"DownsamplePadAfterEven", downsample(same(2, 6, 4, 2, 3), 0)},
+      {"DownsamplePadAfterOdd", downsample(same(1, 5, 7, 2, 3), 0)},
+      {"DownsampleSymmetricEven", downsample(same(1, 4, 6, 2, 3), 1)},
+      {"DownsampleSymmetricOdd", downsample(same(2, 7, 5, 2, 1), 1)},
+      {"Pointwise", pointwise(same(2, 3, 5, 4, 3))},
+      {"PointwiseSlice", slice(pointwise(same(2, 3, 2, 3, 4)), 7, 2)},
+      {"Slice", slice(same(1, 4, 3, 2, 2), 5, 3)},
+  };
   return all;
 }
 
@@ -76,7 +63,7 @@ struct Definition {
   std::vector<double> magnitude;  // sum of the terms' absolute values, for rounding bounds
 };
 
-// Each input value is scattered to all outputs that read it.
+// Scatters each input value to all outputs that read it.
 Definition definition(const Conv2dShape& s, const std::vector<double>& x, const std::vector<double>& weight,
                       const std::vector<double>& bias, const std::vector<double>& residual) {
   Definition d{residual, residual};
@@ -132,12 +119,12 @@ void expect_definition(const Conv2dShape& s) {
     EXPECT_NEAR(y[e], expected.y[e], 1.01 * relative * expected.magnitude[e] + 1e-14) << e;
 }
 
-TEST_P(Conv2d, IsTheDefinition) {
+TEST_P(Conv2d, MatchesDefinition) {
   expect_definition<float>(GetParam().shape);
   expect_definition<double>(GetParam().shape);
 }
 
-TEST_P(Conv2d, GradientsAreTheDerivatives) {
+TEST_P(Conv2d, GradientsMatchFiniteDifferences) {
   const Conv2dShape s = GetParam().shape;
   auto x = random_values(s.x_elements(), 1), weight = random_values(s.weight_elements(), 2);
   auto bias = random_values(s.k, 3);
@@ -156,7 +143,7 @@ TEST_P(Conv2d, GradientsAreTheDerivatives) {
   EXPECT_EQ(also_dbias.values(), dbias.values());
 }
 
-TEST_P(Conv2d, ResidualIsAddedAlsoInPlace) {
+TEST_P(Conv2d, AddsResidualInPlaceToo) {
   const Conv2dShape s = GetParam().shape;
   const auto x = random_values(s.x_elements(), 1), weight = random_values(s.weight_elements(), 2);
   const auto dy = random_values(s.y_elements(), 3);
@@ -187,20 +174,10 @@ TEST_P(Conv2d, WeightGradientAccumulates) {
   EXPECT_EQ(dweight.values(), expected);
 }
 
-TEST(Conv2dSlices, TwoSlicesAreTheConvolutionOverTheConcatenation) {
-  const Conv2dShape whole{.n = 2,
-                          .h = 3,
-                          .w = 3,
-                          .c = 5,
-                          .k = 4,
-                          .filter = 1,
-                          .pad_before = 0,
-                          .pad_after = 0,
-                          .weight_channels = 5};
-  Conv2dShape left = whole, right = whole;
-  left.c = 2;
-  right.c = 3;
-  right.weight_channel_begin = 2;
+TEST(Conv2dSlices, TwoSlicesEqualConvolutionOfConcatenation) {
+  const Conv2dShape whole = pointwise(same(2, 3, 3, 5, 4));
+  const Conv2dShape left = slice(pointwise(same(2, 3, 3, 2, 4)), 5, 0);
+  const Conv2dShape right = slice(pointwise(same(2, 3, 3, 3, 4)), 5, 2);
   const auto x = random_values(whole.x_elements(), 1), weight = random_values(whole.weight_elements(), 2);
   const auto bias = random_values(whole.k, 3);
   std::vector<double> x_left, x_right;
@@ -218,7 +195,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, UpsampleConv2d,
                          ::testing::Values(UpsampleConv2dShape{.n = 2, .h = 3, .w = 2, .c = 3, .k = 4},
                                            UpsampleConv2dShape{.n = 1, .h = 1, .w = 1, .c = 2, .k = 2}));
 
-TEST_P(UpsampleConv2d, IsTheDefinition) {
+TEST_P(UpsampleConv2d, MatchesDefinition) {
   const UpsampleConv2dShape s = GetParam();
   const Conv2dShape full = s.upsampled();
   const auto x = random_values(int64_t{s.n} * s.h * s.w * s.c, 1),
@@ -237,7 +214,7 @@ TEST_P(UpsampleConv2d, IsTheDefinition) {
   expect_all_near(y.values(), definition(full, upsampled, weight, bias, residual).y, 29 * 29 * 1.2e-16);
 }
 
-TEST_P(UpsampleConv2d, GradientsAreTheDerivatives) {
+TEST_P(UpsampleConv2d, GradientsMatchFiniteDifferences) {
   const UpsampleConv2dShape s = GetParam();
   const Conv2dShape full = s.upsampled();
   auto x = random_values(int64_t{s.n} * s.h * s.w * s.c, 1),

@@ -1,4 +1,4 @@
-// The training step's two ends: what `diffuse` draws, and that `loss` judges by the same draws.
+// Both ends of the training step: the draws of `diffuse`, and `loss` on the same draws.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 namespace ddpm::reference {
 namespace {
 
-// A data set whose bytes are all different within an image's neighbourhood, and a cosine-like schedule.
+// A data set whose bytes all differ within an image's neighborhood, and a cosine-like schedule.
 struct Fixture {
   explicit Fixture(const DiffusionParams& s) : params(s) {
     for (int64_t e = 0; e < s.dataset_count * s.image_elements(); ++e)
@@ -47,7 +47,7 @@ Batch diffuse_step(const Fixture& f, int64_t step) {
   return {x.values(), t.values(), index};
 }
 
-struct Judgement {
+struct LossOutputs {
   std::vector<double> gradient, image_loss;
   double mean() const {
     double sum = 0;
@@ -56,8 +56,8 @@ struct Judgement {
   }
 };
 
-Judgement judge(const Fixture& f, int64_t step, const std::vector<double>& t,
-                const std::vector<double>& prediction, const std::vector<double>& weight = {}) {
+LossOutputs run_loss(const Fixture& f, int64_t step, const std::vector<double>& t,
+                     const std::vector<double>& prediction, const std::vector<double>& weight = {}) {
   Output<double> gradient(f.params.elements()), image_loss(f.params.n);
   loss<double>(f.params, {.prediction = prediction.data(),
                           .dataset = f.dataset.data(),
@@ -79,7 +79,7 @@ std::vector<double> clean_image(const Fixture& f, int64_t index) {
   return x0;
 }
 
-// The target that the prediction type names, recomputed from x_t, t and the data set alone.
+// The target of the prediction type, recomputed from x_t, t and the data set alone.
 std::vector<double> target(const Fixture& f, const Batch& batch) {
   std::vector<double> result;
   const int64_t elements = f.params.image_elements();
@@ -101,19 +101,19 @@ class Loss : public ::testing::TestWithParam<Prediction> {};
 INSTANTIATE_TEST_SUITE_P(Predictions, Loss,
                          ::testing::Values(Prediction::kEpsilon, Prediction::kSample, Prediction::kVelocity));
 
-TEST_P(Loss, IsZeroAtTheTruthThatDiffuseDrew) {
+TEST_P(Loss, IsZeroAtTheTargetOfDiffuse) {
   const Fixture f(
       {.n = 3, .h = 4, .w = 3, .c = 3, .dataset_count = 5, .timesteps = 20, .prediction = GetParam()});
   const Batch batch = diffuse_step(f, 7);
-  const Judgement at_truth = judge(f, 7, batch.t, target(f, batch));
+  const LossOutputs at_truth = run_loss(f, 7, batch.t, target(f, batch));
   // The noise is recovered by a division by s >= 0.07, so to about 1e-15 / 0.07; its square is below 1e-26.
   for (const double value : at_truth.image_loss) EXPECT_LT(value, 1e-26);
-  // At another step the noise is another (only where it is part of the target).
-  const double elsewhere = judge(f, 8, batch.t, target(f, batch)).mean();
+  // Another step has different noise (which matters only if it is part of the target).
+  const double elsewhere = run_loss(f, 8, batch.t, target(f, batch)).mean();
   EXPECT_TRUE(GetParam() == Prediction::kSample || elsewhere > 0.1) << elsewhere;
 }
 
-TEST_P(Loss, GradientIsTheDerivative) {
+TEST_P(Loss, GradientMatchesFiniteDifferences) {
   for (const LossReduction reduction : {LossReduction::kMean, LossReduction::kSum}) {
     Fixture f({.n = 2,
                .h = 2,
@@ -128,21 +128,21 @@ TEST_P(Loss, GradientIsTheDerivative) {
     const Batch batch = diffuse_step(f, 1);
     const auto weight = random_values(f.params.timesteps, 1, 2);
     auto prediction = random_values(f.params.elements(), 2);
-    expect_gradient("prediction", prediction, judge(f, 1, batch.t, prediction, weight).gradient,
-                    [&] { return judge(f, 1, batch.t, prediction, weight).mean(); });
+    expect_gradient("prediction", prediction, run_loss(f, 1, batch.t, prediction, weight).gradient,
+                    [&] { return run_loss(f, 1, batch.t, prediction, weight).mean(); });
   }
 }
 
-TEST_P(Loss, ReductionsAndWeightsAreWhatTheySay) {
+TEST_P(Loss, AppliesReductionAndWeights) {
   Fixture f({.n = 2, .h = 2, .w = 2, .c = 3, .dataset_count = 5, .timesteps = 20, .prediction = GetParam()});
   const Batch batch = diffuse_step(f, 0);
   auto prediction = target(f, batch);
   for (double& value : prediction) value += 0.5;
-  // Squared error 1/4 everywhere; bounds: roundings of values of order ten.
-  for (const double value : judge(f, 0, batch.t, prediction).image_loss) EXPECT_NEAR(value, 0.25, 1e-13);
+  // The squared error is 1/4 everywhere; the bounds are roundings of values of order ten.
+  for (const double value : run_loss(f, 0, batch.t, prediction).image_loss) EXPECT_NEAR(value, 0.25, 1e-13);
   f.params.reduction = LossReduction::kSum;
   const auto weight = random_values(f.params.timesteps, 1, 2);
-  const auto weighted = judge(f, 0, batch.t, prediction, weight).image_loss;
+  const auto weighted = run_loss(f, 0, batch.t, prediction, weight).image_loss;
   for (int j = 0; j < 2; ++j) EXPECT_NEAR(weighted[j], weight[size_t(batch.t[j])] * 0.25 * 12, 1e-12);
 }
 
@@ -155,12 +155,12 @@ TEST(Diffuse, NoiseIsStandardNormal) {
     squares += z * z;
   }
   const double count = double(eps.size());
-  // Standard deviations of the mean and of the mean square; five of each.
+  // Five standard deviations of the mean and of the mean square.
   EXPECT_NEAR(sum / count, 0, 5 / std::sqrt(count));
   EXPECT_NEAR(squares / count, 1, 5 * std::sqrt(2 / count));
 }
 
-TEST(Diffuse, EachImageOnceAnEpochInAnotherOrderEachTime) {
+TEST(Diffuse, VisitsEachImageOncePerEpochInNewOrder) {
   // 7 images in batches of 3: epochs do not end where batches do.
   const Fixture f({.n = 3, .h = 1, .w = 1, .c = 3, .dataset_count = 7, .timesteps = 5, .seed = 2});
   std::vector<int64_t> stream;
@@ -183,7 +183,7 @@ TEST(Diffuse, TimestepsCoverTheRangeEvenly) {
   for (const int c : count) EXPECT_NEAR(c, 100, 5 * std::sqrt(90.0));  // binomial; five standard deviations
 }
 
-TEST(Diffuse, AntitheticPairsSumToTheLastTimestepAlsoAcrossBatches) {
+TEST(Diffuse, AntitheticPairsSumToLastTimestepAcrossBatches) {
   const Fixture f({.n = 3,
                    .h = 1,
                    .w = 1,
@@ -198,7 +198,7 @@ TEST(Diffuse, AntitheticPairsSumToTheLastTimestepAlsoAcrossBatches) {
   EXPECT_GT(std::set<double>(t.begin(), t.end()).size(), 4U);
 }
 
-TEST(Diffuse, HalfOfTheImagesAreMirrored) {
+TEST(Diffuse, FlipsHalfOfTheImages) {
   // Noise-free schedule: x_t is the image itself.
   Fixture f({.n = 400, .h = 2, .w = 3, .c = 2, .dataset_count = 5, .timesteps = 1, .horizontal_flip = true});
   f.signal = {1};
@@ -218,7 +218,7 @@ TEST(Diffuse, HalfOfTheImagesAreMirrored) {
   EXPECT_NEAR(mirrored, 200, 50);  // binomial, five standard deviations of 10
 }
 
-TEST(Diffuse, MirroredImagesAreJudgedMirrored) {
+TEST(Diffuse, LossFlipsLikeDiffuse) {
   Fixture f({.n = 16,
              .h = 2,
              .w = 3,
@@ -230,10 +230,10 @@ TEST(Diffuse, MirroredImagesAreJudgedMirrored) {
   f.signal = {1};
   f.noise = {0};
   const Batch batch = diffuse_step(f, 0);
-  for (const double value : judge(f, 0, batch.t, batch.x).image_loss) EXPECT_EQ(value, 0);
+  for (const double value : run_loss(f, 0, batch.t, batch.x).image_loss) EXPECT_EQ(value, 0);
 }
 
-TEST(Diffuse, NothingDependsOnHowTheStreamIsCutIntoBatches) {
+TEST(Diffuse, IsIndependentOfBatchSize) {
   DiffusionParams params{.n = 4,
                          .h = 3,
                          .w = 3,
@@ -250,7 +250,7 @@ TEST(Diffuse, NothingDependsOnHowTheStreamIsCutIntoBatches) {
   const int64_t step = 3;
   const Batch all = diffuse_step(whole, step);
   const auto prediction = random_values(whole.params.elements(), 1);
-  const auto all_losses = judge(whole, step, all.t, prediction).image_loss;
+  const auto all_losses = run_loss(whole, step, all.t, prediction).image_loss;
   const int64_t cut = half.params.elements();
   for (int part = 0; part < 2; ++part) {
     const Batch batch = diffuse_step(half, 2 * step + part);
@@ -258,14 +258,15 @@ TEST(Diffuse, NothingDependsOnHowTheStreamIsCutIntoBatches) {
     EXPECT_EQ(batch.t, std::vector<double>(all.t.begin() + part * 2, all.t.begin() + (part + 1) * 2));
     EXPECT_EQ(batch.index,
               std::vector<int64_t>(all.index.begin() + part * 2, all.index.begin() + (part + 1) * 2));
-    const std::vector<double> answer(prediction.begin() + part * cut, prediction.begin() + (part + 1) * cut);
-    EXPECT_EQ(judge(half, 2 * step + part, batch.t, answer).image_loss,
+    const std::vector<double> part_prediction(prediction.begin() + part * cut,
+                                              prediction.begin() + (part + 1) * cut);
+    EXPECT_EQ(run_loss(half, 2 * step + part, batch.t, part_prediction).image_loss,
               std::vector<double>(all_losses.begin() + part * 2, all_losses.begin() + (part + 1) * 2));
   }
 }
 
-// A streamed data set: the step's images lie in the batch's order, and nothing else of the data set is there.
-TEST(Diffuse, ABatchOfItsOwnRowsGivesTheSameNumbers) {
+// A streamed data set has only the images of the step, in batch order.
+TEST(Diffuse, StreamedRowsGiveTheSameNumbers) {
   const Fixture whole({.n = 4,
                        .h = 3,
                        .w = 2,
@@ -287,9 +288,9 @@ TEST(Diffuse, ABatchOfItsOwnRowsGivesTheSameNumbers) {
     streamed.dataset.insert(streamed.dataset.end(), begin, begin + elements);
   }
   EXPECT_EQ(diffuse_step(streamed, kStep).x, expected.x);
-  const std::vector<double> answer(expected.x.size(), 0.5);
-  EXPECT_EQ(judge(streamed, kStep, expected.t, answer).image_loss,
-            judge(whole, kStep, expected.t, answer).image_loss);
+  const std::vector<double> prediction(expected.x.size(), 0.5);
+  EXPECT_EQ(run_loss(streamed, kStep, expected.t, prediction).image_loss,
+            run_loss(whole, kStep, expected.t, prediction).image_loss);
 }
 
 TEST(Diffuse, SeedChangesEverything) {

@@ -1,5 +1,5 @@
-// Group normalisation with every neighbour that it fuses: against its definition, written one value at a
-// time, and its gradients against finite differences.
+// Group norm with all its fused neighbors: against its definition, written one value at a time, and its
+// gradients against finite differences.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,49 +14,7 @@
 namespace ddpm::reference {
 namespace {
 
-const std::vector<GroupNormCase>& cases() {
-  constexpr Activation kSilu = Activation::kSilu;
-  static const std::vector<GroupNormCase> all = {
-      group_norm_case("Plain", {.n = 2, .pixels = 6, .x_channels = 4, .groups = 2}),
-      group_norm_case("Silu", {.n = 2, .pixels = 5, .x_channels = 6, .groups = 3, .activation = kSilu}),
-      group_norm_case("OneChannelPerGroup",
-                      {.n = 2, .pixels = 7, .x_channels = 5, .groups = 5, .activation = kSilu}),
-      group_norm_case("OneGroupOneImage",
-                      {.n = 1, .pixels = 4, .x_channels = 3, .groups = 1, .activation = kSilu}),
-      group_norm_case("OnePixel", {.n = 2, .pixels = 1, .x_channels = 8, .groups = 2}),
-      group_norm_case(
-          "TwoSources",
-          {.n = 2, .pixels = 4, .x_channels = 4, .skip_channels = 2, .groups = 3, .activation = kSilu}),
-      group_norm_case(
-          "GroupStraddlesSources",
-          {.n = 2, .pixels = 5, .x_channels = 3, .skip_channels = 5, .groups = 2, .activation = kSilu}),
-      group_norm_case("Shift", {.n = 3, .pixels = 4, .x_channels = 4, .groups = 2, .activation = kSilu},
-                      true),
-      group_norm_case("ShiftAndBias",
-                      {.n = 2, .pixels = 4, .x_channels = 4, .groups = 2, .activation = kSilu}, true, true),
-      group_norm_case("Bias", {.n = 2, .pixels = 3, .x_channels = 4, .groups = 4}, false, true),
-      group_norm_case("Film", {.n = 2, .pixels = 4, .x_channels = 4, .groups = 2, .activation = kSilu}, false,
-                      false, true),
-      group_norm_case("Dropout", {.n = 2, .pixels = 5, .x_channels = 3, .groups = 3, .dropout = 0.4}),
-      group_norm_case("Everything",
-                      {.n = 3,
-                       .pixels = 5,
-                       .x_channels = 3,
-                       .skip_channels = 3,
-                       .groups = 2,
-                       .eps = 1e-5,
-                       .activation = kSilu,
-                       .dropout = 0.3},
-                      true, true, true)};
-  return all;
-}
-
-GroupNormInputs<double> in_double(const GroupNormInputs<float>& in) {
-  return {to_double(in.x),  to_double(in.skip), to_double(in.shift), to_double(in.film),
-          to_double(in.dy), to_double(in.bias), to_double(in.gamma), to_double(in.beta)};
-}
-
-// The definition, a value at a time, in long double.
+// The definition, one value at a time, in long double.
 struct Definition {
   const GroupNormParams& s;
   const GroupNormInputs<double>& in;
@@ -101,48 +59,18 @@ struct Definition {
   }
 };
 
-struct Gradients {
-  std::vector<double> x, skip, shift, bias, gamma, beta, film;
-};
-
-Gradients backward(const GroupNormParams& s, const GroupNormInputs<double>& in) {
-  const GroupNormOutputs<double> kept = group_norm_forward(s, in);
-  const auto zeros = [](int64_t count) { return std::vector<double>(count, 0.0); };
-  Output<double> dx(int64_t(in.x.size())), dskip(int64_t(in.skip.size()));
-  // Slices are overwritten; the columns beside them must stay 0, which is also their gradient.
-  Output<double> dshift(zeros(int64_t(in.shift.size()))), dfilm(zeros(int64_t(in.film.size())));
-  Output<double> dbias(zeros(s.channels())), dgamma(zeros(s.channels())), dbeta(zeros(s.channels()));
-  group_norm_backward<double>(s, {.dy = in.dy.data(),
-                                  .x = in.x.data(),
-                                  .skip = data_or_null(in.skip),
-                                  .shift = data_or_null(in.shift),
-                                  .bias = data_or_null(in.bias),
-                                  .gamma = in.gamma.data(),
-                                  .beta = in.beta.data(),
-                                  .film = data_or_null(in.film),
-                                  .mean = kept.mean.data(),
-                                  .rstd = kept.rstd.data(),
-                                  .dx_addends = {},
-                                  .dskip_addends = {},
-                                  .dx = dx.data(),
-                                  .dskip = in.skip.empty() ? nullptr : dskip.data(),
-                                  .dshift = in.shift.empty() ? nullptr : dshift.data(),
-                                  .dbias = in.bias.empty() ? nullptr : dbias.data(),
-                                  .dgamma = dgamma.data(),
-                                  .dbeta = dbeta.data(),
-                                  .dfilm = in.film.empty() ? nullptr : dfilm.data(),
-                                  .dropout = {kDropoutSeed, &kDropoutStep}});
-  return {dx.values(),     in.skip.empty() ? zeros(0) : dskip.values(),
-          dshift.values(), dbias.values(),
-          dgamma.values(), dbeta.values(),
-          dfilm.values()};
+// The gradients alone, without addends and in zeroed memory: the columns beside the slices must stay 0, which
+// is also their gradient.
+GroupNormGradients<double> gradients_of(const GroupNormCase& test, const GroupNormInputs<double>& in) {
+  const GroupNormOutputs<double> kept = group_norm_forward(test.params, in);
+  return group_norm_gradients(test, in, kept.mean, kept.rstd, empty_surroundings<double>(test));
 }
 
 class GroupNorm : public ::testing::TestWithParam<GroupNormCase> {};
-INSTANTIATE_TEST_SUITE_P(Options, GroupNorm, ::testing::ValuesIn(cases()),
+INSTANTIATE_TEST_SUITE_P(Options, GroupNorm, ::testing::ValuesIn(group_norm_option_cases(1)),
                          [](const auto& i) { return i.param.name; });
 
-TEST_P(GroupNorm, IsTheDefinition) {
+TEST_P(GroupNorm, MatchesDefinition) {
   const GroupNormParams s = GetParam().params;
   const GroupNormInputs<double> in = group_norm_inputs<double>(GetParam());
   const GroupNormOutputs<double> out = group_norm_forward(s, in);
@@ -154,10 +82,10 @@ TEST_P(GroupNorm, IsTheDefinition) {
         EXPECT_NEAR(out.y[(int64_t{n} * s.pixels + i) * s.channels() + c], definition.y(n, i, c), 1e-13);
 }
 
-TEST_P(GroupNorm, GradientsAreTheDerivatives) {
+TEST_P(GroupNorm, GradientsMatchFiniteDifferences) {
   const GroupNormParams s = GetParam().params;
   GroupNormInputs<double> in = group_norm_inputs<double>(GetParam());
-  const Gradients gradients = backward(s, in);
+  const auto gradients = gradients_of(GetParam(), in);
   const auto loss = [&] { return inner_product(group_norm_forward(s, in).y, in.dy); };
   expect_gradient("x", in.x, gradients.x, loss);
   expect_gradient("skip", in.skip, gradients.skip, loss);
@@ -168,12 +96,12 @@ TEST_P(GroupNorm, GradientsAreTheDerivatives) {
   if (!in.film.empty()) expect_gradient("film", in.film, gradients.film, loss);
 }
 
-// The header's promise to convolutions that leave their bias to this operation.
-TEST(GroupNormBackward, BiasGradientIsTheSumOfTheShiftGradients) {
+// Convolutions leave their bias to this operation and rely on it.
+TEST(GroupNormBackward, BiasGradientIsSumOfShiftGradients) {
   const GroupNormCase test = group_norm_case(
       "", {.n = 3, .pixels = 4, .x_channels = 4, .groups = 2, .activation = Activation::kSilu}, true, true);
   const GroupNormInputs<double> in = group_norm_inputs<double>(test);
-  const Gradients gradients = backward(test.params, in);
+  const auto gradients = gradients_of(test, in);
   for (int c = 0; c < 4; ++c) {
     double sum = 0;
     for (int n = 0; n < 3; ++n) sum += gradients.shift[n * test.params.shift_stride + c];
@@ -181,51 +109,27 @@ TEST(GroupNormBackward, BiasGradientIsTheSumOfTheShiftGradients) {
   }
 }
 
-TEST(GroupNormBackward, AddsAddendsAlsoInPlaceAndAccumulatesParameters) {
-  const GroupNormCase test =
-      group_norm_case("", {.n = 2, .pixels = 3, .x_channels = 3, .skip_channels = 5, .groups = 4});
-  const GroupNormParams& s = test.params;
+TEST(GroupNormBackward, AddsAddendsInPlaceAndAccumulatesParameterGradients) {
+  const GroupNormCase test = group_norm_case(
+      "", {.n = 2, .pixels = 3, .x_channels = 3, .skip_channels = 5, .groups = 4}, true, true, true);
   const GroupNormInputs<double> in = group_norm_inputs<double>(test);
-  const Gradients plain = backward(s, in);
-  const GroupNormOutputs<double> kept = group_norm_forward(s, in);
-  const auto a = random_values(int64_t(in.x.size()), 9), b = random_values(int64_t(in.x.size()), 10);
-  const auto c = random_values(int64_t(in.skip.size()), 11);
-  const std::vector<double> ones(s.channels(), 1.0);
-
-  // dx is its own first addend; dskip has only a second one.
-  Output<double> dx(a), dskip(int64_t(in.skip.size())), dgamma(ones), dbeta(ones);
-  group_norm_backward<double>(s, {.dy = in.dy.data(),
-                                  .x = in.x.data(),
-                                  .skip = in.skip.data(),
-                                  .shift = nullptr,
-                                  .bias = nullptr,
-                                  .gamma = in.gamma.data(),
-                                  .beta = in.beta.data(),
-                                  .film = nullptr,
-                                  .mean = kept.mean.data(),
-                                  .rstd = kept.rstd.data(),
-                                  .dx_addends = {dx.data(), b.data()},
-                                  .dskip_addends = {nullptr, c.data()},
-                                  .dx = dx.data(),
-                                  .dskip = dskip.data(),
-                                  .dshift = nullptr,
-                                  .dbias = nullptr,
-                                  .dgamma = dgamma.data(),
-                                  .dbeta = dbeta.data(),
-                                  .dfilm = nullptr,
-                                  .dropout = {}});
-  auto expected_dx = plain.x, expected_dskip = plain.skip, expected_dgamma = plain.gamma,
-       expected_dbeta = plain.beta;
-  for (size_t e = 0; e < a.size(); ++e) expected_dx[e] = expected_dx[e] + a[e] + b[e];
-  for (size_t e = 0; e < c.size(); ++e) expected_dskip[e] += c[e];
-  for (size_t e = 0; e < ones.size(); ++e) {
-    expected_dgamma[e] += 1;
-    expected_dbeta[e] += 1;
-  }
-  EXPECT_EQ(dx.values(), expected_dx);
-  EXPECT_EQ(dskip.values(), expected_dskip);
-  EXPECT_EQ(dgamma.values(), expected_dgamma);
-  EXPECT_EQ(dbeta.values(), expected_dbeta);
+  const GroupNormOutputs<double> kept = group_norm_forward(test.params, in);
+  const auto beside = random_surroundings<double>(test);
+  GroupNormGradients<double> expected = gradients_of(test, in);
+  for (size_t e = 0; e < expected.x.size(); ++e)
+    expected.x[e] = expected.x[e] + beside.x_first[e] + beside.x_second[e];
+  for (size_t e = 0; e < expected.skip.size(); ++e) expected.skip[e] += beside.skip_second[e];
+  for (auto* gradient : {&expected.bias, &expected.gamma, &expected.beta})
+    for (double& value : *gradient) value += 1;
+  // The columns beside the slices keep what they held.
+  const auto keep_columns = [](std::vector<double>& values, const std::vector<double>& held, int stride,
+                               int width) {
+    for (size_t e = 0; e < values.size(); ++e)
+      if (int(e % stride) >= width) values[e] = held[e];
+  };
+  keep_columns(expected.shift, beside.shift, test.params.shift_stride, test.params.channels());
+  keep_columns(expected.film, beside.film, test.params.film_stride, 2 * test.params.channels());
+  EXPECT_EQ(group_norm_gradients(test, in, kept.mean, kept.rstd, beside), expected);
 }
 
 // E[x^2] - E[x]^2 would lose all of the variance here (1e8 against 1/3, with 24 bits).
@@ -234,7 +138,7 @@ TEST(GroupNormNumerics, LargeOffsetDoesNotCancel) {
   const GroupNormCase test =
       group_norm_case("", {.n = 2, .pixels = 64, .x_channels = 4, .skip_channels = 4, .groups = 2});
   const GroupNormInputs<float> in = group_norm_inputs<float>(test, kOffset);
-  const GroupNormInputs<double> same = in_double(in);
+  const GroupNormInputs<double> same = to_double(in);
   const GroupNormOutputs<float> single = group_norm_forward(test.params, in);
   const GroupNormOutputs<double> exact = group_norm_forward(test.params, same);
   constexpr double kUnit = std::numeric_limits<float>::epsilon() / 2;
@@ -243,8 +147,8 @@ TEST(GroupNormNumerics, LargeOffsetDoesNotCancel) {
     EXPECT_NEAR(single.rstd[g], exact.rstd[g], 2 * kUnit * exact.rstd[g]);
     EXPECT_NEAR(single.mean[g], exact.mean[g], 1.01 * kUnit * exact.mean[g]);
   }
-  // x and its double are the same numbers. The mean is rounded to float, (1e4 + 1) u; times rstd * gamma
-  // below 2 * 2.5 that is 3e-3, and everything after is relative to values of order ten.
+  // The inputs are the same numbers in both types. The mean is rounded to float, (1e4 + 1) u; times rstd *
+  // gamma below 2 * 2.5 that is 3e-3, and everything after is relative to values of order ten.
   const double bound = (kOffset + 1) * kUnit * 2 * 2.5 + 10 * 10 * kUnit;
   for (size_t e = 0; e < exact.y.size(); ++e) EXPECT_NEAR(single.y[e], exact.y[e], bound) << e;
 }
@@ -259,24 +163,24 @@ TEST(GroupNormNumerics, ConstantInputGivesBetaAndFiniteGradients) {
     const double beta = in.beta[e % 4];
     EXPECT_NEAR(out.y[e], beta / (1 + std::exp(-beta)), 1e-14);
   }
-  for (const double g : backward(test.params, in).x) EXPECT_TRUE(std::isfinite(g));
+  for (const double g : gradients_of(test, in).x) EXPECT_TRUE(std::isfinite(g));
 }
 
-TEST(GroupNormNumerics, FloatAgreesWithDouble) {
-  for (const GroupNormCase& test : cases()) {
+TEST(GroupNormNumerics, FloatMatchesDouble) {
+  for (const GroupNormCase& test : group_norm_option_cases(1)) {
     const GroupNormInputs<float> in = group_norm_inputs<float>(test);
-    const GroupNormInputs<double> same = in_double(in);
+    const GroupNormInputs<double> same = to_double(in);
     const auto single = group_norm_forward(test.params, in).y;
     const auto exact = group_norm_forward(test.params, same).y;
-    // About ten roundings (mean, centre, scale, offset, product, sum, SiLU's four, mask) of values up to
-    // some 50.
+    // The result is rounded once, and mean and rstd before: far less than ten roundings of values up
+    // to some 50.
     const double bound = 10 * 50 * double(std::numeric_limits<float>::epsilon()) / 2;
     for (size_t e = 0; e < exact.size(); ++e)
       EXPECT_NEAR(single[e], exact[e], bound) << test.name << ' ' << e;
   }
 }
 
-TEST(GroupNormDropout, MaskFollowsTheImageNotTheBatch) {
+TEST(GroupNormDropout, MaskDependsOnImageNotBatch) {
   // Step 3 of batches of 2 holds images 6 and 7; images 6 and 7 are also steps 6 and 7 of batches of 1.
   const GroupNormCase test =
       group_norm_case("", {.n = 2, .pixels = 50, .x_channels = 6, .groups = 2, .dropout = 0.25});
@@ -303,7 +207,7 @@ TEST(GroupNormDropout, MaskFollowsTheImageNotTheBatch) {
     apart.insert(apart.end(), values.begin(), values.end());
   }
   EXPECT_EQ(apart, both);
-  // 600 draws at 1/4: mean 150, standard deviation 10.6; five of those to either side.
+  // 600 draws at 1/4: mean 150, standard deviation 10.6; five of those on either side.
   EXPECT_NEAR(double(std::count(both.begin(), both.end(), 0.0)), 150, 53);
 }
 

@@ -17,7 +17,7 @@ std::vector<double> guide(const GuidanceParams& params, const std::vector<double
   return y.values();
 }
 
-TEST(Guidance, IsThePapersEquationWithScaleOnePlusW) {
+TEST(Guidance, MatchesPaperWithScaleOnePlusW) {
   const GuidanceParams params{.n = 2, .pixels = 5, .scale = 3.5};
   const std::vector<double> outputs = random_values(2 * params.elements(), 1), y = guide(params, outputs);
   const double w = 2.5;
@@ -26,7 +26,7 @@ TEST(Guidance, IsThePapersEquationWithScaleOnePlusW) {
         << "a few roundings of values below 7";
 }
 
-TEST(Guidance, OneIsTheConditionalAnswerAndZeroTheOther) {
+TEST(Guidance, ScaleOneIsConditionalAndZeroUnconditional) {
   GuidanceParams params{.n = 1, .pixels = 2, .scale = 1};
   const std::vector<double> outputs = {1, 2, 3, 4, 5, 6, 16, 32, 8, 2, 4, 1};
   EXPECT_EQ(guide(params, outputs), std::vector<double>(outputs.begin(), outputs.begin() + 6));
@@ -34,13 +34,13 @@ TEST(Guidance, OneIsTheConditionalAnswerAndZeroTheOther) {
   EXPECT_EQ(guide(params, outputs), std::vector<double>(outputs.begin() + 6, outputs.end()));
 }
 
-TEST(Guidance, LeavesALearnedVarianceAsTheConditionSaysIt) {
+TEST(Guidance, KeepsConditionalVariance) {
   const GuidanceParams params{.n = 1, .pixels = 2, .channels = 1, .output_channels = 2, .scale = 2};
   EXPECT_EQ(guide(params, {1, 10, 2, 20, 3, 30, 4, 40}), (std::vector<double>{-1, 10, 0, 20}));
 }
 
 // The three predictions are affine in each other, so guiding one guides all.
-TEST(Guidance, CommutesWithTheChangeOfPrediction) {
+TEST(Guidance, CommutesWithChangeOfPrediction) {
   const GuidanceParams params{.n = 1, .pixels = 4, .scale = 4};
   const double signal = 0.6, noise = 0.8;
   const std::vector<double> x = random_values(params.elements(), 1);

@@ -1,4 +1,4 @@
-// Rows of labels: which image's, what is hidden and how often.
+// Rows of labels: whose labels they are, and what is hidden how often.
 #include "kernels/labels.h"
 
 #include <gtest/gtest.h>
@@ -24,8 +24,8 @@ std::vector<double> rising(int64_t count) {
   return values;
 }
 
-// Each image is a class of its own, so that the row says which image was taken.
-TEST(GatherLabels, TakesTheImagesThatDiffuseTakes) {
+// Each image is a class of its own, so that the row identifies the image.
+TEST(GatherLabels, SelectsTheImagesOfDiffuse) {
   constexpr int kImages = 7;
   const LabelParams params{.n = 5, .dataset_count = kImages, .values = kImages, .seed = 4};
   const DiffusionParams diffusion{
@@ -42,21 +42,21 @@ TEST(GatherLabels, TakesTheImagesThatDiffuseTakes) {
   }
 }
 
-TEST(GatherLabels, AnAttributeHasAColumnForEachOfItsValues) {
+TEST(GatherLabels, AttributeHasOneColumnPerValue) {
   const LabelParams params{.n = 1, .dataset_count = 1, .fields = 4, .values = 2};
   EXPECT_EQ(gather(params, {1, 0, -1, 1}), (std::vector<double>{0, 1, 1, 0, 0, 0, 0, 1}))
-      << "a label that is no value is unknown";
+      << "a label that is not a value is unknown";
 }
 
-TEST(GatherLabels, HiddenLabelsAreZerosOrTheLastColumn) {
+TEST(GatherLabels, HiddenLabelsAreZeroOrLastColumn) {
   LabelParams params{.n = 2, .dataset_count = 3, .fields = 1, .values = 3, .dropout = 1};
   EXPECT_EQ(gather(params, rising(3)), std::vector<double>(6));
   params.null = NullCondition::kLastColumn;
   EXPECT_EQ(gather(params, rising(3)), (std::vector<double>{0, 0, 0, 1, 0, 0, 0, 1}));
 }
 
-// The batch's split changes nothing: 12 images in one step are those of three steps of four.
-TEST(GatherLabels, DependsOnThePositionAlone) {
+// Batching changes nothing: the 12 images of one step are those of three steps of four.
+TEST(GatherLabels, DependsOnlyOnPosition) {
   LabelParams params{
       .n = 12, .dataset_count = 5, .fields = 3, .values = 2, .dropout = 0.3, .field_dropout = 1, .seed = 2};
   const std::vector<double> labels = {0, 1, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1};
@@ -68,11 +68,11 @@ TEST(GatherLabels, DependsOnThePositionAlone) {
   EXPECT_EQ(parts, whole);
 }
 
-TEST(GatherLabels, HidesAsOftenAsItSays) {
+TEST(GatherLabels, HidesAtTheGivenRates) {
   constexpr int kRows = 20000, kFields = 10;
   LabelParams params{
       .n = kRows, .dataset_count = 1, .fields = kFields, .values = 1, .dropout = 0.2, .seed = 6};
-  const auto counts = [&] {  // of rows by how many labels they show
+  const auto counts = [&] {  // rows by number of visible labels
     std::vector<double> result(kFields + 1);
     const std::vector<double> y = gather(params, std::vector<double>(kFields));
     for (int n = 0; n < kRows; ++n) {
@@ -89,7 +89,7 @@ TEST(GatherLabels, HidesAsOftenAsItSays) {
   std::vector<double> all_or_none = counts();
   near(all_or_none[0], 0.2);
   EXPECT_EQ(all_or_none[0] + all_or_none[kFields], kRows);
-  // A binomial count whose probability is uniform is itself uniform: each of the 11 is as frequent.
+  // A binomial count with a uniform probability is itself uniform: each of the 11 counts is equally frequent.
   params.field_dropout = 1;
   const std::vector<double> any = counts();
   near(any[0], 0.2 + 0.8 / 11);

@@ -26,7 +26,7 @@ INSTANTIATE_TEST_SUITE_P(
                       LinearParams{.n = 2, .in = 21, .out = 3, .input_activation = Activation::kSilu},
                       LinearParams{.n = 1, .in = 1, .out = 1, .input_activation = Activation::kSilu}));
 
-TEST_P(Linear, IsTheDefinition) {
+TEST_P(Linear, MatchesDefinition) {
   const LinearParams s = GetParam();
   const auto x = random_values(int64_t{s.n} * s.in, 1), weight = random_values(int64_t{s.out} * s.in, 2);
   const auto bias = random_values(s.out, 3);
@@ -44,13 +44,13 @@ TEST_P(Linear, IsTheDefinition) {
     }
 }
 
-TEST_P(Linear, GradientsAreTheDerivatives) {
+TEST_P(Linear, GradientsMatchFiniteDifferences) {
   const LinearParams s = GetParam();
   auto x = random_values(int64_t{s.n} * s.in, 1), weight = random_values(int64_t{s.out} * s.in, 2);
   auto bias = random_values(s.out, 3);
   const auto dy = random_values(int64_t{s.n} * s.out, 4);
   const auto loss = [&] { return inner_product(forward(s, x, weight, bias), dy); };
-  // The parameters' gradients are added to what is there.
+  // Parameter gradients are added to what is there.
   Output<double> dx(int64_t(x.size()));
   Output<double> dweight(std::vector<double>(weight.size(), 1.0)),
       dbias(std::vector<double>(bias.size(), 1.0));
@@ -63,7 +63,7 @@ TEST_P(Linear, GradientsAreTheDerivatives) {
   expect_gradient("bias", bias, bias_gradient, loss);
 }
 
-TEST_P(Linear, ResidualIsAddedInPlaceAndUnwantedGradientsMayBeNull) {
+TEST_P(Linear, AddsResidualInPlaceAndSkipsNullGradients) {
   const LinearParams s = GetParam();
   const auto x = random_values(int64_t{s.n} * s.in, 1), weight = random_values(int64_t{s.out} * s.in, 2);
   const auto residual = random_values(int64_t{s.n} * s.out, 3);
@@ -111,7 +111,7 @@ TEST(TimeEmbedding, FourierWithAndWithoutLogarithm) {
       4e-15);
 }
 
-TEST(TimeEmbedding, FloatIsTheRoundedDouble) {
+TEST(TimeEmbedding, FloatIsRoundedDouble) {
   const TimeEmbeddingParams s{.n = 1, .channels = 32};
   const std::vector<float> t = {999};
   Output<float> y(32);

@@ -1,5 +1,5 @@
-// Upsampling, pooling, scaling and one-hot rows, each against its definition and, where it is its own pair's
-// gradient, against finite differences.
+// Upsampling, pooling, scaling and one-hot rows against their definitions and, for pairs of mutual
+// gradients, finite differences.
 #include <gtest/gtest.h>
 
 #include <vector>
@@ -11,7 +11,7 @@
 namespace ddpm::reference {
 namespace {
 
-// The numbers are distinct powers of two, so that a sum names its terms.
+// The numbers are distinct powers of two, so that a sum identifies its terms.
 TEST(Resample, UpsamplingRepeatsAndPoolingSums) {
   const ResampleParams params{.n = 1, .h = 1, .w = 2, .c = 1};
   const std::vector<double> small = {3, 7}, large = {1, 2, 4, 8, 16, 32, 64, 128};
@@ -22,7 +22,7 @@ TEST(Resample, UpsamplingRepeatsAndPoolingSums) {
   EXPECT_EQ(pooled.values(), (std::vector<double>{1 + 2 + 16 + 32, 4 + 8 + 64 + 128}));
 }
 
-TEST(Resample, ScalesAndAddsTheResidualAlsoInPlace) {
+TEST(Resample, ScalesAndAddsResidualInPlaceToo) {
   const ResampleParams params{.n = 1, .h = 1, .w = 1, .c = 2, .scale = 0.25};
   const std::vector<double> small = {4, 8}, large = {4, 8, 12, 16, 20, 24, 28, 32};
   Output<double> up(std::vector<double>(8, 100.0)), pooled(std::vector<double>{1000, 2000});
@@ -52,7 +52,7 @@ TEST(Resample, EachIsTheGradientOfTheOther) {
   });
 }
 
-TEST(Rescale, DividesEachImageByItsOwnNumber) {
+TEST(Rescale, DividesEachImageByItsDivisor) {
   const RescaleParams params{.n = 2, .elements = 3, .scale = 2, .offset = -1};
   const std::vector<double> x = {0, 1, 2, 3, 4, 5}, divisor = {1, 4};
   Output<double> y(6), in_place(x), undivided(6);
@@ -64,7 +64,7 @@ TEST(Rescale, DividesEachImageByItsOwnNumber) {
   EXPECT_EQ(undivided.values(), (std::vector<double>{-1, 1, 3, 5, 7, 9}));
 }
 
-TEST(Rescale, WithoutTheOffsetIsItsOwnGradient) {
+TEST(Rescale, WithoutOffsetIsItsOwnGradient) {
   const RescaleParams params{.n = 3, .elements = 5, .scale = 1.7, .offset = 0.3};
   RescaleParams backward = params;
   backward.offset = 0;
@@ -79,7 +79,7 @@ TEST(Rescale, WithoutTheOffsetIsItsOwnGradient) {
   });
 }
 
-TEST(OneHot, HasAOneWhereTheIndexIs) {
+TEST(OneHot, HasOneAtTheIndex) {
   const std::vector<double> index = {2, 0, 3, -1, 0.5};
   Output<double> y(15);
   one_hot<double>({.n = 5, .classes = 3}, {index.data(), y.data()});

@@ -1,4 +1,4 @@
-// The sampler's step: its matrix, what it leaves alone, and where its noise comes from; and the thresholds of
+// The sampler step: its matrix, what it leaves alone and where its noise comes from; and the thresholds of
 // dynamic thresholding.
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@ namespace ddpm::reference {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNothing = kInfinity;  // a history that was never written: times 0 it is no number
+constexpr double kNothing = kInfinity;  // unwritten history; times 0 it is NaN
 
 using Row = SamplerRow<double>;
 using Table = std::vector<Row>;
@@ -93,12 +93,12 @@ TEST(SamplerStep, AppliesItsMatrix) {
   }
 }
 
-TEST(SamplerStep, WhatIsNotNamedIsNotRead) {
+TEST(SamplerStep, SkipsTermsWithZeroWeight) {
   const SamplerStepParams s{.n = 1, .h = 2, .w = 2, .c = 1, .history_size = 2};
   Row r = row();
   r.history[1] = {.x = 0, .output = 0, .x0 = 1, .history = {}};
-  const State after = step(
-      s, {r}, 0, {.x = random_values(4, 1), .output = random_values(4, 2)});  // the history_size hold NaN
+  const State after =
+      step(s, {r}, 0, {.x = random_values(4, 1), .output = random_values(4, 2)});  // the history holds NaN
   for (int64_t e = 0; e < 4; ++e) {
     EXPECT_TRUE(std::isfinite(after.x[e]));
     EXPECT_EQ(after.history[e], kNothing);
@@ -117,7 +117,7 @@ TEST(SamplerStep, ThresholdsClipAndRescaleEachImage) {
   EXPECT_EQ(after.x, (std::vector<double>{1, -0.5, 1, -0.25}));
 }
 
-TEST(SamplerStep, RowsAreTakenInTurn) {
+TEST(SamplerStep, UsesRowsInOrder) {
   Row first = row(), second = row();
   first.history[0] = {.x = 0, .output = 1, .x0 = 0, .history = {}};
   second.timestep = 20;
@@ -129,10 +129,10 @@ TEST(SamplerStep, RowsAreTakenInTurn) {
   EXPECT_EQ(middle.t, std::vector<double>{20});
   const State last = step(s, table, 1, {.x = middle.x, .output = {3, 4}, .history = middle.history});
   EXPECT_EQ(last.x, (std::vector<double>{3 + 10 * 1, 4 + 10 * 2}));
-  EXPECT_EQ(last.t, std::vector<double>{-1});  // the last row leaves t as it was
+  EXPECT_EQ(last.t, std::vector<double>{-1});  // the last row keeps t
 }
 
-// Coefficients that leave nothing but the noise.
+// Coefficients that leave only the noise.
 Table noise_only(int steps) {
   Row r = row();
   r.x = {};
@@ -140,7 +140,7 @@ Table noise_only(int steps) {
   return Table(steps, r);
 }
 
-TEST(SamplerNoise, IsStandardNormalAndNewAtEachStepAndImage) {
+TEST(SamplerNoise, IsStandardNormalAndIndependentPerStepAndImage) {
   const SamplerStepParams s{.n = 2, .h = 32, .w = 32, .c = 3, .steps = 2, .start_deviation = 2, .seed = 5};
   const Table table = noise_only(2);
   const std::vector<double> zeros(s.elements(), 0.0);
@@ -162,7 +162,7 @@ TEST(SamplerNoise, IsStandardNormalAndNewAtEachStepAndImage) {
   }
 }
 
-TEST(SamplerNoise, BelongsToTheImageNotToTheBatch) {
+TEST(SamplerNoise, DependsOnImageNotBatch) {
   SamplerStepParams s{.n = 3, .h = 2, .w = 3, .c = 3, .steps = 2, .seed = 5};
   const Table table = noise_only(2);
   const std::vector<double> zeros(s.elements(), 0.0);
@@ -181,7 +181,7 @@ TEST(SamplerNoise, BelongsToTheImageNotToTheBatch) {
   }
 }
 
-TEST(SamplerNoise, WithoutNoiseTheSeedDoesNotMatter) {
+TEST(SamplerNoise, SeedIsIrrelevantWithoutNoise) {
   SamplerStepParams s{.n = 1, .h = 2, .w = 2, .c = 3};
   const Before before = {.x = random_values(s.elements(), 1), .output = random_values(s.elements(), 2)};
   const auto after = step(s, {row()}, 0, before).x;
@@ -190,8 +190,8 @@ TEST(SamplerNoise, WithoutNoiseTheSeedDoesNotMatter) {
   EXPECT_NE(start(s, {row()}, 0).x, start({.n = 1, .h = 2, .w = 2, .c = 3}, {row()}, 0).x);
 }
 
-// The second half of an answer's channels moves the deviation between its bounds, on a logarithmic scale.
-TEST(SamplerNoise, LearnedVarianceLiesBetweenItsBounds) {
+// The second half of the output channels moves the deviation between its bounds, on a logarithmic scale.
+TEST(SamplerNoise, LearnedVarianceInterpolatesItsBounds) {
   SamplerStepParams s{.n = 2, .h = 2, .w = 1, .c = 2, .seed = 5};
   const std::vector<double> zeros(s.elements(), 0.0);
   const auto noise = step(s, noise_only(1), 0, {.x = zeros, .output = zeros}).x;
@@ -202,7 +202,7 @@ TEST(SamplerNoise, LearnedVarianceLiesBetweenItsBounds) {
     std::vector<double> output;
     for (int64_t pixel = 0; pixel < 4; ++pixel) output.insert(output.end(), {5, 5, fraction, fraction});
     const auto after = step(s, table, 0, {.x = zeros, .output = output}).x;
-    // exp(log 9) and its like are off by a rounding or two.
+    // exp(log 9) and the like are off by a rounding or two.
     for (size_t e = 0; e < noise.size(); ++e) EXPECT_NEAR(after[e], factor * noise[e], 1e-14 * factor);
   }
 }
@@ -220,14 +220,14 @@ double threshold_of(const std::vector<double>& x0, double ratio, double max_valu
   return threshold.values()[0];
 }
 
-TEST(DynamicThreshold, IsAnInterpolatedQuantileOfMagnitudes) {
+TEST(DynamicThreshold, IsInterpolatedQuantileOfMagnitudes) {
   // numpy.quantile([4, 1, 2, 8, 16], q) by hand: position 4 q between the sorted magnitudes.
   const std::vector<double> x0 = {-4, 1, 2, -8, 16};
   EXPECT_EQ(threshold_of(x0, 0.5, 100), 4);
   EXPECT_EQ(threshold_of(x0, 0.75, 100), 8);
   EXPECT_DOUBLE_EQ(threshold_of(x0, 0.8, 100), 8 + 0.2 * 8);
   EXPECT_EQ(threshold_of(x0, 1, 100), 16);
-  EXPECT_EQ(threshold_of(x0, 1, 5), 5);          // the largest value that is allowed
+  EXPECT_EQ(threshold_of(x0, 1, 5), 5);          // the maximum
   EXPECT_EQ(threshold_of({0.1, 0.2}, 1, 5), 1);  // never below 1
 }
 

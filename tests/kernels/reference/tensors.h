@@ -1,10 +1,12 @@
-// Inputs and outputs for tests of single operations. Tests only; depends on GoogleTest.
+// Random inputs, guarded outputs and comparisons for tests of single operations.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <limits>
 #include <random>
 #include <vector>
@@ -32,8 +34,8 @@ inline double inner_product(const std::vector<double>& a, const std::vector<doub
   return sum;
 }
 
-// An output array between two guards, filled with NaN: values() fails the test where an element was not
-// written, or something beside the array was.
+// An output array between two guards, filled with NaN: values() fails the test if an element was not written
+// or a guard was overwritten.
 template <typename T>
 class Output {
  public:
@@ -51,7 +53,7 @@ class Output {
   std::vector<T> values() const {
     for (int64_t i = 0; i < kGuard; ++i) {
       EXPECT_EQ(storage_[i], kGuardValue) << "written before the array";
-      EXPECT_EQ(storage_[storage_.size() - 1 - i], kGuardValue) << "written behind the array";
+      EXPECT_EQ(storage_[storage_.size() - 1 - i], kGuardValue) << "written after the array";
     }
     std::vector<T> values(storage_.begin() + kGuard, storage_.end() - kGuard);
     for (size_t i = 0; i < values.size(); ++i) EXPECT_FALSE(std::isnan(values[i])) << "not written: " << i;
@@ -64,7 +66,7 @@ class Output {
   std::vector<T> storage_;
 };
 
-// The pointer that an operation takes for an argument that may be missing.
+// The pointer for an optional argument.
 template <typename T>
 const T* data_or_null(const std::vector<T>& values) {
   return values.empty() ? nullptr : values.data();
@@ -74,6 +76,26 @@ template <typename T>
 void expect_all_near(const std::vector<T>& actual, const std::vector<T>& expected, double bound) {
   ASSERT_EQ(actual.size(), expected.size());
   for (size_t i = 0; i < actual.size(); ++i) EXPECT_NEAR(actual[i], expected[i], bound) << "element " << i;
+}
+
+// |actual - expected| <= bound(i) for every element; prints the worst ratio of error to bound.
+template <typename Bound>
+void expect_within(const char* what, const std::vector<double>& actual, const std::vector<double>& expected,
+                   const Bound& bound) {
+  ASSERT_EQ(actual.size(), expected.size()) << what;
+  double worst = 0;
+  size_t worst_index = 0;
+  for (size_t i = 0; i < actual.size(); ++i) {
+    const double error = std::abs(actual[i] - expected[i]);
+    const double ratio = error == 0 ? 0 : error / bound(i);
+    if (ratio <= worst) continue;
+    worst = ratio;  // NaN too: it is not <= anything
+    worst_index = i;
+    if (std::isnan(ratio)) break;
+  }
+  std::printf("[  margin  ] %s: worst error / bound = %.3f\n", what, worst);
+  EXPECT_LE(worst, 1) << what << ": element " << worst_index << " is " << actual[worst_index] << ", expected "
+                      << expected[worst_index] << " +- " << bound(worst_index);
 }
 
 }  // namespace ddpm::reference

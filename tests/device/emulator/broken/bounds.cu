@@ -21,7 +21,7 @@ __global__ void global_write_past_end_kernel(int* out, int count) {
   if (i <= count) out[i] = i;
 }
 
-// Through a pointer: an index beyond an array's declared bounds is also seen by UndefinedBehaviorSanitizer.
+// Through a pointer: UndefinedBehaviorSanitizer also sees an index beyond an array's declared bounds.
 __device__ int* static_values() { return block_shared<Shared>().values; }
 
 __global__ void static_shared_read_past_end_kernel(int* out) {

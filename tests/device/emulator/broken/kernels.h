@@ -1,5 +1,5 @@
-// Kernels with one planted bug each, which the emulator must catch; the name says which bug.
-// tests/device/emulator/ broken_kernels_test.cpp says how each build catches it.
+// Kernels with one planted bug each, named after the bug, that the emulator must catch.
+// tests/device/emulator/broken_kernels_test.cpp shows how each build catches it.
 #pragma once
 
 #include "device/stream.h"
@@ -12,17 +12,17 @@ void missing_barrier(const int* in, int* out, StreamView stream);
 // The same in one warp (31 - i), without the __syncwarp.
 void missing_syncwarp(const int* in, int* out, StreamView stream);
 
-// Every thread of 64 adds to *sum without an atomic.
+// Each of 64 threads adds to *sum without an atomic.
 void racing_add_in_block(int* sum, StreamView stream);
 
 // The first thread of each of 2 blocks adds to *sum without an atomic.
 void racing_add_between_blocks(int* sum, StreamView stream);
 
-// out[i] = in[i] for one element more than `count`: the guard is i <= count.
+// out[i] = in[i] for one element more than `count`: the bounds check is i <= count.
 void global_read_past_end(const int* in, int* out, int count, StreamView stream);
 void global_write_past_end(int* out, int count, StreamView stream);
 
-// Thread 63 uses the element behind the 64 of a shared array.
+// Thread 63 uses the element after the 64 of a shared array.
 void static_shared_read_past_end(int* out, StreamView stream);
 void static_shared_write_past_end(int* out, StreamView stream);
 void dynamic_shared_read_past_end(int* out, StreamView stream);
@@ -33,28 +33,28 @@ void misaligned_packed_load(const float* in, float* out, StreamView stream);
 void misaligned_cast_load(const float* in, float* out, StreamView stream);
 
 // *out = the sum of 64 shared values of which the last was never written.
-void uninitialised_shared(float* out, StreamView stream);
+void uninitialized_shared(float* out, StreamView stream);
 
-// The two halves of a block meet different barriers.
+// The two halves of a block reach different barriers.
 void divergent_barrier(int* out, StreamView stream);
 
-// A barrier that the lanes of a shuffle wait at, instead of taking part.
+// Lanes wait at a barrier instead of taking part in a shuffle.
 void barrier_against_shuffle(int* out, StreamView stream);
 
-// A shuffle of all 32 lanes that lane 5 has exited before.
+// A shuffle of all 32 lanes after lane 5 has exited.
 void exited_shuffle_lane(int* out, StreamView stream);
 
 // A shuffle of all 32 lanes in a block of 24.
 void nonexistent_shuffle_lane(int* out, StreamView stream);
 
-// Half of the lanes shuffle, with the mask of all.
+// Half of the lanes shuffle with the mask of all.
 void divergent_shuffle(int* out, StreamView stream);
 
-// A shuffle by lanes that its mask leaves out, and one that reads such a lane.
+// A shuffle by lanes outside its mask, and one that reads such a lane.
 void shuffle_outside_mask(int* out, StreamView stream);
 void shuffle_from_outside_mask(int* out, StreamView stream);
 
-// Half of the lanes use another mask than the other half.
+// One half of the lanes uses a different mask than the other.
 void shuffle_with_two_masks(int* out, StreamView stream);
 
 }  // namespace ddpm::broken

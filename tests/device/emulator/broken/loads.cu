@@ -21,7 +21,7 @@ struct Shared {
   float values[64];
 };
 
-__global__ void uninitialised_shared_kernel(float* out) {
+__global__ void uninitialized_shared_kernel(float* out) {
   Shared& shared = block_shared<Shared>();
   if (threadIdx.x < 63) shared.values[threadIdx.x] = 1.0f;
   __syncthreads();
@@ -41,8 +41,8 @@ void misaligned_cast_load(const float* in, float* out, StreamView stream) {
   launch(misaligned_cast_load_kernel, {.grid = 1, .block = 2, .stream = stream}, in, out);
 }
 
-void uninitialised_shared(float* out, StreamView stream) {
-  launch(uninitialised_shared_kernel, {.grid = 1, .block = 64, .stream = stream}, out);
+void uninitialized_shared(float* out, StreamView stream) {
+  launch(uninitialized_shared_kernel, {.grid = 1, .block = 64, .stream = stream}, out);
 }
 
 }  // namespace ddpm::broken

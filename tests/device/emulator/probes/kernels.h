@@ -1,4 +1,4 @@
-// Kernels that show what the functions of the emulator and of the device layer return.
+// Kernels that record the results of emulator and device layer functions.
 #pragma once
 
 #include "device/bfloat16.h"
@@ -6,37 +6,36 @@
 
 namespace ddpm::probe {
 
-// Per lane of one warp, 5 results: __shfl_sync, _up, _down, _xor of 100 + lane with this argument and width;
-// lane 4 is the ballot of odd lanes.
+// 5 results per lane of one warp: __shfl_sync, _up, _down, _xor of 100 + lane with this argument and width,
+// and the ballot of odd lanes.
 void shuffles(int* out, int argument, int width, StreamView stream);
 
-// out: any, all of (lane < limit), and the ballot, as lane 0 of a full warp sees them.
+// out: any, all of (lane < limit), and the ballot, as seen by lane 0 of a full warp.
 void votes(unsigned* out, int limit, StreamView stream);
 
-// out[t] = the turn at which thread t of the only block came, before and after a barrier (two arrays of
-// `threads`).
+// out[t] = the turn of thread t of the only block, before and after a barrier (two arrays of `threads`).
 void turns(int* out, int* counter, int threads, StreamView stream);
 
 // out[linear thread of the grid] = {threadIdx, blockIdx, blockDim, gridDim}, 12 values.
 void built_ins(unsigned* out, Dim3 grid, Dim3 block, StreamView stream);
 
-// One thread: add, max, min, exchange, and compare-and-swap twice on values[0..5]; the old values go to
-// old[0..5].
+// One thread: add, max, min, exchange, and compare-and-swap twice on values[0..5]; the old values
+// go to old[0..5].
 void atomics(int* values, int* old, StreamView stream);
 
-// Does nothing; to try launches.
+// Does nothing; for testing launches.
 void nothing(const LaunchConfig& config);
 
-// A kernel that uses `count` floats of dynamic shared memory from byte `offset` on, of `given` bytes.
+// A kernel that uses `count` floats of dynamic shared memory at byte `offset`, with `given` bytes.
 void use_dynamic_shared(size_t count, size_t offset, size_t given, StreamView stream);
 void use_two_shared_structs(StreamView stream);
 
-// Half warps that synchronise by themselves, twice, then all together; out[i] = 62 - 2 i.
+// Half warps that synchronize twice by themselves, then all together; out[i] = 62 - 2 i.
 void nested_syncwarps(int* out, StreamView stream);
 
 // Over blocks of `threads`: out[2 * thread] is the sum of x, out[2 * thread + 1] its maximum.
 void block_reductions(const float* x, float* out, int threads, StreamView stream);
-// Sums of x over groups of 8 lanes of one warp; first and second of a pair: x and x * x.
+// Sums of x over groups of 8 lanes of one warp; first and second of the pair x and x * x.
 void group_sums(const float* x, float* first, float* second, StreamView stream);
 
 // y[i] = x[count - 1 - i] through `count` floats of dynamic shared memory.

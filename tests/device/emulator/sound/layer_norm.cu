@@ -13,8 +13,8 @@ struct Shared {
   BlockReduceScratch<float> scratch;
 };
 
-// One block a row. Each thread keeps to its own part of the row, so the row in shared memory needs no
-// barrier.
+// One block per row. Each thread only uses its own part of the row, so the row in shared memory
+// needs no barrier.
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     layer_norm_kernel(const T* __restrict__ x, T* __restrict__ y, int columns) {

@@ -9,7 +9,7 @@ constexpr int kTile = 32;
 constexpr int kRowsPerStep = 8;
 
 struct Shared {
-  float tile[kTile][kTile + 1];  // one column more: a column's elements lie in different banks
+  float tile[kTile][kTile + 1];  // padded, so that the elements of a column are in different banks
 };
 
 __global__ void transpose_kernel(const float* __restrict__ in, float* __restrict__ out, int rows,
