@@ -8,6 +8,15 @@
 namespace ddpm {
 namespace {
 
+// "celeba VALUE, folder VALUE, ...": what `value` says about each source.
+template <typename Value>
+std::string by_source(const Value& value) {
+  std::string text;
+  for (const PrepareSource& source : prepare_sources())
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", source.name, value(source.defaults));
+  return text;
+}
+
 void add_prepare(CLI::App& app, PrepareCommand& command) {
   CLI::App* prepare = app.add_subcommand("prepare", "Decode, crop and resize images into one array NAME.npy");
   prepare->group("Commands");
@@ -33,10 +42,13 @@ void add_prepare(CLI::App& app, PrepareCommand& command) {
       ->group("Input");
   prepare
       ->add_option("--crop", command.crop,
-                   "ddim, score_sde, adm, edm, center or none (default: ddim for celeba, center for folder, "
-                   "else none)")
+                   fmt::format("ddim, score_sde, adm, edm, center or none (default: {})",
+                               by_source([](const SourceDefaults& from) { return crop_name(from.crop); })))
       ->group("Image");
-  prepare->add_option("--size", command.size, "Side of the square images (default: 64; cifar10 32, mnist 28)")
+  prepare
+      ->add_option("--size", command.size,
+                   fmt::format("Side of the square images (default: {}; 32 with --pad)",
+                               by_source([](const SourceDefaults& from) { return from.size; })))
       ->group("Image");
   prepare
       ->add_option("--filter", command.filter,

@@ -1,6 +1,7 @@
 #include "apps/ddpm_data_commands.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -25,29 +26,19 @@
 namespace ddpm {
 namespace {
 
-// A source with its default crop and size.
-struct SourceChoice {
-  std::unique_ptr<ImageSource> source;
-  Crop crop = Crop::kNone;
-  int size = 64;
-};
-
-SourceChoice open_source(const PrepareCommand& command) {
+std::unique_ptr<ImageSource> open_source(const PrepareCommand& command) {
   const Split split = split_from_name(command.split);
   if (command.source == "celeba")
-    return {open_celeba({.images = command.input, .annotations = command.annotations, .split = split}),
-            Crop::kDdim, 64};
-  if (command.source == "folder") {
-    const FolderClasses classes =
-        command.classes_from_subfolders ? FolderClasses::kSubfolder : FolderClasses::kNone;
-    return {open_image_folder(command.input, classes), Crop::kCenter, 64};
-  }
-  if (command.source == "cifar10") return {open_cifar10(command.input, split), Crop::kNone, 32};
-  if (command.source == "mnist") {
-    const MnistPadding padding = command.pad ? MnistPadding::kTo32 : MnistPadding::kNone;
-    return {open_mnist(command.input, split, padding), Crop::kNone, command.pad ? 32 : 28};
-  }
-  throw_input("there is no source '{}': choose one of celeba, folder, cifar10, mnist", command.source);
+    return open_celeba({.images = command.input, .annotations = command.annotations, .split = split});
+  if (command.source == "folder")
+    return open_image_folder(
+        command.input, command.classes_from_subfolders ? FolderClasses::kSubfolder : FolderClasses::kNone);
+  if (command.source == "cifar10") return open_cifar10(command.input, split);
+  if (command.source == "mnist")
+    return open_mnist(command.input, split, command.pad ? MnistPadding::kTo32 : MnistPadding::kNone);
+  std::vector<std::string_view> names;
+  for (const PrepareSource& source : prepare_sources()) names.push_back(source.name);
+  throw_input("there is no source '{}': choose one of {}", command.source, fmt::join(names, ", "));
 }
 
 std::string describe(const DatasetCard& card) {
@@ -57,8 +48,7 @@ std::string describe(const DatasetCard& card) {
 // Prepares with a progress bar and prints the summary.
 void prepare_and_report(const ImageSource& source, const PrepareOptions& options,
                         const std::filesystem::path& out) {
-  const int64_t total = options.limit > 0 ? std::min(options.limit, source.count()) : source.count();
-  ProgressBar bar({.label = source.name(), .total = total});
+  ProgressBar bar({.label = source.name(), .total = limited_count(source.count(), options.limit)});
   const DatasetCard card = prepare_dataset(source, options, out, [&](int64_t done, int64_t) {
     bar.update(done);
     return !interrupted();
@@ -109,18 +99,25 @@ void print_label_statistics(const Labels& labels) {
 
 }  // namespace
 
+std::vector<PrepareSource> prepare_sources() {
+  return {{"celeba", kCelebaDefaults},
+          {"folder", kFolderDefaults},
+          {"cifar10", kCifar10Defaults},
+          {"mnist", mnist_defaults(MnistPadding::kNone)}};
+}
+
 int run_prepare(const PrepareCommand& command) {
-  const SourceChoice choice = open_source(command);
+  const std::unique_ptr<ImageSource> source = open_source(command);
   PrepareOptions options;
-  options.crop = command.crop.empty() ? choice.crop : crop_from_name(command.crop);
+  options.crop = command.crop.empty() ? source->defaults().crop : crop_from_name(command.crop);
   if (!command.filter.empty()) options.filter = filter_from_name(command.filter);
-  options.size = command.size != 0 ? command.size : choice.size;
+  options.size = command.size != 0 ? command.size : source->defaults().size;
   options.channels = command.channels;
   options.limit = command.limit;
   options.threads = command.threads;
-  if (command.source == "celeba" && choice.source->labels().kind == LabelKind::kNone)
+  if (command.source == "celeba" && source->labels().kind == LabelKind::kNone)
     fmt::print(stderr, "list_attr_celeba.txt not found: the data set has no labels\n");
-  prepare_and_report(*choice.source, options, command.out);
+  prepare_and_report(*source, options, command.out);
   return 0;
 }
 
@@ -142,7 +139,8 @@ int run_synthetic_faces(const SyntheticFacesCommand& command) {
   const std::unique_ptr<ImageSource> faces =
       open_synthetic_faces({.count = command.count, .size = command.size, .seed = command.seed});
   PrepareOptions options;
-  options.size = command.size;
+  options.crop = faces->defaults().crop;
+  options.size = faces->defaults().size;
   options.threads = command.threads;
   prepare_and_report(*faces, options, command.out);
   return 0;

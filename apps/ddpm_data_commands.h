@@ -4,8 +4,19 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/image_source.h"
 
 namespace ddpm {
+
+// The values of --source, with the crop and the size that each is prepared with by default.
+struct PrepareSource {
+  std::string_view name;
+  SourceDefaults defaults;
+};
+std::vector<PrepareSource> prepare_sources();
 
 struct PrepareCommand {
   std::string source;

@@ -1,8 +1,6 @@
 // ddpm_data export: a data set as an archive of JPEG files.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "apps/ddpm_data_commands.h"
 #include "data/image_archive.h"
 #include "support/interrupt.h"
@@ -16,8 +14,7 @@ int run_export(const ExportCommand& command) {
                                     .limit = command.limit,
                                     .threads = command.threads};
   const Dataset dataset = Dataset::open(command.npy);
-  const int64_t total = options.limit > 0 ? std::min(options.limit, dataset.count()) : dataset.count();
-  ProgressBar bar({.label = "JPEG files", .total = total});
+  ProgressBar bar({.label = "JPEG files", .total = limited_count(dataset.count(), options.limit)});
   const ImageArchiveSummary summary =
       write_image_archive(dataset, options, command.zip, [&](int64_t done, int64_t) {
         bar.update(done);

@@ -1,5 +1,5 @@
-// The cost of preparing images, stage by stage and whole. The images are synthetic faces in CelebA's size and
-// format; with DDPM_TEST_DATA set, the last benchmark reads CelebA's own.
+// The cost of preparing images, by stage and in total. The images are synthetic faces in CelebA's size and
+// format; if DDPM_TEST_DATA is set, the last benchmark reads CelebA itself.
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>
@@ -54,13 +54,13 @@ void draw_face(benchmark::State& state) {
 }
 BENCHMARK(draw_face)->Arg(32)->Arg(64);
 
-// Decode, crop and resize in the pipeline's threads, all cores, from memory.
+// Decoding, cropping and resizing from memory on all cores.
 void pipeline(benchmark::State& state) {
   constexpr int64_t kImages = 2000;
   std::vector<std::vector<uint8_t>> files;
   for (int64_t i = 0; i < 100; ++i) files.push_back(encode_jpeg(photograph(i), 92));
   for (auto _ : state) {
-    OrderedWorkers<Image> workers(kImages, default_thread_count(), [&]() -> OrderedWorkers<Image>::Produce {
+    OrderedWorkers<Image> workers(kImages, thread_count(0), [&]() -> OrderedWorkers<Image>::Produce {
       return [&files, decoder = std::make_shared<JpegDecoder>()](int64_t i) {
         const Image image = decoder->decode(files[static_cast<size_t>(i) % files.size()], "face.jpg");
         return crop_and_resize(image, Crop::kDdim, Filter::kBilinear, 64);
@@ -72,7 +72,7 @@ void pipeline(benchmark::State& state) {
 }
 BENCHMARK(pipeline)->UseRealTime()->Unit(benchmark::kMillisecond);
 
-// The same from CelebA's archive, as `ddpm_data prepare` runs it, without the writing.
+// The same from CelebA's archive: `ddpm_data prepare` without writing.
 void celeba_archive(benchmark::State& state) {
   const char* data = std::getenv("DDPM_TEST_DATA");
   if (data == nullptr) {

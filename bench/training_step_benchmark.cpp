@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kBatch = 16;
 
-// What the pixels show does not matter for time.
+// The content of the pixels does not affect the time.
 Dataset grey_images(int count, int size) {
   DatasetCard card;
   card.source = "grey";

@@ -1,4 +1,4 @@
-# Language level, warnings, sanitizers, compiler cache and the detection of CUDA: everything that holds for all targets.
+# Settings of all targets: language level, warnings, sanitizers, compiler cache, CUDA detection.
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -16,13 +16,13 @@ if(CCACHE_PROGRAM)
   set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
 endif()
 
-# One interface target carries the flags; ddpm_add_* link it privately.
+# One interface target holds the flags; the ddpm_add_* functions link it privately.
 add_library(ddpm_flags INTERFACE)
 target_compile_options(ddpm_flags INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual>
-  # g++ 12 reports impossible overlaps inside std::string's own operator+ (GCC bug 105651).
+  # g++ 12 reports impossible overlaps inside std::string's operator+ (GCC bug 105651).
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-restrict>
-  # Random numbers must have the same bits on every machine: no contraction of a*b+c that the source did not ask for.
+  # Random numbers must have the same bits on every machine: no contraction of a*b+c into an fma.
   $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
 if(DDPM_WERROR)
   target_compile_options(ddpm_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
@@ -34,7 +34,7 @@ if(DDPM_SANITIZE)
 endif()
 target_include_directories(ddpm_flags INTERFACE ${PROJECT_SOURCE_DIR})
 
-# CUDA: AUTO looks for nvcc; architectures are named, never 'native' (which fails on a machine without a GPU).
+# AUTO looks for nvcc. Architectures are named, never 'native', which fails on a machine without a GPU.
 set(DDPM_HAVE_CUDA OFF)
 if(NOT DDPM_CUDA STREQUAL "OFF")
   include(CheckLanguage)
@@ -43,25 +43,25 @@ if(NOT DDPM_CUDA STREQUAL "OFF")
     if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
       set(CMAKE_CUDA_ARCHITECTURES 90)
     endif()
-    set(CMAKE_CUDA_RUNTIME_LIBRARY Static)   # one binary that also starts on a machine without a driver
+    set(CMAKE_CUDA_RUNTIME_LIBRARY Static)   # one binary that also starts without a driver
     enable_language(CUDA)
-    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)   # CMake 3.25 does not know that nvcc takes C++20
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)   # CMake 3.25 does not know that nvcc supports C++20
       set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
     endif()
     set(CMAKE_CUDA_STANDARD 20)
     set(CMAKE_CUDA_STANDARD_REQUIRED ON)
     set(CMAKE_CUDA_EXTENSIONS OFF)
-    # CUDA 13 has dropped nvToolsExt, and CMake 3.25.1 (Debian 12) marks that target deprecated without asking whether
-    # there is one. Nothing here links it.
+    # CUDA 13 dropped nvToolsExt, and CMake 3.25.1 (Debian 12) marks that target deprecated even if it does not exist.
+    # Nothing here links it.
     if(CMAKE_VERSION VERSION_LESS 3.26 AND NOT TARGET CUDA::nvToolsExt)
       add_library(CUDA::nvToolsExt INTERFACE IMPORTED)
     endif()
     find_package(CUDAToolkit REQUIRED)
     set(DDPM_HAVE_CUDA ON)
-    message(STATUS "CUDA ${CUDAToolkit_VERSION}: GPU code is compiled for sm_${CMAKE_CUDA_ARCHITECTURES}")
+    message(STATUS "CUDA ${CUDAToolkit_VERSION}: compiling GPU code for sm_${CMAKE_CUDA_ARCHITECTURES}")
   elseif(DDPM_CUDA STREQUAL "ON")
-    message(FATAL_ERROR "DDPM_CUDA=ON, but no nvcc was found: put it on PATH or set CMAKE_CUDA_COMPILER")
+    message(FATAL_ERROR "DDPM_CUDA=ON, but nvcc was not found: put it on PATH or set CMAKE_CUDA_COMPILER")
   else()
-    message(STATUS "CUDA: no nvcc found, only the CPU part is built")
+    message(STATUS "CUDA: nvcc was not found, building only the CPU part")
   endif()
 endif()

@@ -1,4 +1,4 @@
-# cuDNN 9 beside the CUDA Toolkit or in the system's folders. Defines CUDNN::cudnn.
+# Finds cuDNN 9 next to the CUDA Toolkit or in the system's folders. Defines CUDNN::cudnn.
 find_path(CUDNN_INCLUDE_DIR cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
 find_library(CUDNN_LIBRARY cudnn HINTS ${CUDAToolkit_LIBRARY_DIR} ${CUDAToolkit_LIBRARY_ROOT}/lib
   ${CUDAToolkit_LIBRARY_ROOT}/lib64 /usr/local/cuda/lib /usr/local/cuda/lib64)

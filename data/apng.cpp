@@ -33,7 +33,7 @@ uint32_t read_u32(BytesView bytes) {
   return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | uint32_t{bytes[3]};
 }
 
-// A chunk: length, type, data, CRC of type and data.
+// A chunk: length, type, data, and the CRC of type and data.
 void append_chunk(Bytes& to, std::string_view type, BytesView data) {
   append_u32(to, static_cast<uint32_t>(data.size()));
   const size_t start = to.size();
@@ -42,7 +42,7 @@ void append_chunk(Bytes& to, std::string_view type, BytesView data) {
   append_u32(to, static_cast<uint32_t>(::crc32(0, to.data() + start, static_cast<uInt>(to.size() - start))));
 }
 
-// Calls visit(type, data) for every chunk of a PNG file that libpng has just written.
+// Calls visit(type, data) for every chunk of a PNG file that libpng wrote.
 template <typename Visit>
 void for_each_chunk(BytesView png, const Visit& visit) {
   for (size_t at = kSignatureBytes; at + 12 <= png.size();) {
@@ -53,7 +53,7 @@ void for_each_chunk(BytesView png, const Visit& visit) {
   }
 }
 
-// fcTL: place, size and duration of the frame whose data follow.
+// fcTL: position, size and duration of the frame whose data follow.
 Bytes frame_control(uint32_t sequence, const Image& frame, int milliseconds) {
   Bytes data;
   append_u32(data, sequence);
@@ -63,8 +63,8 @@ Bytes frame_control(uint32_t sequence, const Image& frame, int milliseconds) {
   append_u32(data, 0);  // y offset
   append_u16(data, static_cast<uint32_t>(milliseconds));
   append_u16(data, 1000);  // the duration's denominator: milliseconds
-  data.push_back(0);       // leave the frame as it is when it ends
-  data.push_back(0);       // overwrite, do not blend
+  data.push_back(0);       // dispose: leave the frame
+  data.push_back(0);       // blend: overwrite
   return data;
 }
 
@@ -116,10 +116,7 @@ std::vector<uint8_t> encode_apng(std::span<const Image> frames, const ApngOption
 
 void write_apng(const std::filesystem::path& path, std::span<const Image> frames,
                 const ApngOptions& options) {
-  const Bytes bytes = encode_apng(frames, options);
-  AtomicFile file(path);
-  file.write(bytes.data(), bytes.size());
-  file.commit();
+  write_file_atomically(path, encode_apng(frames, options));
 }
 
 }  // namespace ddpm

@@ -1,4 +1,4 @@
-// Antialiased painting of shapes that are given as signed distances.
+// Antialiased painting of shapes given as signed distance functions.
 #pragma once
 
 #include <algorithm>
@@ -33,7 +33,7 @@ inline Color mix(Color a, Color b, double share_of_b) {
           a.blue + share_of_b * (b.blue - a.blue)};
 }
 
-// Where a shape can paint at all, so that small shapes cost little in large images.
+// A circle that encloses a shape, so that small shapes cost little in large images.
 struct Circle {
   Point center;
   double radius = 0;
@@ -46,7 +46,7 @@ struct Ellipse {
   double radius_x = 0;
   double radius_y = 0;
 
-  // Exact on the outline, of first order near it: all that a one-pixel edge needs.
+  // Exact on the outline and first-order near it: all that a one-pixel edge needs.
   double distance(Point p) const {
     const Point q = p - center;
     const double scaled = length({q.x / radius_x, q.y / radius_y});
@@ -153,8 +153,8 @@ Without(A, B) -> Without<A, B>;
 template <typename A>
 Outline(A, double) -> Outline<A>;
 
-// A drawing plane: shapes are given in units of which `scale` pixels make one, around `origin` (in pixels),
-// and turned by `angle` (radians, clockwise on screen).
+// A drawing plane. Shapes are in units of `scale` pixels around `origin` (in pixels) and are
+// rotated by turn().
 class Canvas {
  public:
   Canvas(int width, int height, Point origin, double scale)
@@ -164,12 +164,13 @@ class Canvas {
         scale_(scale),
         pixels_(static_cast<size_t>(width) * height) {}
 
+  // Rotates what is painted from here on, in radians, clockwise on screen.
   void turn(double angle) {
     cosine_ = std::cos(angle);
     sine_ = std::sin(angle);
   }
 
-  // Paints every pixel: color(point in units).
+  // Paints every pixel with color_at(its center, in units).
   template <typename ColorAt>
   void fill_background(const ColorAt& color_at) {
     for (int y = 0; y < height_; ++y)
@@ -177,8 +178,8 @@ class Canvas {
         pixels_[static_cast<size_t>(y) * width_ + x] = color_at(to_units(x, y));
   }
 
-  // Paints a shape over what is there. The edge is one pixel wide, as a box filter would leave it; `softness`
-  // in units widens it.
+  // Paints a shape over what is there. The edge is one pixel wide, like a box filter's; `softness` (in units)
+  // widens it.
   template <typename Shape>
   void paint(const Shape& shape, Color color, double opacity = 1, double softness = 0) {
     const double edge = std::max(1 / scale_, softness);
@@ -197,7 +198,7 @@ class Canvas {
       }
   }
 
-  // The picture, rounded to 8 bits: (height, width, 3).
+  // The image rounded to 8 bits, (height, width, 3).
   Image image() const {
     Image result(width_, height_, 3);
     const auto to_byte = [](double value) {
@@ -212,7 +213,7 @@ class Canvas {
   }
 
  private:
-  // The middle of pixel (x, y).
+  // The center of pixel (x, y).
   Point to_units(int x, int y) const {
     const Point p = (1 / scale_) * (Point{x + 0.5, y + 0.5} - origin_);
     return {cosine_ * p.x + sine_ * p.y, cosine_ * p.y - sine_ * p.x};

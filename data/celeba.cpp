@@ -19,28 +19,27 @@ namespace fs = std::filesystem;
 constexpr const char* kArchiveName = "img_align_celeba.zip";
 constexpr const char* kFolderName = "img_align_celeba";
 
-// The archive or the folder of JPEGs that the user's path stands for.
+// The archive or the folder of JPEGs that the user's path refers to.
 fs::path resolve_images(const fs::path& path) {
   if (!fs::exists(path))
-    throw_input("cannot find {}: give the path of {} or its folder", path.string(), kArchiveName);
+    throw_input("cannot find {}: pass the path of {} or its folder", path.string(), kArchiveName);
   if (!fs::is_directory(path)) return path;
   if (fs::is_directory(path / kFolderName)) return path / kFolderName;
   if (fs::exists(path / kArchiveName)) return path / kArchiveName;
   return path;
 }
 
-// Beside the images: for the unpacked folder that is its parent, unless the lists were put among the images.
+// Next to the images: for the unpacked folder that is its parent, unless the lists are among the images.
 fs::path resolve_annotations(const CelebaOptions& options, const fs::path& images) {
   if (!options.annotations.empty()) return options.annotations;
   const fs::path inside = fs::is_directory(images) ? images : images.parent_path();
   return fs::exists(inside / "list_eval_partition.txt") ? inside : fs::absolute(images).parent_path();
 }
 
-// File names such as 000001.jpg, and where each is: an index into the archive's directory or into the
-// folder's files.
+// File names such as 000001.jpg with their index into the archive's directory or the folder's files.
 struct ImageLocations {
   std::map<std::string, int64_t> index_of_name;
-  std::vector<fs::path> files;  // of a folder; empty for an archive
+  std::vector<fs::path> files;  // empty for an archive
 };
 
 ImageLocations locate_in_archive(const fs::path& archive) {
@@ -72,14 +71,13 @@ std::vector<std::string> names_of_split(const ImageLocations& locations, const f
   for (size_t i = 0; i < partition.names.size(); ++i)
     if (partition.parts[i] == static_cast<int>(split)) names.push_back(partition.names[i]);
   if (names.empty())
-    throw_input("{}: lists no image of the split '{}': choose another split", partition_file.string(),
+    throw_input("{}: lists no images of split '{}': choose another split", partition_file.string(),
                 split_name(split));
   std::sort(partition.names.begin(), partition.names.end());
   for (const auto& [name, index] : locations.index_of_name)
     if (!std::binary_search(partition.names.begin(), partition.names.end(), name))
-      throw_input(
-          "{}: does not list {}, which is in {}: take the partition file that belongs to these images",
-          partition_file.string(), name, images.string());
+      throw_input("{}: does not list {}, which is in {}: use the partition file that belongs to these images",
+                  partition_file.string(), name, images.string());
   return names;
 }
 
@@ -95,7 +93,7 @@ Labels labels_of(const std::vector<std::string>& names, const fs::path& attribut
   for (const std::string& name : names) {
     const auto row = row_of_name.find(name);
     if (row == row_of_name.end())
-      throw_input("{}: has no row for {}: take the attribute file that belongs to these images",
+      throw_input("{}: has no row for {}: use the attribute file that belongs to these images",
                   attribute_file.string(), name);
     const auto first = table.values.begin() + static_cast<std::ptrdiff_t>(row->second * width);
     labels.attributes.insert(labels.attributes.end(), first, first + static_cast<std::ptrdiff_t>(width));
@@ -111,8 +109,7 @@ class Celeba : public ImageSource {
     ImageLocations locations =
         fs::is_directory(images_) ? locate_in_folder(images_) : locate_in_archive(images_);
     if (locations.index_of_name.empty())
-      throw_input("{}: holds no JPEG files: give the path of {} or its folder", images_.string(),
-                  kArchiveName);
+      throw_input("{}: has no JPEG files: pass the path of {} or its folder", images_.string(), kArchiveName);
     const fs::path annotations = resolve_annotations(options, images_);
     const std::vector<std::string> names =
         names_of_split(locations, annotations / "list_eval_partition.txt", split_, images_);
@@ -131,6 +128,7 @@ class Celeba : public ImageSource {
 
   std::string name() const override { return "celeba"; }
   std::string split() const override { return std::string(split_name(split_)); }
+  SourceDefaults defaults() const override { return kCelebaDefaults; }
   int64_t count() const override { return static_cast<int64_t>(files_.size() + members_.size()); }
   const Labels& labels() const override { return labels_; }
   std::unique_ptr<ImageReader> open_reader() const override {

@@ -9,18 +9,20 @@
 
 namespace ddpm {
 
+inline constexpr SourceDefaults kCelebaDefaults{.crop = Crop::kDdim, .size = 64};
+
 struct CelebaOptions {
-  // img_align_celeba.zip, the folder img_align_celeba of JPEGs, or a folder that holds one of these.
+  // img_align_celeba.zip, the unpacked folder img_align_celeba, or a folder that contains one of them.
   std::filesystem::path images = {};
-  // The folder of list_eval_partition.txt and list_attr_celeba.txt; empty: that of `images`.
+  // The folder of list_eval_partition.txt and list_attr_celeba.txt; empty: next to `images`.
   std::filesystem::path annotations = {};
   Split split = Split::kTrain;
 };
 
-// The images of a split in the order of their numbers. An archive is read in place, through one handle a
-// reader. The 40 attributes become labels where list_attr_celeba.txt is there (its -1 becomes 0). Split kAll
-// takes every image and needs no partition file. A partition or attribute file that is malformed or does not
-// match the images is an InputError that names the line.
+// The images of a split, ordered by number. An archive is read in place; each reader opens its own handle. If
+// list_attr_celeba.txt exists, its 40 attributes become labels (-1 becomes 0). Split kAll takes every image
+// and needs no partition file. Throws InputError, naming the line, if a partition or attribute file is
+// malformed or does not match the images.
 std::unique_ptr<ImageSource> open_celeba(const CelebaOptions& options);
 
 }  // namespace ddpm

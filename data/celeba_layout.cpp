@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "data/crop.h"
 #include "data/jpeg.h"
 #include "data/ordered_workers.h"
 #include "data/synthetic_faces.h"
@@ -15,9 +16,7 @@
 namespace ddpm {
 namespace {
 
-constexpr int kWidth = 178;
-constexpr int kHeight = 218;
-// The middle and half the side of the crop `ddim`: rows 57 to 185, columns 25 to 153.
+// The center and half the side of crop `ddim`: rows 57 to 185, columns 25 to 153.
 constexpr FaceFrame kFrame = {89, 121, 64};
 constexpr int kJpegQuality = 92;
 
@@ -77,7 +76,7 @@ std::string attribute_text(const CelebaLayoutOptions& options) {
   std::string text = fmt::format("{}\n", options.count);
   for (const char* name : kCelebaAttributes) text += fmt::format("{} ", name);
   text += '\n';
-  // For each of CelebA's attributes its place among ours, or -1.
+  // For each of CelebA's attributes, its index among ours, or -1.
   const std::vector<std::string>& ours = synthetic_face_attributes();
   std::array<int64_t, kCelebaAttributes.size()> place{};
   for (size_t k = 0; k < place.size(); ++k) {
@@ -99,13 +98,13 @@ void write_celeba_layout(const CelebaLayoutOptions& options, const std::filesyst
                          const PrepareProgress& progress) {
   constexpr int64_t kMaxCount = 999'999;  // six digits name an image
   if (options.count < 1 || options.count > kMaxCount)
-    throw_input("{} faces do not fit CelebA's layout: choose a count of 1 to {}", options.count, kMaxCount);
+    throw_input("CelebA's layout cannot hold {} faces: choose a count of 1 to {}", options.count, kMaxCount);
   create_folder(folder);
   using Bytes = std::vector<uint8_t>;
-  const int threads = options.threads > 0 ? options.threads : default_thread_count();
-  OrderedWorkers<Bytes> workers(options.count, threads, [&options] {
+  OrderedWorkers<Bytes> workers(options.count, thread_count(options.threads), [&options] {
     return [&options](int64_t i) {
-      return encode_jpeg(draw_synthetic_face(options.seed, i, kWidth, kHeight, kFrame), kJpegQuality);
+      const Image face = draw_synthetic_face(options.seed, i, kCelebaWidth, kCelebaHeight, kFrame);
+      return encode_jpeg(face, kJpegQuality);
     };
   });
   ZipWriter zip(folder / "img_align_celeba.zip");
@@ -113,8 +112,7 @@ void write_celeba_layout(const CelebaLayoutOptions& options, const std::filesyst
   for (int64_t i = 0; i < options.count; ++i)
     zip.add("img_align_celeba/" + file_name(i), [&] {
       Bytes bytes = workers.next();
-      if (progress && !progress(++done, options.count))
-        throw PreparationStopped("stopped before the end, nothing was written");
+      report_progress(progress, ++done, options.count);
       return bytes;
     });
   zip.commit();

@@ -1,4 +1,4 @@
-// The synthetic faces in the very files of CelebA, for tests of the whole path at any scale.
+// Synthetic faces in CelebA's file layout, to test the whole data path at any scale.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,16 @@ namespace ddpm {
 struct CelebaLayoutOptions {
   int64_t count = 5000;
   uint64_t seed = 0;
-  int threads = 0;  // 0: as many as the machine has
+  int threads = 0;  // 0: all cores
 };
 
-// Writes into `folder` img_align_celeba.zip (img_align_celeba/000001.jpg ..., 178x218, numbered from 1),
-// list_attr_celeba.txt (CelebA's 40 attributes; those that the faces do not have are -1) and
-// list_eval_partition.txt (80 % train, 10 % validation, 10 % test, in this order as CelebA has it). A face
-// fills the crop `ddim`.
+// Writes three files into `folder`:
+//
+//   img_align_celeba.zip     img_align_celeba/000001.jpg, ..., 178x218, numbered from 1
+//   list_attr_celeba.txt     CelebA's 40 attributes; those that the synthetic faces lack are -1
+//   list_eval_partition.txt  80 % train, 10 % validation, 10 % test, in CelebA's order
+//
+// A face fills the crop `ddim`.
 void write_celeba_layout(const CelebaLayoutOptions& options, const std::filesystem::path& folder,
                          const PrepareProgress& progress = {});
 

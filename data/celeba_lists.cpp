@@ -12,12 +12,12 @@ namespace {
 
 constexpr std::string_view kRemedy = "take the file from the official CelebA download again";
 
-// The words of a text, line by line; a carriage return is white space like any other.
+// Splits a text into lines of words; a carriage return counts as white space.
 class LineReader {
  public:
   explicit LineReader(std::string_view text) : rest_(text) {}
 
-  // False at the end. Lines without a word are passed over.
+  // False at the end. Skips blank lines.
   bool next(std::vector<std::string_view>& words) {
     words.clear();
     while (words.empty() && !rest_.empty()) {
@@ -48,7 +48,7 @@ int64_t parse_count(const std::vector<std::string_view>& words, const std::files
   const std::string_view word = words.empty() ? std::string_view() : words.front();
   const auto [end, code] = std::from_chars(word.data(), word.data() + word.size(), count);
   if (words.size() != 1 || code != std::errc() || end != word.data() + word.size() || count < 0)
-    throw_input("{}:1: an attribute file starts with its number of rows: {}", path.string(), kRemedy);
+    throw_input("{}:1: expected the number of rows: {}", path.string(), kRemedy);
   return count;
 }
 
@@ -60,8 +60,7 @@ CelebaPartition read_celeba_partition(const std::filesystem::path& path) {
   LineReader lines(text);
   for (std::vector<std::string_view> words; lines.next(words);) {
     if (words.size() != 2 || (words[1] != "0" && words[1] != "1" && words[1] != "2"))
-      throw_input("{}:{}: not a line of a partition file (an image's name and 0, 1 or 2): {}", path.string(),
-                  lines.number(), kRemedy);
+      throw_input("{}:{}: expected an image name and 0, 1 or 2: {}", path.string(), lines.number(), kRemedy);
     partition.names.emplace_back(words[0]);
     partition.parts.push_back(words[1][0] - '0');
   }
@@ -85,13 +84,13 @@ CelebaAttributes read_celeba_attributes(const std::filesystem::path& path) {
     result.names.emplace_back(words[0]);
     for (size_t i = 1; i < words.size(); ++i) {
       if (words[i] != "1" && words[i] != "-1" && words[i] != "0")
-        throw_input("{}:{}: '{}' is no attribute value (-1 or 1): {}", path.string(), lines.number(),
-                    words[i], kRemedy);
+        throw_input("{}:{}: expected -1 or 1, got '{}': {}", path.string(), lines.number(), words[i],
+                    kRemedy);
       result.values.push_back(words[i] == "1" ? 1 : 0);
     }
   }
   if (static_cast<int64_t>(result.names.size()) != count)
-    throw_input("{}: promises {} rows and holds {}: {}", path.string(), count, result.names.size(), kRemedy);
+    throw_input("{}: claims {} rows but has {}: {}", path.string(), count, result.names.size(), kRemedy);
   return result;
 }
 

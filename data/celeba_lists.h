@@ -1,4 +1,4 @@
-// CelebA's two text files.
+// Parsers of CelebA's two annotation files.
 #pragma once
 
 #include <cstdint>
@@ -8,14 +8,15 @@
 
 namespace ddpm {
 
-// list_eval_partition.txt: "000001.jpg 0" a line; 0 train, 1 validation, 2 test. Lines end in LF or CRLF.
+// list_eval_partition.txt: lines such as "000001.jpg 0" (0 train, 1 validation, 2 test), ending in
+// LF or CRLF.
 struct CelebaPartition {
   std::vector<std::string> names;
   std::vector<int> parts;
 };
 CelebaPartition read_celeba_partition(const std::filesystem::path& path);
 
-// list_attr_celeba.txt: the number of rows, the attributes' names, then a row for each image: its name and -1
+// list_attr_celeba.txt: the number of rows, the attribute names, then one row per image with its name and -1
 // or 1 for each attribute.
 struct CelebaAttributes {
   std::vector<std::string> attributes;

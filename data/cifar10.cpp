@@ -28,9 +28,8 @@ std::vector<fs::path> files_of_split(const fs::path& path, Split split) {
   if (split == Split::kTest || split == Split::kAll) add("test_batch.bin");
   if (files.empty())
     throw_input(
-        "{}: holds no CIFAR-10 batch of the split '{}' (data_batch_1.bin .. data_batch_5.bin, "
-        "test_batch.bin): "
-        "give the folder of the binary version",
+        "{}: has no CIFAR-10 batches of split '{}' (data_batch_1.bin to data_batch_5.bin, "
+        "test_batch.bin): pass the folder of the binary version",
         path.string(), split_name(split));
   return files;
 }
@@ -45,11 +44,12 @@ class Cifar10 : public ImageSource {
 
   std::string name() const override { return "cifar10"; }
   std::string split() const override { return std::string(split_name(split_)); }
+  SourceDefaults defaults() const override { return kCifar10Defaults; }
   int64_t count() const override { return static_cast<int64_t>(records_.size()); }
   const Labels& labels() const override { return labels_; }
   std::unique_ptr<ImageReader> open_reader() const override;
 
-  // Three planes to interleaved pixels.
+  // Interleaves the three planes.
   Image decode(int64_t i) const {
     Image image(kSide, kSide, 3);
     const uint8_t* planes = records_.at(i) + 1;
@@ -64,11 +64,11 @@ class Cifar10 : public ImageSource {
     const std::span<const uint8_t> bytes = files_.back().bytes();
     if (bytes.empty() || bytes.size() % kRecordBytes != 0)
       throw_input(
-          "{}: its {} bytes are no multiple of a CIFAR-10 record's {}: download the binary version again",
+          "{}: its {} bytes are not a multiple of a CIFAR-10 record's {}: download the binary version again",
           path.string(), bytes.size(), kRecordBytes);
     for (size_t at = 0; at < bytes.size(); at += kRecordBytes) {
       if (bytes[at] >= kClasses.size())
-        throw_input("{}: record {} has the label {}, CIFAR-10 has 0 to 9: download the binary version again",
+        throw_input("{}: record {} has label {}, expected 0 to 9: download the binary version again",
                     path.string(), at / kRecordBytes, bytes[at]);
       records_.push_back(bytes.data() + at);
       labels_.classes.push_back(bytes[at]);

@@ -1,4 +1,4 @@
-// CIFAR-10 (Krizhevsky 2009), the binary version.
+// CIFAR-10 (Krizhevsky 2009), binary version.
 #pragma once
 
 #include <filesystem>
@@ -9,9 +9,11 @@
 
 namespace ddpm {
 
-// `path` is one .bin file, or the folder cifar-10-batches-bin: its data_batch_*.bin are the train split
-// (those that are there), its test_batch.bin is the test split; kAll takes both. Labels are the ten classes.
-// A file whose size or whose labels cannot be CIFAR-10's is an InputError.
+inline constexpr SourceDefaults kCifar10Defaults{.crop = Crop::kNone, .size = 32};
+
+// `path` is one .bin file or the folder cifar-10-batches-bin: the train split is every data_batch_*.bin
+// found, the test split is test_batch.bin, kAll takes both. Labels are the ten classes. Throws InputError for
+// a file whose size or labels cannot be CIFAR-10's.
 std::unique_ptr<ImageSource> open_cifar10(const std::filesystem::path& path, Split split);
 
 }  // namespace ddpm

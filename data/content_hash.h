@@ -8,8 +8,8 @@
 
 namespace ddpm {
 
-// XXH64 with seed 0 over the bytes in the order given, as text: "xxh64:" and 16 hexadecimal digits, what the
-// program xxhsum -H64 prints. It tells data sets apart; it is no protection against a forger.
+// XXH64 with seed 0 over the bytes in the order given. The text is "xxh64:" and 16 hexadecimal digits, the
+// ones that `xxhsum -H64` prints. It tells data sets apart but is not cryptographic.
 class ContentHash {
  public:
   ContentHash();

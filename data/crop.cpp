@@ -13,13 +13,9 @@ constexpr EnumName<Crop> kCrops[] = {{Crop::kNone, "none"}, {Crop::kCenter, "cen
                                      {Crop::kDdim, "ddim"}, {Crop::kScoreSde, "score_sde"},
                                      {Crop::kAdm, "adm"},   {Crop::kEdm, "edm"}};
 
-// The size of CelebA's aligned images.
-constexpr int kCelebaWidth = 178;
-constexpr int kCelebaHeight = 218;
-
 ImageView celeba_square(const ImageView& image, Crop crop, int top, int left, int side) {
   if (image.width != kCelebaWidth || image.height != kCelebaHeight)
-    throw_input("crop '{}' is made for CelebA's {}x{} images, this one is {}x{}: choose --crop center or adm",
+    throw_input("crop '{}' needs CelebA's {}x{} images, got {}x{}: choose --crop center or adm",
                 crop_name(crop), kCelebaWidth, kCelebaHeight, image.width, image.height);
   return image.crop(top, left, side, side);
 }
@@ -29,11 +25,10 @@ ImageView center_square(const ImageView& image, int side) {
 }
 
 Image resize_and_crop_adm(const ImageView& image, Filter filter, int size) {
-  // Beyond this the resized image, of which only the middle is kept, would be huge.
+  // Beyond this the resized image, of which only the center is kept, would be huge.
   constexpr int64_t kMaxAspect = 100;
   if (std::max(image.width, image.height) > kMaxAspect * std::min(image.width, image.height))
-    throw_input("an image of {}x{} is too narrow for the crop 'adm': leave it out", image.width,
-                image.height);
+    throw_input("a {}x{} image is too narrow for crop 'adm': remove it", image.width, image.height);
   Image halved;
   ImageView current = image;
   while (std::min(current.width, current.height) >= 2 * size) {
@@ -41,7 +36,7 @@ Image resize_and_crop_adm(const ImageView& image, Filter filter, int size) {
     current = halved;
   }
   const double scale = static_cast<double>(size) / std::min(current.width, current.height);
-  // To nearest, ties to even, as Python's round.
+  // To nearest, ties to even, like Python's round.
   const int width = static_cast<int>(std::nearbyint(current.width * scale));
   const int height = static_cast<int>(std::nearbyint(current.height * scale));
   return copy(center_square(resize(current, width, height, filter), size));

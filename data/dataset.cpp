@@ -12,15 +12,15 @@
 namespace ddpm {
 namespace {
 
-// Sizes of a checked header; InputError where the array is no stack of images.
+// The sizes in a checked header; InputError if the array is not a stack of images.
 DatasetCard card_of_array(const NpyHeader& header, const std::filesystem::path& path) {
   const std::vector<int64_t>& shape = header.shape;
   if (shape.size() != 4)
-    throw_input("{}: has the shape ({}), images have four dimensions (N, H, W, C): reshape it in NumPy",
+    throw_input("{}: has shape ({}), but images have four dimensions (N, H, W, C): reshape it in NumPy",
                 path.string(), fmt::join(shape, ", "));
   if (shape[3] != 1 && shape[3] != 3)
     throw_input(
-        "{}: has {} channels (shape ({})), 1 or 3 are needed, as the last dimension: transpose it in NumPy",
+        "{}: has {} channels (shape ({})), expected 1 or 3 in the last dimension: transpose it in NumPy",
         path.string(), shape[3], fmt::join(shape, ", "));
   if (shape[0] == 0 || shape[1] == 0 || shape[2] == 0)
     throw_input("{}: is empty (shape ({})): prepare the data set again", path.string(),
@@ -58,7 +58,7 @@ DatasetCard read_card(const std::filesystem::path& path, const DatasetCard& arra
 
 DatasetPaths dataset_paths(const std::filesystem::path& npy) {
   if (npy.extension() != ".npy")
-    throw_input("'{}' does not end in .npy: a data set is named by its array, for example faces64.npy",
+    throw_input("'{}' does not end in .npy: name the data set's array, for example faces64.npy",
                 npy.string());
   const std::filesystem::path stem = npy.parent_path() / npy.stem();
   return {npy, stem.string() + ".labels.npy", stem.string() + ".json"};
@@ -74,7 +74,7 @@ Dataset Dataset::open(const std::filesystem::path& npy) {
   if (std::filesystem::exists(paths.labels)) {
     dataset.labels_ = read_labels(paths.labels, dataset.card_.label_names);
     if (dataset.labels_.count() != dataset.count())
-      throw_input("{}: holds labels for {} images, the array for {}: prepare the data set again",
+      throw_input("{}: has labels for {} images, but the array holds {}: prepare the data set again",
                   paths.labels.string(), dataset.labels_.count(), dataset.count());
   }
   dataset.pixels_ = file.bytes().subspan(header.data_offset);
@@ -93,7 +93,7 @@ Dataset Dataset::from_pixels(std::vector<uint8_t> pixels, DatasetCard card, Labe
   dataset.card_.label_kind = label_kind_name(dataset.labels_.kind);
   dataset.card_.label_names = dataset.labels_.names;
   dataset.card_.hash = content_hash(pixels.data(), pixels.size());
-  // A vector keeps its elements where they are when it is moved.
+  // Moving a vector leaves its elements where they are.
   dataset.pixels_ = pixels;
   dataset.storage_ = std::move(pixels);
   return dataset;

@@ -1,8 +1,8 @@
-// The images that a model trains on: one array of pixels, with labels and a card beside it.
+// The images a model trains on: one array of pixels, optionally with labels and a card next to it.
 //
 //   NAME.npy         uint8 (N, H, W, C), C order, C = 1 or 3; numpy.load(..., mmap_mode='r') reads it
 //   NAME.labels.npy  int32 (N,) classes or uint8 (N, A) attributes; optional
-//   NAME.json        the card; optional, so that an array from NumPy can be trained on as it is
+//   NAME.json        the card; optional, so that a plain NumPy array can be trained on
 #pragma once
 
 #include <cstdint>
@@ -26,16 +26,16 @@ struct DatasetPaths {
   std::filesystem::path card;
 };
 
-// The three files of the data set NAME.npy. A path without that ending is an InputError.
+// The three files of the data set NAME.npy; InputError for a path with another extension.
 DatasetPaths dataset_paths(const std::filesystem::path& npy);
 
 class Dataset {
  public:
-  // Maps the pixels and reads card and labels where they exist. Whatever is wrong with one of the files, or
-  // between them, is an InputError that names it.
+  // Maps the pixels; reads the card and the labels if they exist. InputError, naming the file, if one of them
+  // is malformed or they do not match.
   static Dataset open(const std::filesystem::path& npy);
 
-  // A data set that exists in memory only. The card's hash is filled in; its sizes describe `pixels`.
+  // A data set in memory only. The card's sizes must describe `pixels`; its hash is filled in.
   static Dataset from_pixels(std::vector<uint8_t> pixels, DatasetCard card, Labels labels = {});
 
   int64_t count() const { return card_.count; }
@@ -49,12 +49,12 @@ class Dataset {
   ImageView image(int64_t i) const;
 
   const Labels& labels() const { return labels_; }
-  // Where there is no file, source is "unknown" and the sizes and the hash are those of the array.
+  // Without a file: source "unknown", with the sizes of the array.
   const DatasetCard& card() const { return card_; }
 
-  // The hash that the card records; computed from the pixels where there is no card.
+  // The card's hash; computed from the pixels if there is no card.
   std::string hash() const;
-  // Always computed from the pixels; differs from hash() where the file was changed after its preparation.
+  // Always computed from the pixels; differs from hash() if the file was changed after its preparation.
   std::string compute_hash() const;
 
  private:

@@ -8,11 +8,11 @@
 namespace ddpm {
 namespace {
 
-// A size of the array; the JSON library would take 1e300 for some integer too.
+// One of the array's sizes; the JSON library would turn 1e300 into some integer, too.
 int64_t size_of(const nlohmann::json& card, const char* key, int64_t most) {
   const nlohmann::json& value = card.at(key);
   if (!value.is_number_unsigned() || value.get<uint64_t>() > static_cast<uint64_t>(most))
-    throw_input("{} = {} is no size", key, value.dump());
+    throw_input("{} = {} is not a size", key, value.dump());
   return value.get<int64_t>();
 }
 
@@ -30,7 +30,7 @@ std::string to_json(const DatasetCard& card) {
       {"width", card.width},   {"channels", card.channels},
       {"hash", card.hash},     {"labels", {{"kind", card.label_kind}, {"names", card.label_names}}},
   };
-  // A file's name may hold bytes that are no UTF-8: better a replacement character than no card.
+  // File names need not be UTF-8: better a replacement character than no card.
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 

@@ -1,4 +1,4 @@
-// The card beside a data set: where it comes from and what was done to it, as JSON.
+// A data set's card: where its images come from and how they were prepared, as JSON.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@ namespace ddpm {
 
 struct DatasetCard {
   std::string source;  // "celeba", "folder", "cifar10", "mnist", "synthetic-faces"
-  std::string split;   // empty where the source has none
+  std::string split;   // empty if the source has none
   std::string crop;
   std::string filter;
   int64_t count = 0;
@@ -24,7 +24,7 @@ struct DatasetCard {
 
 std::string to_json(const DatasetCard& card);
 
-// A text that is no card, or lacks a field, is an InputError that names `path`.
+// InputError, naming `path`, if the text is not a card or lacks a field.
 DatasetCard parse_dataset_card(const std::string& json, const std::filesystem::path& path);
 
 }  // namespace ddpm

@@ -28,7 +28,7 @@ struct Head {
   Circle bounds() const { return {{0, 0.05}, 0.85}; }
 };
 
-// One drawing: the parameters and what follows from them.
+// One drawing: the parameters and what is derived from them.
 class Painter {
  public:
   Painter(Canvas& canvas, const FaceParameters& face)
@@ -59,7 +59,7 @@ class Painter {
   }
 
  private:
-  // A point of the face's front: turning the head moves it sideways, and shortens the side that turns away.
+  // A point on the front of the face: turning the head moves it sideways and shortens the side facing away.
   Point front(double x, double y) const {
     const double away = x * face_.yaw > 0 ? 0.85 : 1.05;
     return {0.10 * face_.yaw + x * away, y};
@@ -78,7 +78,7 @@ class Painter {
 
   void ears() {
     for (const double side : {-1.0, 1.0}) {
-      // The ear on the side that the face turns to goes behind the head.
+      // The ear on the side the face turns to moves behind the head.
       const double x = side * face_.head_width - 0.06 * face_.yaw;
       canvas_.paint(Ellipse{{x, 0.06}, 0.085, 0.125}, face_.skin_color);
       canvas_.paint(Ellipse{{x, 0.06}, 0.045, 0.075}, shade_);

@@ -6,8 +6,8 @@
 
 namespace ddpm {
 
-// Paints background, shoulders and head on a canvas whose origin is the middle of the head and whose unit is
-// somewhat less than the head's height.
+// Paints background, shoulders and head. The canvas's origin is the center of the head, its unit a little
+// less than the head's height.
 void paint_face(Canvas& canvas, const FaceParameters& face);
 
 }  // namespace ddpm

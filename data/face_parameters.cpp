@@ -30,8 +30,8 @@ constexpr std::array<Color, 3> kFrame = {{{28, 28, 34}, {132, 40, 44}, {78, 66, 
 constexpr std::array<Color, 5> kHat = {
     {{196, 62, 60}, {52, 92, 150}, {70, 130, 84}, {84, 76, 96}, {224, 168, 60}}};
 
-// SplitMix64 (Steele, Lea and Flood 2014): a counter through a mixing function, so face i needs no face
-// before it.
+// SplitMix64 (Steele, Lea and Flood 2014): a counter passed through a mixing function, so that face i does
+// not depend on the faces before it.
 class Random {
  public:
   Random(uint64_t seed, uint64_t index) : state_(mixed(seed) ^ mixed(index + 0x632be59bd9b4e019ULL)) {}
@@ -41,7 +41,7 @@ class Random {
     return low + (high - low) * static_cast<double>(mixed(state_) >> 11) * 0x1p-53;
   }
   bool chance(double probability) { return uniform(0, 1) < probability; }
-  // An index, with probability proportional to its weight.
+  // An index, drawn with probability proportional to its weight.
   size_t pick(std::initializer_list<double> weights) {
     double left = uniform(0, std::accumulate(weights.begin(), weights.end(), 0.0));
     size_t index = 0;

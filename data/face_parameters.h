@@ -16,7 +16,7 @@ enum class Beard { kNone, kMustache, kGoatee, kFull };
 enum class Mouth { kClosed, kOpen };
 enum class Hat { kNone, kBeanie, kCap };
 
-// Lengths are in the painter's unit, see data/face_painter.h.
+// Lengths are in the painter's unit (data/face_painter.h).
 struct FaceParameters {
   int skin = 0;  // index into the skin tones, from pale to dark
   Color skin_color;
@@ -26,14 +26,14 @@ struct FaceParameters {
   Color background;
   Color shirt;
   Color iris;
-  double head_width = 0;  // half
+  double head_width = 0;  // half of it
   double head_height = 0;
-  double jaw = 0;  // width of the chin's half, as a share of the head's
+  double jaw = 0;  // the chin's width relative to the head's
   double eye_distance = 0;
   double eye_size = 0;
   double brow_thickness = 0;
   double brow_angle = 0;
-  double smile = 0;  // height by which the corners of the mouth rise; negative: they fall
+  double smile = 0;  // how far the corners of the mouth rise; negative: fall
   double mouth_width = 0;
   Mouth mouth = Mouth::kClosed;
   Glasses glasses = Glasses::kNone;
@@ -44,11 +44,11 @@ struct FaceParameters {
   bool rosy_cheeks = false;
   bool lipstick = false;
   bool earrings = false;
-  double yaw = 0;   // -1: to the left of the picture, 1: to the right
+  double yaw = 0;   // -1: facing the left of the image, 1: the right
   double tilt = 0;  // radians, clockwise
 };
 
-// Parameters of face `index` of the family `seed`: a pure function, the same on every machine.
+// The parameters of face `index` for `seed`: a pure function, the same on every machine.
 FaceParameters face_parameters(uint64_t seed, int64_t index);
 
 const std::vector<std::string>& face_attribute_names();

@@ -1,4 +1,4 @@
-// An image in memory and a view of one.
+// An image in memory, and a view of one.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,11 @@
 
 namespace ddpm {
 
-// 8-bit pixels, (height, width, channels), C order; channels is 1 (grey) or 3 (RGB).
+// Decoders refuse headers that claim more pixels than any photograph has, before they allocate
+// memory for them.
+inline constexpr int64_t kMaxImagePixels = int64_t{1} << 27;
+
+// 8-bit pixels, (height, width, channels), C order; channels is 1 (gray) or 3 (RGB).
 struct Image {
   int width = 0;
   int height = 0;
@@ -25,7 +29,7 @@ struct Image {
   const uint8_t* row(int y) const { return pixels.data() + static_cast<size_t>(y) * width * channels; }
 };
 
-// A rectangle of pixels that somebody else owns; rows are `row_bytes` apart, so that a crop copies nothing.
+// A non-owning rectangle of pixels; rows are `row_bytes` apart, so that a crop copies nothing.
 struct ImageView {
   const uint8_t* pixels = nullptr;
   int width = 0;
@@ -40,20 +44,20 @@ struct ImageView {
         height(view_height),
         channels(view_channels),
         row_bytes(static_cast<size_t>(view_width) * view_channels) {}
-  // Implicit: every function that only looks takes a view, and an image is one.
+  // Implicit, so that functions which only read can take a view.
   ImageView(const Image& image)  // NOLINT(google-explicit-constructor)
       : ImageView(image.pixels.data(), image.width, image.height, image.channels) {}
 
   const uint8_t* row(int y) const { return pixels + static_cast<size_t>(y) * row_bytes; }
-  // The rectangle of rows [top, top + rows) and columns [left, left + columns); it must lie inside.
+  // Rows [top, top + rows) and columns [left, left + columns), which must be inside the view.
   ImageView crop(int top, int left, int rows, int columns) const;
 };
 
-// The pixels of a view, packed.
+// A packed copy of the view's pixels.
 Image copy(const ImageView& view);
 
-// Grey to RGB by repetition; RGB to grey by the luma of ITU-R BT.601 in 16-bit fixed point, as Pillow's
-// convert("L").
+// Gray to RGB by repetition; RGB to gray by the luma of ITU-R BT.601 in 16-bit fixed point,
+// like Pillow's convert("L").
 Image with_channels(Image image, int channels);
 
 }  // namespace ddpm

@@ -18,15 +18,13 @@ constexpr int kMaxJpegSide = 65500;  // libjpeg's
 void check_options(const Dataset& dataset, const ImageArchiveOptions& options) {
   if (options.quality < 1 || options.quality > 100)
     throw_input("quality {} is out of range: choose 1 to 100", options.quality);
-  if (options.limit < 0) throw_input("limit {} is negative: choose 0 for all images", options.limit);
-  if (options.threads < 0)
-    throw_input("{} threads are not possible: choose 0 for all cores", options.threads);
+  check_limit_and_threads(options.limit, options.threads);
   if (std::max(dataset.width(), dataset.height()) > kMaxJpegSide)
-    throw_input("images of {}x{} do not fit JPEG, whose sides are at most {}", dataset.height(),
+    throw_input("images of {}x{} are too large for JPEG: its sides are at most {} pixels", dataset.height(),
                 dataset.width(), kMaxJpegSide);
 }
 
-// An image's file, and how far its pixels are from what was given.
+// An encoded image and its squared error.
 struct Picture {
   std::vector<uint8_t> jpeg;
   uint64_t squared_error = 0;
@@ -48,13 +46,13 @@ Picture make_picture(const ImageView& image, const ImageArchiveOptions& options,
   return {std::move(jpeg), squared_difference(image, back)};
 }
 
-// As many digits as sort all of them, six at least.
+// Enough digits that the names sort in order, at least six.
 std::string file_name(int64_t i, int64_t count) {
   const size_t digits = std::max<size_t>(6, fmt::format("{}", count - 1).size());
   return fmt::format("{:0{}}.jpg", i, digits);
 }
 
-// Of the images that are in the archive.
+// The card of the images in the archive.
 DatasetCard archive_card(const Dataset& dataset, int64_t count, const std::string& hash) {
   DatasetCard card = dataset.card();
   card.count = count;
@@ -69,13 +67,13 @@ DatasetCard archive_card(const Dataset& dataset, int64_t count, const std::strin
 ImageArchiveSummary write_image_archive(const Dataset& dataset, const ImageArchiveOptions& options,
                                         const std::filesystem::path& path, const PrepareProgress& progress) {
   check_options(dataset, options);
-  const int64_t count = options.limit > 0 ? std::min(options.limit, dataset.count()) : dataset.count();
-  const int threads = options.threads > 0 ? options.threads : default_thread_count();
-  OrderedWorkers<Picture> workers(count, threads, [&]() -> OrderedWorkers<Picture>::Produce {
-    return [&, decoder = std::make_shared<JpegDecoder>()](int64_t i) {
-      return make_picture(dataset.image(i), options, *decoder);
-    };
-  });
+  const int64_t count = limited_count(dataset.count(), options.limit);
+  OrderedWorkers<Picture> workers(count, thread_count(options.threads),
+                                  [&]() -> OrderedWorkers<Picture>::Produce {
+                                    return [&, decoder = std::make_shared<JpegDecoder>()](int64_t i) {
+                                      return make_picture(dataset.image(i), options, *decoder);
+                                    };
+                                  });
   ZipWriter zip(path);
   ContentHash hash;
   uint64_t squared_error = 0;
@@ -84,8 +82,7 @@ ImageArchiveSummary write_image_archive(const Dataset& dataset, const ImageArchi
       Picture picture = workers.next();
       squared_error += picture.squared_error;
       hash.update(dataset.image(i).pixels, dataset.image_bytes());
-      if (progress && !progress(i + 1, count))
-        throw PreparationStopped("stopped before the end, nothing was written");
+      report_progress(progress, i + 1, count);
       return std::move(picture.jpeg);
     });
   if (dataset.labels().kind != LabelKind::kNone)

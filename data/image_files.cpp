@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kPngStart = "\x89PNG";
 
-// `names` and `indices` belong to the source, which outlives its readers.
+// `names` and `indices` are owned by the source, which outlives its readers.
 class FolderReader : public ImageReader {
  public:
   FolderReader(std::filesystem::path folder, const std::vector<std::filesystem::path>& names)
@@ -23,7 +23,7 @@ class FolderReader : public ImageReader {
   Image read(int64_t i) override {
     const std::filesystem::path path = folder_ / names_.at(i);
     const std::string bytes = read_file(path);
-    return decoder_.decode({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, path.string());
+    return decoder_.decode(byte_view(bytes), path.string());
   }
 
  private:

@@ -1,4 +1,4 @@
-// Image files by name, whether they lie in a folder or in a zip archive.
+// Readers of JPEG and PNG files in a folder or a zip archive.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +14,14 @@
 
 namespace ddpm {
 
-// Whether the name ends, in either case, in .jpg, .jpeg or .png.
+// Whether the name ends in .jpg, .jpeg or .png, in upper or lower case.
 bool has_image_extension(const std::filesystem::path& name);
 
-// The image files of a folder and the folders below it, relative to it, sorted by their bytes so that the
-// order is the same on every machine.
+// The image files in a folder and its subfolders, as relative paths, sorted bytewise so that the order is the
+// same on every machine.
 std::vector<std::filesystem::path> list_image_files(const std::filesystem::path& folder);
 
-// Reads one of the two formats, told by the first bytes and not by the name.
+// Decodes JPEG and PNG, told apart by the first bytes rather than by the name.
 class ImageDecoder {
  public:
   Image decode(std::span<const uint8_t> bytes, const std::string& name);
@@ -30,11 +30,11 @@ class ImageDecoder {
   JpegDecoder jpeg_;
 };
 
-// Reads the files `names` of `folder`, by index.
+// Reads the files `names` in `folder`, by index.
 std::unique_ptr<ImageReader> open_folder_reader(const std::filesystem::path& folder,
                                                 const std::vector<std::filesystem::path>& names);
 
-// Reads the members `indices` of the archive, by index into `indices`, through a handle of its own.
+// Reads the archive's members `indices`, by index into `indices`, through its own handle.
 std::unique_ptr<ImageReader> open_zip_reader(const std::filesystem::path& archive,
                                              const std::vector<int64_t>& indices);
 

@@ -22,7 +22,7 @@ Labels subfolder_classes(const std::vector<fs::path>& names, const fs::path& fol
   std::set<std::string> classes;
   for (const fs::path& name : names) {
     if (!name.has_parent_path())
-      throw_input("{}: lies in no subfolder, so it has no class: move it into one or leave the classes out",
+      throw_input("{}: is not in a subfolder and so has no class: move it into one or drop --classes",
                   (folder / name).string());
     classes.insert(name.begin()->string());
   }
@@ -40,17 +40,17 @@ constexpr const char* kCard = "card.json";
 
 void check_found(size_t images, const fs::path& input) {
   if (images == 0)
-    throw_input("{}: holds no .png, .jpg or .jpeg file: give the folder or the zip archive of the pictures",
+    throw_input("{}: has no .png, .jpg or .jpeg files: pass the folder or the zip archive of the images",
                 input.string());
 }
 
-// What data/image_archive.h wrote beside the pictures: as many labels as there are pictures.
+// The labels that data/image_archive.h stored, one per image.
 Labels stored_labels(std::span<const uint8_t> labels_file, const std::string& card, size_t images,
                      const fs::path& input) {
   Labels labels =
       parse_labels(labels_file, input / kLabels, parse_dataset_card(card, input / kCard).label_names);
   if (labels.count() != static_cast<int64_t>(images))
-    throw_input("{}: holds {} labels for {} pictures: restore the pictures, or remove this file",
+    throw_input("{}: has {} labels for {} images: restore the images or remove this file",
                 (input / kLabels).string(), labels.count(), images);
   return labels;
 }
@@ -64,12 +64,12 @@ class ImageFolder : public ImageSource {
       labels_ = subfolder_classes(names_, folder_);
     } else if (fs::exists(folder_ / kLabels) && fs::exists(folder_ / kCard)) {
       const std::string bytes = read_file(folder_ / kLabels);
-      labels_ = stored_labels({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()},
-                              read_file(folder_ / kCard), names_.size(), folder_);
+      labels_ = stored_labels(byte_view(bytes), read_file(folder_ / kCard), names_.size(), folder_);
     }
   }
 
   std::string name() const override { return "folder"; }
+  SourceDefaults defaults() const override { return kFolderDefaults; }
   int64_t count() const override { return static_cast<int64_t>(names_.size()); }
   const Labels& labels() const override { return labels_; }
   std::unique_ptr<ImageReader> open_reader() const override { return open_folder_reader(folder_, names_); }
@@ -80,7 +80,7 @@ class ImageFolder : public ImageSource {
   Labels labels_;
 };
 
-// The same in a zip archive.
+// The same from a zip archive.
 class ImageArchive : public ImageSource {
  public:
   ImageArchive(fs::path archive, FolderClasses classes) : archive_(std::move(archive)) {
@@ -96,19 +96,20 @@ class ImageArchive : public ImageSource {
   }
 
   std::string name() const override { return "folder"; }
+  SourceDefaults defaults() const override { return kFolderDefaults; }
   int64_t count() const override { return static_cast<int64_t>(members_.size()); }
   const Labels& labels() const override { return labels_; }
   std::unique_ptr<ImageReader> open_reader() const override { return open_zip_reader(archive_, members_); }
 
  private:
-  // The pictures' names, sorted as a folder's are; notes their members, and those of labels and card.
+  // The image names, sorted like a folder's; also records their members and those of labels and card.
   std::vector<fs::path> list_members(const ZipReader& zip) {
     std::vector<std::pair<std::string, int64_t>> found;
     for (int64_t i = 0; i < zip.count(); ++i) {
       std::string name = zip.name(i);
       if (name == kLabels) labels_member_ = i;
       if (name == kCard) card_member_ = i;
-      // What macOS puts beside each file of an archive has the file's own ending.
+      // macOS adds a companion to each file in an archive, with the same extension.
       if (has_image_extension(name) && !name.starts_with("__MACOSX/")) found.emplace_back(std::move(name), i);
     }
     std::sort(found.begin(), found.end());

@@ -1,4 +1,4 @@
-// A folder of pictures, or a zip archive of them.
+// A folder or a zip archive of images.
 #pragma once
 
 #include <filesystem>
@@ -8,12 +8,14 @@
 
 namespace ddpm {
 
-// kSubfolder: the first folder below the root names the class; a picture outside one is an InputError.
+inline constexpr SourceDefaults kFolderDefaults{.crop = Crop::kCenter, .size = 64};
+
+// kSubfolder: the top-level subfolder names the class; InputError for an image outside of one.
 enum class FolderClasses { kNone, kSubfolder };
 
-// Every .png, .jpg and .jpeg of the folder and the folders below it, or of the zip archive, in the order of
-// their names. With kNone the labels are those that data/image_archive.h stored beside the pictures, if it
-// did. InputError where there is no picture, or another number of labels.
+// Every .png, .jpg and .jpeg file in the folder and its subfolders or in the zip archive, ordered by name.
+// With kNone the labels are those stored by data/image_archive.h, if any. InputError if there are no images
+// or their number differs from that of the labels.
 std::unique_ptr<ImageSource> open_image_folder(const std::filesystem::path& input,
                                                FolderClasses classes = FolderClasses::kNone);
 

@@ -14,11 +14,8 @@
 namespace ddpm {
 namespace {
 
-// Refuses headers that promise more than any photograph holds, before memory is taken for them.
-constexpr int64_t kMaxPixels = int64_t{1} << 27;
-
 [[noreturn]] void fail(const std::string& name, std::string_view reason) {
-  throw_input("{}: cannot be decoded as JPEG ({}): restore the file from its source or leave it out", name,
+  throw_input("{}: cannot be decoded as JPEG ({}): restore the file from its source or remove it", name,
               reason);
 }
 
@@ -26,7 +23,7 @@ void destroy(void* handle) {
   if (handle != nullptr) tjDestroy(handle);
 }
 
-// ---- Writing. libjpeg reports an error by a call that must not return.
+// ---- Encoding. libjpeg reports an error by calling a function that must not return.
 
 struct JumpOnError {
   jpeg_error_mgr manager;
@@ -37,7 +34,7 @@ struct JumpOnError {
 }
 void say_nothing(j_common_ptr) {}
 
-// False where libjpeg failed. *bytes are malloc's. Holds nothing that a long jump would not destroy.
+// False if libjpeg failed. *bytes comes from malloc. No local needs a destructor: longjmp would skip it.
 bool compress(const ImageView& image, int quality, JpegChroma chroma, unsigned char** bytes,
               unsigned long* size) {
   jpeg_compress_struct info;
@@ -59,7 +56,8 @@ bool compress(const ImageView& image, int quality, JpegChroma chroma, unsigned c
   jpeg_set_quality(&info, quality, TRUE);
   info.dct_method = JDCT_ISLOW;
   info.optimize_coding = TRUE;
-  const int luma = image.channels == 3 && chroma == JpegChroma::kHalved ? 2 : 1;  // samples to one of color
+  // Luma samples per chroma sample.
+  const int luma = image.channels == 3 && chroma == JpegChroma::kHalved ? 2 : 1;
   info.comp_info[0].h_samp_factor = info.comp_info[0].v_samp_factor = luma;
   jpeg_start_compress(&info, TRUE);
   for (int y = 0; y < image.height; ++y) {
@@ -87,12 +85,12 @@ Image JpegDecoder::decode(std::span<const uint8_t> bytes, const std::string& nam
                           &colorspace) != 0)
     fail(name, tjGetErrorStr2(handle_.get()));
   if (colorspace == TJCS_CMYK || colorspace == TJCS_YCCK) fail(name, "CMYK images are not supported");
-  if (int64_t{width} * height > kMaxPixels)
+  if (int64_t{width} * height > kMaxImagePixels)
     fail(name, fmt::format("its header claims {}x{} pixels", width, height));
   Image image(width, height, 3);
-  // A warning counts as a failure: TurboJPEG warns where the data end early and paints the rest grey. More
-  // scans than any encoder writes are refused: each costs a pass over the image, and a few bytes can ask for
-  // thousands.
+  // Warnings count as failures: TurboJPEG warns if the data end early and paints the rest gray. More
+  // scans than any encoder writes are refused, too: each costs a pass over the image, and a few bytes
+  // can request thousands.
   if (tjDecompress2(handle_.get(), bytes.data(), bytes.size(), image.pixels.data(), width, 0, height,
                     TJPF_RGB, TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS) != 0)
     fail(name, tjGetErrorStr2(handle_.get()));

@@ -14,12 +14,12 @@ Labels parse_classes(std::span<const uint8_t> bytes, const std::filesystem::path
                      std::vector<std::string> names) {
   NpyArray<int32_t> array = parse_npy<int32_t>(bytes, path);
   if (array.shape.size() != 1)
-    throw_input("{}: class labels have the shape (N,): write them again", path.string());
+    throw_input("{}: class labels need shape (N,): write them again", path.string());
   const auto known = static_cast<int32_t>(names.size());
   for (const int32_t value : array.values)
     if (value < 0 || (known > 0 && value >= known))
-      throw_input("{}: holds the class {}, but there are {} classes: prepare the data set again",
-                  path.string(), value, known);
+      throw_input("{}: has class {}, but there are {} classes: prepare the data set again", path.string(),
+                  value, known);
   return {LabelKind::kClasses, std::move(names), std::move(array.values), {}};
 }
 
@@ -27,13 +27,12 @@ Labels parse_attributes(std::span<const uint8_t> bytes, const std::filesystem::p
                         std::vector<std::string> names) {
   NpyArray<uint8_t> array = parse_npy<uint8_t>(bytes, path);
   if (array.shape.size() != 2)
-    throw_input("{}: attributes have the shape (N, A): write them again", path.string());
+    throw_input("{}: attributes need shape (N, A): write them again", path.string());
   if (!names.empty() && static_cast<int64_t>(names.size()) != array.shape[1])
-    throw_input("{}: holds {} attributes, but the card names {}: prepare the data set again", path.string(),
+    throw_input("{}: has {} attributes, but the card names {}: prepare the data set again", path.string(),
                 array.shape[1], names.size());
   if (std::any_of(array.values.begin(), array.values.end(), [](uint8_t value) { return value > 1; }))
-    throw_input("{}: attributes are 0 or 1, it holds other values: prepare the data set again",
-                path.string());
+    throw_input("{}: attributes must be 0 or 1: prepare the data set again", path.string());
   for (auto i = static_cast<int64_t>(names.size()); i < array.shape[1]; ++i)
     names.push_back(fmt::format("{}", i));
   return {LabelKind::kAttributes, std::move(names), {}, std::move(array.values)};
@@ -78,8 +77,7 @@ std::vector<uint8_t> encode_labels(const Labels& labels) {
 }
 
 void write_labels(const std::filesystem::path& path, const Labels& labels) {
-  const std::vector<uint8_t> bytes = encode_labels(labels);
-  write_file_atomically(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  write_file_atomically(path, encode_labels(labels));
 }
 
 Labels parse_labels(std::span<const uint8_t> bytes, const std::filesystem::path& path,
@@ -91,7 +89,7 @@ Labels parse_labels(std::span<const uint8_t> bytes, const std::filesystem::path&
 
 Labels read_labels(const std::filesystem::path& path, std::vector<std::string> names) {
   const std::string text = read_file(path);
-  return parse_labels({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, path, std::move(names));
+  return parse_labels(byte_view(text), path, std::move(names));
 }
 
 }  // namespace ddpm

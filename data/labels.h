@@ -1,4 +1,4 @@
-// What is known about the images of a data set beside their pixels.
+// The labels of a data set: classes or binary attributes.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@ namespace ddpm {
 
 enum class LabelKind { kNone, kClasses, kAttributes };
 
-// kClasses: `classes` holds one number an image, (N,), an index into `names`.
-// kAttributes: `attributes` holds 0 or 1 for each image and attribute, (N, names.size()).
+// kClasses:    `classes`, (N,), an index into `names` per image
+// kAttributes: `attributes`, (N, names.size()), 0 or 1 per image and attribute
 struct Labels {
   LabelKind kind = LabelKind::kNone;
   std::vector<std::string> names;
@@ -22,19 +22,19 @@ struct Labels {
   int64_t count() const;
   // The labels of the first `count` images.
   Labels first(int64_t count) const;
-  // Of the numbers alone (data/content_hash.h), whatever they are called; empty where there are none.
+  // The hash (data/content_hash.h) of the numbers, not of the names; empty if there are none.
   std::string hash() const;
 };
 
 // "none", "classes", "attributes".
 std::string label_kind_name(LabelKind kind);
 
-// int32 (N,) for classes, uint8 (N, A) for attributes. `names` come from the data set's card and may be
-// empty.
+// int32 (N,) for classes, uint8 (N, A) for attributes. `names` come from the data set's card and
+// may be empty.
 void write_labels(const std::filesystem::path& path, const Labels& labels);
 Labels read_labels(const std::filesystem::path& path, std::vector<std::string> names);
 
-// The same as a file's bytes; `path` is what errors name.
+// The same in memory; `path` is for error messages.
 std::vector<uint8_t> encode_labels(const Labels& labels);
 Labels parse_labels(std::span<const uint8_t> bytes, const std::filesystem::path& path,
                     std::vector<std::string> names);

@@ -20,7 +20,7 @@ struct CloseGzip {
   void operator()(gzFile_s* file) const { gzclose(file); }
 };
 
-// The whole of a file, inflated where it is gzip.
+// The content of a file, inflated if it is gzip.
 std::vector<uint8_t> read_gzip(const fs::path& path) {
   const std::unique_ptr<gzFile_s, CloseGzip> file(gzopen(path.c_str(), "rb"));
   if (file == nullptr) throw_input("cannot open {}: check that it can be read", path.string());
@@ -32,15 +32,15 @@ std::vector<uint8_t> read_gzip(const fs::path& path) {
     got = gzread(file.get(), bytes.data() + size, kStep);
     int code = Z_OK;
     const char* reason = gzerror(file.get(), &code);
-    // A gzip file that is cut short gives what it has and then Z_BUF_ERROR.
+    // A truncated gzip file yields what it has and then Z_BUF_ERROR.
     if (got < 0 || code != Z_OK) throw_input("{}: is damaged ({}): download it again", path.string(), reason);
   }
   bytes.resize(size);
   return bytes;
 }
 
-// An idx file: two zero bytes, the type (8: uint8), the number of dimensions, each size as big-endian 32
-// bits, the data.
+// An idx file: two zero bytes, the type (8: uint8), the number of dimensions, each size as 32 bits
+// big-endian, then the data.
 struct Idx {
   std::vector<int64_t> shape;
   std::vector<uint8_t> bytes;
@@ -52,8 +52,8 @@ Idx read_idx(const fs::path& path, int dimensions) {
   const std::vector<uint8_t>& bytes = idx.bytes;
   if (bytes.size() < idx.data_offset || bytes[0] != 0 || bytes[1] != 0 || bytes[2] != 8 ||
       bytes[3] != dimensions)
-    throw_input("{}: is no idx file of {} dimension{} of bytes: download it again", path.string(), dimensions,
-                dimensions == 1 ? "" : "s");
+    throw_input("{}: is not an idx file of bytes with {} dimension{}: download it again", path.string(),
+                dimensions, dimensions == 1 ? "" : "s");
   uint64_t promised = 1;
   for (int d = 0; d < dimensions; ++d) {
     int64_t extent = 0;
@@ -62,7 +62,7 @@ Idx read_idx(const fs::path& path, int dimensions) {
     if (__builtin_mul_overflow(promised, static_cast<uint64_t>(extent), &promised)) promised = UINT64_MAX;
   }
   if (promised != bytes.size() - idx.data_offset)
-    throw_input("{}: its header promises {} bytes of data, it holds {}: download it again", path.string(),
+    throw_input("{}: its header claims {} bytes of data, but it has {}: download it again", path.string(),
                 promised, bytes.size() - idx.data_offset);
   return idx;
 }
@@ -70,8 +70,7 @@ Idx read_idx(const fs::path& path, int dimensions) {
 fs::path find_file(const fs::path& folder, const std::string& name) {
   for (const std::string& candidate : {name, name + ".gz"})
     if (fs::exists(folder / candidate)) return folder / candidate;
-  throw_input("{}: holds neither {} nor {}.gz: give the folder of MNIST's files", folder.string(), name,
-              name);
+  throw_input("{}: has neither {} nor {}.gz: pass the folder of MNIST's files", folder.string(), name, name);
 }
 
 class Mnist : public ImageSource {
@@ -86,6 +85,7 @@ class Mnist : public ImageSource {
 
   std::string name() const override { return "mnist"; }
   std::string split() const override { return std::string(split_name(split_)); }
+  SourceDefaults defaults() const override { return mnist_defaults(padding_); }
   int64_t count() const override { return static_cast<int64_t>(labels_.classes.size()); }
   const Labels& labels() const override { return labels_; }
   std::unique_ptr<ImageReader> open_reader() const override;
@@ -114,7 +114,7 @@ class Mnist : public ImageSource {
                    images.bytes.end());
     for (size_t at = classes.data_offset; at < classes.bytes.size(); ++at) {
       if (classes.bytes[at] > 9)
-        throw_input("{}: label {} is {}, digits are 0 to 9: download it again", label_path.string(),
+        throw_input("{}: label {} is {}, expected 0 to 9: download it again", label_path.string(),
                     at - classes.data_offset, classes.bytes[at]);
       labels_.classes.push_back(classes.bytes[at]);
     }
@@ -123,17 +123,17 @@ class Mnist : public ImageSource {
   void check_shapes(const Idx& images, const fs::path& image_path, const Idx& classes,
                     const fs::path& label_path) const {
     if (images.shape[0] != classes.shape[0])
-      throw_input("{} holds {} images, {} holds {} labels: take files that belong together",
-                  image_path.string(), images.shape[0], label_path.string(), classes.shape[0]);
+      throw_input("{} has {} images, {} has {} labels: use files that belong together", image_path.string(),
+                  images.shape[0], label_path.string(), classes.shape[0]);
     const int64_t rows = images.shape[1];
     const int64_t columns = images.shape[2];
     const bool differs = height_ > 0 && (rows != height_ || columns != width_);
     if (rows < 1 || columns < 1 || rows > 4096 || columns > 4096 || differs)
-      throw_input("{}: its images of {}x{} are none of MNIST's: download it again", image_path.string(),
-                  columns, rows);
+      throw_input("{}: images of {}x{} are not MNIST's: download it again", image_path.string(), columns,
+                  rows);
     if (padding_ == MnistPadding::kTo32 && (rows > kPaddedSide || columns > kPaddedSide))
-      throw_input("{}: its images of {}x{} do not fit into 32x32: leave the padding out", image_path.string(),
-                  columns, rows);
+      throw_input("{}: images of {}x{} do not fit into 32x32: drop --pad", image_path.string(), columns,
+                  rows);
   }
 
   Split split_;

@@ -11,9 +11,13 @@ namespace ddpm {
 
 enum class MnistPadding { kNone, kTo32 };
 
+constexpr SourceDefaults mnist_defaults(MnistPadding padding) {
+  return {.crop = Crop::kNone, .size = padding == MnistPadding::kTo32 ? 32 : 28};
+}
+
 // `path` is the folder of train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., each plain or with .gz.
-// The split kAll takes train and test. Images are grey; kTo32 puts the 28x28 digits into the middle of 32x32
-// black ones. A file that is damaged, cut short or of another shape is an InputError.
+// Split kAll takes train and test. Images are gray; kTo32 centers the 28x28 digits in black 32x32 images.
+// InputError for a file that is damaged, truncated or of another shape.
 std::unique_ptr<ImageSource> open_mnist(const std::filesystem::path& path, Split split,
                                         MnistPadding padding = MnistPadding::kNone);
 

@@ -29,14 +29,14 @@ std::string_view value_of(std::string_view dictionary, std::string_view key,
   if (at == std::string_view::npos) malformed(path, fmt::format("its header lacks {}", quoted));
   const std::string_view rest = trimmed(dictionary.substr(at + quoted.size()));
   if (rest.empty() || rest.front() != ':')
-    malformed(path, fmt::format("its header gives no value to {}", quoted));
+    malformed(path, fmt::format("its header has no value for {}", quoted));
   return trimmed(rest.substr(1));
 }
 
 std::string parse_dtype(std::string_view text, const std::filesystem::path& path) {
   const size_t end = text.size() < 2 ? std::string_view::npos : text.find(text.front(), 1);
   if (end == std::string_view::npos || (text.front() != '\'' && text.front() != '"'))
-    malformed(path, "its dtype is no plain type (a structured array?)");
+    malformed(path, "its dtype is not a plain type (a structured array?)");
   return std::string(text.substr(1, end - 1));
 }
 
@@ -49,23 +49,23 @@ bool parse_bool(std::string_view text, const std::filesystem::path& path) {
 std::vector<int64_t> parse_shape(std::string_view text, const std::filesystem::path& path) {
   const size_t end = text.find(')');
   if (text.empty() || text.front() != '(' || end == std::string_view::npos)
-    malformed(path, "its shape is no tuple");
+    malformed(path, "its shape is not a tuple");
   std::string_view rest = text.substr(1, end - 1);
   std::vector<int64_t> shape;
   while (!(rest = trimmed(rest)).empty()) {
     int64_t extent = 0;
     const auto [stop, code] = std::from_chars(rest.data(), rest.data() + rest.size(), extent);
-    if (code != std::errc() || extent < 0) malformed(path, "its shape holds something that is no size");
+    if (code != std::errc() || extent < 0) malformed(path, "its shape has an entry that is not a size");
     shape.push_back(extent);
     rest = trimmed(rest.substr(static_cast<size_t>(stop - rest.data())));
-    if (!rest.empty() && rest.front() != ',') malformed(path, "its shape is no list of sizes");
+    if (!rest.empty() && rest.front() != ',') malformed(path, "its shape is not a list of sizes");
     if (!rest.empty()) rest.remove_prefix(1);
   }
   return shape;
 }
 
-// False where the product of the shape and the element size does not fit, be it on the way to an extent of 0
-// only: so element_count() cannot overflow afterwards.
+// False if the product of the shape and the element size overflows, even when a later extent is 0: so
+// element_count() cannot overflow afterwards.
 bool byte_count(const std::vector<int64_t>& shape, size_t element_bytes, size_t& bytes) {
   auto product = static_cast<int64_t>(element_bytes);
   for (const int64_t extent : shape)
@@ -106,24 +106,24 @@ NpyHeader check_npy(std::span<const uint8_t> file, std::string_view dtype, size_
                     const std::filesystem::path& path) {
   NpyHeader header = parse_npy_header(file, path);
   if (header.dtype != dtype)
-    throw_input("{}: holds dtype {}, {} is needed: convert it in NumPy with .astype", path.string(),
+    throw_input("{}: has dtype {}, expected {}: convert it in NumPy with .astype", path.string(),
                 header.dtype, dtype);
   if (header.fortran_order)
-    throw_input("{}: is in Fortran order, C order is needed: convert it with numpy.ascontiguousarray",
+    throw_input("{}: is in Fortran order, expected C order: convert it with numpy.ascontiguousarray",
                 path.string());
   size_t promised = 0;
   const size_t present = file.size() - header.data_offset;
   if (!byte_count(header.shape, element_bytes, promised) || promised > present)
-    malformed(path, fmt::format("its shape ({}) promises more data than its {} bytes, it was cut short",
+    malformed(path, fmt::format("its shape ({}) needs more data than its {} bytes, it was cut short",
                                 fmt::join(header.shape, ", "), present));
   if (promised < present)
-    malformed(path, fmt::format("it holds {} bytes after the {} of its shape ({})", present - promised,
+    malformed(path, fmt::format("it has {} bytes after the {} of its shape ({})", present - promised,
                                 promised, fmt::join(header.shape, ", ")));
   return header;
 }
 
 std::string npy_header(std::string_view dtype, std::span<const int64_t> shape) {
-  // A tuple of one has a comma: (5,).
+  // A tuple of one element has a comma: (5,).
   std::string dictionary = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", dtype,
                                        fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
   const size_t before = kMagic.size() + 4;

@@ -1,4 +1,4 @@
-// NumPy's .npy format: one array, a short text header before its raw bytes. Format:
+// NumPy's .npy format: one array, a short text header followed by its raw bytes.
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 #pragma once
 
@@ -17,10 +17,9 @@
 
 namespace ddpm {
 
-static_assert(std::endian::native == std::endian::little,
-              "arrays are written as they lie in memory, low byte first");
+static_assert(std::endian::native == std::endian::little, "arrays are written in native byte order");
 
-// NumPy's name of a C++ type.
+// NumPy's name for a C++ type.
 template <typename T>
 constexpr std::string_view npy_dtype() {
   if constexpr (std::is_same_v<T, uint8_t>) return "|u1";
@@ -34,21 +33,21 @@ struct NpyHeader {
   std::string dtype;  // as in the file, e.g. "|u1"
   bool fortran_order = false;
   std::vector<int64_t> shape;
-  size_t data_offset = 0;  // bytes before the array's own
+  size_t data_offset = 0;  // in bytes
 
   int64_t element_count() const;
 };
 
-// The header of a file whose bytes are given. A file that is no .npy, has an unknown version or a header that
-// cannot be understood is an InputError that names `path`.
+// Parses the header of a whole file. InputError, naming `path`, if the file is not .npy, has an unknown
+// version or a malformed header.
 NpyHeader parse_npy_header(std::span<const uint8_t> file, const std::filesystem::path& path);
 
-// Parses the header and demands what every array of this project has: the dtype, C order, and exactly the
-// bytes that the shape promises. InputError, with the remedy, where one fails.
+// Parses the header and checks what every array of this project must have: the dtype, C order, and exactly as
+// many bytes as the shape needs. InputError otherwise.
 NpyHeader check_npy(std::span<const uint8_t> file, std::string_view dtype, size_t element_bytes,
                     const std::filesystem::path& path);
 
-// Magic, version 1.0 and header of a C-order array, padded so that the data start at a multiple of 64 bytes.
+// Magic, version 1.0 and header of a C-order array, padded so that the data begin at a multiple of 64 bytes.
 std::string npy_header(std::string_view dtype, std::span<const int64_t> shape);
 
 template <typename T>
@@ -69,10 +68,10 @@ NpyArray<T> parse_npy(std::span<const uint8_t> file, const std::filesystem::path
 template <typename T>
 NpyArray<T> read_npy(const std::filesystem::path& path) {
   const std::string bytes = read_file(path);
-  return parse_npy<T>({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, path);
+  return parse_npy<T>(byte_view(bytes), path);
 }
 
-// A whole file in memory.
+// The bytes of a whole file.
 template <typename T>
 std::vector<uint8_t> npy_bytes(std::span<const T> values, std::span<const int64_t> shape) {
   const std::string header = npy_header(npy_dtype<T>(), shape);

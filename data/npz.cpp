@@ -13,7 +13,7 @@ using Bytes = std::vector<uint8_t>;
 
 Bytes bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
 
-// The pieces of arr_0.npy: the header, then an image each.
+// The pieces of arr_0.npy: the header, then one image each.
 class ImagePieces {
  public:
   explicit ImagePieces(const NpzSamples& samples) : samples_(samples) {}

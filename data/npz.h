@@ -1,5 +1,4 @@
-// NumPy's .npz: a zip archive of .npy arrays, as numpy.savez writes it and the evaluation tools of the
-// field read it.
+// NumPy's .npz: a zip archive of .npy arrays, as numpy.savez writes it and evaluation tools read it.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +9,10 @@
 
 namespace ddpm {
 
-// Samples for evaluators: `arr_0` uint8 (N, H, W, C) and, where labels are given, `arr_1` int32 (N,).
+// Samples for evaluators: `arr_0` uint8 (N, H, W, C) and, if there are labels, `arr_1` int32 (N,).
 struct NpzSamples {
-  std::function<std::vector<uint8_t>(int64_t i)>
-      image;  // its pixels (H, W, C); called once for each, in order
+  // The pixels (H, W, C) of image i; called once per image, in order.
+  std::function<std::vector<uint8_t>(int64_t i)> image;
   int64_t count = 0;
   int height = 0;
   int width = 0;
@@ -21,8 +20,8 @@ struct NpzSamples {
   std::span<const int32_t> labels = {};
 };
 
-// Memory does not grow with the number of images. What `image` throws comes out of here, and nothing is left
-// on disk.
+// Memory use does not grow with the number of images. Exceptions from `image` propagate; nothing is
+// left on disk.
 void write_npz(const std::filesystem::path& path, const NpzSamples& samples);
 
 }  // namespace ddpm

@@ -1,4 +1,4 @@
-// Items made by several threads and handed out in order.
+// Produces items on several threads and delivers them in order.
 #pragma once
 
 #include <algorithm>
@@ -14,16 +14,16 @@
 
 namespace ddpm {
 
-// Threads of its own rather than parallel_for: an item's work may throw and takes uneven time, and the
-// consumer writes one item while the next are made. At most `window` items wait at any time, so memory is
-// bounded.
+// Has its own threads rather than using parallel_for: producing an item may throw and takes uneven time, and
+// the consumer writes one item while the next are produced. At most kItemsPerThread items per thread wait at
+// any time, so memory is bounded.
 template <typename Item>
 class OrderedWorkers {
  public:
   using Produce = std::function<Item(int64_t)>;
 
-  // Makes items 0 .. count - 1. `make_produce` is called once in every thread; what it returns is used by
-  // that thread alone, and so may own a file handle or a decoder.
+  // Produces items 0 to count - 1. `make_produce` is called once per thread; only that thread uses the
+  // result, which may therefore own a file handle or a decoder.
   OrderedWorkers(int64_t count, int threads, std::function<Produce()> make_produce)
       : count_(count),
         window_(kItemsPerThread * std::max(threads, 1)),
@@ -32,7 +32,7 @@ class OrderedWorkers {
     for (int k = 0; k < std::max(threads, 1); ++k) threads_.emplace_back([this] { work(); });
   }
 
-  // Threads still at work finish the item in hand and stop.
+  // Busy threads finish their current item and stop.
   ~OrderedWorkers() {
     {
       const std::lock_guard lock(mutex_);
@@ -44,8 +44,8 @@ class OrderedWorkers {
   OrderedWorkers(const OrderedWorkers&) = delete;
   OrderedWorkers& operator=(const OrderedWorkers&) = delete;
 
-  // The next item in order; to be called `count` times, by one thread. Throws what the making of this item
-  // threw: of several bad items always the first is reported, whatever the number of threads.
+  // The next item in order; call it `count` times, from one thread. Rethrows what producing this item threw:
+  // the first bad item is reported, whatever the number of threads.
   Item next() {
     std::unique_lock lock(mutex_);
     std::optional<Result>& slot = slots_[taken_ % window_];

@@ -10,10 +10,7 @@
 namespace ddpm {
 namespace {
 
-// Refuses headers that promise more than any picture holds, before memory is taken for them.
-constexpr int64_t kMaxPixels = int64_t{1} << 27;
-
-// libpng's own structure for its interface without long jumps; freed whatever happens.
+// The structure of libpng's API without longjmp, freed on every path.
 struct PngImage : png_image {
   PngImage() : png_image() { version = PNG_IMAGE_VERSION; }
   ~PngImage() { png_image_free(this); }
@@ -22,11 +19,11 @@ struct PngImage : png_image {
 };
 
 [[noreturn]] void fail(const std::string& name, const char* reason) {
-  throw_input("{}: cannot be decoded as PNG ({}): restore the file from its source or leave it out", name,
+  throw_input("{}: cannot be decoded as PNG ({}): restore the file from its source or remove it", name,
               reason);
 }
 
-// Keeps the first `channels` of every pixel of `stride` bytes.
+// Keeps the first `channels` bytes of every `stride`-byte pixel.
 Image without_alpha(const std::vector<uint8_t>& pixels, int width, int height, int channels, int stride) {
   Image image(width, height, channels);
   const size_t count = static_cast<size_t>(width) * height;
@@ -52,19 +49,16 @@ std::vector<uint8_t> encode_png(const ImageView& image) {
 }
 
 void write_png(const std::filesystem::path& path, const ImageView& image) {
-  const std::vector<uint8_t> bytes = encode_png(image);
-  AtomicFile file(path);
-  file.write(bytes.data(), bytes.size());
-  file.commit();
+  write_file_atomically(path, encode_png(image));
 }
 
 Image decode_png(std::span<const uint8_t> bytes, const std::string& name) {
   PngImage png;
   if (png_image_begin_read_from_memory(&png, bytes.data(), bytes.size()) == 0) fail(name, png.message);
-  if (int64_t{png.width} * png.height > kMaxPixels)
-    fail(name, "its header claims more pixels than any picture has");
+  if (int64_t{png.width} * png.height > kMaxImagePixels)
+    fail(name, "its header claims more pixels than any photograph has");
   png.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
-  // Read with alpha and drop it: libpng would otherwise blend the picture with a background.
+  // Read alpha and drop it: otherwise libpng would blend the image with a background.
   const int channels = (png.format & PNG_FORMAT_FLAG_COLOR) != 0 ? 3 : 1;
   png.format = channels == 3 ? PNG_FORMAT_RGBA : PNG_FORMAT_GA;
   std::vector<uint8_t> pixels(PNG_IMAGE_SIZE(png));
@@ -75,7 +69,7 @@ Image decode_png(std::span<const uint8_t> bytes, const std::string& name) {
 
 Image read_png(const std::filesystem::path& path) {
   const std::string bytes = read_file(path);
-  return decode_png({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, path.string());
+  return decode_png(byte_view(bytes), path.string());
 }
 
 }  // namespace ddpm

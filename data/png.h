@@ -11,13 +11,13 @@
 
 namespace ddpm {
 
-// A PNG file's bytes, 8 bits a channel, without an alpha channel.
+// The bytes of a PNG file with 8 bits per channel and no alpha.
 std::vector<uint8_t> encode_png(const ImageView& image);
 
 void write_png(const std::filesystem::path& path, const ImageView& image);
 
-// Grey PNGs come back with one channel, all others as RGB; transparency is dropped, 16 bits become 8. Bytes
-// that are no PNG or are damaged are an InputError that starts with `name`.
+// Gray PNGs have one channel, all others are RGB; alpha is dropped, 16 bits become 8. InputError, starting
+// with `name`, if the bytes are not a PNG or are damaged.
 Image decode_png(std::span<const uint8_t> bytes, const std::string& name);
 
 Image read_png(const std::filesystem::path& path);

@@ -17,7 +17,7 @@ constexpr EnumName<Filter> kFilters[] = {{Filter::kBox, "box"},
                                          {Filter::kBicubic, "bicubic"},
                                          {Filter::kLanczos, "lanczos"}};
 
-// Fraction bits of a weight: 32 less 8 for the pixel and 2 for the overshoot of filters with negative lobes.
+// Fraction bits of a weight: 32 minus 8 for the pixel and 2 for the overshoot of filters with negative lobes.
 constexpr int kFractionBits = 32 - 8 - 2;
 
 // Half the width of the filter at scale 1, in source pixels.
@@ -66,7 +66,7 @@ double filter_value(Filter filter, double x) {
   return 0;
 }
 
-// For each output position the source positions that it sees, and their weights in fixed point.
+// For each output position, its source positions and their fixed-point weights.
 struct Taps {
   struct Span {
     int first = 0;

@@ -32,6 +32,7 @@ class SyntheticFaces : public ImageSource {
   }
 
   std::string name() const override { return "synthetic-faces"; }
+  SourceDefaults defaults() const override { return {.crop = Crop::kNone, .size = options_.size}; }
   int64_t count() const override { return options_.count; }
   const Labels& labels() const override { return labels_; }
   std::unique_ptr<ImageReader> open_reader() const override { return std::make_unique<FaceReader>(options_); }
@@ -44,7 +45,7 @@ class SyntheticFaces : public ImageSource {
 }  // namespace
 
 Image draw_synthetic_face(uint64_t seed, int64_t index, int width, int height, const FaceFrame& frame) {
-  // The painter's unit, and its origin between the eyes and the nose, so that head and hat fill the square.
+  // The painter's unit, and its origin between eyes and nose, chosen so that head and hat fill the square.
   constexpr double kZoom = 1.13;
   constexpr double kDown = 0.05;
   Canvas canvas(width, height, {frame.center_x, frame.center_y + kDown * frame.half_side},
@@ -62,9 +63,9 @@ std::vector<uint8_t> synthetic_face_labels(uint64_t seed, int64_t index) {
 std::unique_ptr<ImageSource> open_synthetic_faces(const SyntheticFacesOptions& options) {
   constexpr int64_t kMaxCount = 100'000'000;
   if (options.count < 1 || options.count > kMaxCount)
-    throw_input("{} synthetic faces cannot be drawn: choose a count of 1 to {}", options.count, kMaxCount);
+    throw_input("cannot draw {} synthetic faces: choose a count of 1 to {}", options.count, kMaxCount);
   if (options.size < 8 || options.size > 4096)
-    throw_input("faces of size {} cannot be drawn: choose a size of 8 to 4096", options.size);
+    throw_input("cannot draw faces of size {}: choose a size of 8 to 4096", options.size);
   return std::make_unique<SyntheticFaces>(options);
 }
 

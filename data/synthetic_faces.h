@@ -1,4 +1,4 @@
-// Cartoon faces drawn by the program itself: the data set that is always at hand.
+// Procedurally drawn cartoon faces: a data set that needs no download.
 #pragma once
 
 #include <cstdint>
@@ -17,23 +17,22 @@ struct SyntheticFacesOptions {
   uint64_t seed = 0;
 };
 
-// Where a face stands in an image, in pixels: the middle of the square that it fills, and half that square's
-// side.
+// The square that a face fills, in pixels: its center and half its side.
 struct FaceFrame {
   double center_x = 0;
   double center_y = 0;
   double half_side = 0;
 };
 
-// Face `index` of the family `seed`: a pure function of its arguments, at any size. (height, width, 3).
+// Face `index` for `seed`, (height, width, 3): a pure function of its arguments, at any size.
 Image draw_synthetic_face(uint64_t seed, int64_t index, int width, int height, const FaceFrame& frame);
 
-// What is told of every face; CelebA's names where it has the attribute.
+// The names of the labels; CelebA's where it has the attribute.
 const std::vector<std::string>& synthetic_face_attributes();
-// 0 or 1 for each of them.
+// 0 or 1 per attribute.
 std::vector<uint8_t> synthetic_face_labels(uint64_t seed, int64_t index);
 
-// The faces as a source for data/prepare.h; size and count out of range are an InputError.
+// The faces as a source for data/prepare.h; InputError if size or count is out of range.
 std::unique_ptr<ImageSource> open_synthetic_faces(const SyntheticFacesOptions& options);
 
 }  // namespace ddpm

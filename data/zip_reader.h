@@ -1,4 +1,4 @@
-// Members of a zip archive, read in place through libzip.
+// Reads members of a zip archive in place, through libzip.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +11,16 @@ struct zip;
 
 namespace ddpm {
 
-// libzip's handles are not safe to share: each thread opens its own.
+// libzip's handles are not thread-safe: each thread opens its own reader.
 class ZipReader {
  public:
-  // InputError where the file is missing, is no zip archive or is cut short.
+  // InputError if the file is missing, truncated or not a zip archive.
   explicit ZipReader(std::filesystem::path path);
 
   int64_t count() const;
-  // The name of member i, with its folders.
+  // The name of member i, including its folders.
   std::string name(int64_t i) const;
-  // The content of member i, its checksum verified; InputError where that fails.
+  // The content of member i, with its checksum verified; InputError if that fails.
   std::vector<uint8_t> read(int64_t i) const;
 
  private:
@@ -30,5 +30,8 @@ class ZipReader {
   std::filesystem::path path_;
   std::unique_ptr<zip, Discard> archive_;
 };
+
+// The message of a libzip error code.
+std::string zip_error_message(int code);
 
 }  // namespace ddpm

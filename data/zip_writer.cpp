@@ -7,18 +7,19 @@
 #include <exception>
 #include <utility>
 
+#include "data/zip_reader.h"
 #include "support/error.h"
 
 namespace ddpm {
 
-// One member's content as libzip asks for it: open, read to the end, close.
+// A libzip source for one member's content: open, read to the end, close.
 struct ZipWriter::Member {
   Content next_piece;
   std::vector<uint8_t> piece;
-  size_t position = 0;  // in the piece
+  size_t position = 0;  // within the piece
   std::exception_ptr failure;
 
-  // -1 where making the content failed.
+  // -1 if producing the content failed.
   zip_int64_t read(void* to, zip_uint64_t count) {
     try {
       if (position == piece.size()) {
@@ -26,7 +27,7 @@ struct ZipWriter::Member {
         position = 0;
       }
     } catch (...) {
-      failure = std::current_exception();  // no exception may cross libzip's C frames
+      failure = std::current_exception();  // exceptions must not cross libzip's C frames
       return -1;
     }
     const size_t size = std::min<size_t>(count, piece.size() - position);
@@ -35,7 +36,7 @@ struct ZipWriter::Member {
     return static_cast<zip_int64_t>(size);
   }
 
-  static zip_int64_t answer(void* self, void* data, zip_uint64_t length, zip_source_cmd_t command) {
+  static zip_int64_t handle(void* self, void* data, zip_uint64_t length, zip_source_cmd_t command) {
     auto* member = static_cast<Member*>(self);
     switch (command) {
       case ZIP_SOURCE_OPEN:
@@ -67,9 +68,9 @@ struct ZipWriter::Member {
 
 namespace {
 
-[[noreturn]] void fail(const std::filesystem::path& path, const char* reason) {
-  throw_input("cannot write {}: {}; check that the folder exists, can be written and has space",
-              path.string(), reason);
+[[noreturn]] void fail(const std::filesystem::path& path, const std::string& reason) {
+  throw_input("cannot write {}: {}; check that the folder exists, is writable and has space", path.string(),
+              reason);
 }
 
 // 1980-01-01 00:00, the first date that a zip archive can hold.
@@ -83,11 +84,7 @@ ZipWriter::ZipWriter(std::filesystem::path path) : path_(std::move(path)) {
   int code = 0;
   archive_.reset(zip_open(path_.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code));
   if (archive_ != nullptr) return;
-  zip_error_t error;
-  zip_error_init_with_code(&error, code);
-  const std::string reason = zip_error_strerror(&error);
-  zip_error_fini(&error);
-  fail(path_, reason.c_str());
+  fail(path_, zip_error_message(code));
 }
 
 ZipWriter::~ZipWriter() = default;
@@ -102,7 +99,7 @@ void ZipWriter::add(const std::string& name, Content content) {
 void ZipWriter::add_pieces(const std::string& name, Content pieces) {
   members_.push_back(std::make_unique<Member>());
   members_.back()->next_piece = std::move(pieces);
-  zip_source_t* source = zip_source_function(archive_.get(), Member::answer, members_.back().get());
+  zip_source_t* source = zip_source_function(archive_.get(), Member::handle, members_.back().get());
   const zip_int64_t index =
       source == nullptr ? -1 : zip_file_add(archive_.get(), name.c_str(), source, ZIP_FL_ENC_UTF_8);
   if (index < 0) {

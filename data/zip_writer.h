@@ -12,24 +12,24 @@ struct zip;
 
 namespace ddpm {
 
-// The members' dates are fixed, so that the same content gives the same file. Archives beyond 4 GB or 65,535
-// members are written in the zip64 form.
+// The members' dates are fixed so that the same content gives the same file. Archives beyond 4 GB or 65,535
+// members are written in zip64 format.
 class ZipWriter {
  public:
   using Content = std::function<std::vector<uint8_t>()>;
 
-  // InputError where the file cannot be created.
+  // InputError if the file cannot be created.
   explicit ZipWriter(std::filesystem::path path);
   ~ZipWriter();
   ZipWriter(ZipWriter&&) noexcept;
   ZipWriter& operator=(ZipWriter&&) = delete;
 
-  // `content` is called once, from commit(), in the order of the calls to add: members are made when they are
-  // written, and never lie in memory together.
+  // commit() calls `content` once, in the order of the calls to add(): only one member is in memory
+  // at a time.
   void add(const std::string& name, Content content);
-  // The same for a member that is too large to lie in memory: `pieces` is called until it returns nothing.
+  // The same for a member too large for memory: `pieces` is called until it returns nothing.
   void add_pieces(const std::string& name, Content pieces);
-  // Writes everything beside the final path and renames. What a content function throws comes out of here.
+  // Writes a temporary file and renames it. Exceptions from the content functions propagate.
   void commit();
 
  private:

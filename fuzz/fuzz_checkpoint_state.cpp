@@ -1,4 +1,4 @@
-// state.json of a checkpoint, up to the validated configuration that it makes.
+// A checkpoint's state.json, up to the validated configuration.
 #include "fuzz/target.h"
 #include "model/training/checkpoint.h"
 

@@ -1,4 +1,4 @@
-// The JSON card beside a data set.
+// A data set's JSON card.
 #include "data/dataset_card.h"
 #include "fuzz/target.h"
 

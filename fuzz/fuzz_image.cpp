@@ -1,4 +1,4 @@
-// PNG and JPEG files, as a folder of images holds them.
+// PNG and JPEG files of an image folder.
 #include "data/image_files.h"
 #include "fuzz/target.h"
 

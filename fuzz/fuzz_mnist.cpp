@@ -1,5 +1,5 @@
-// MNIST's pair of idx files, plain or gzip. An input is the size of the images' file, 16 bits with the low
-// byte first, that file, and the labels' file.
+// MNIST's pair of idx files, plain or gzip. An input is the size of the image file as 16 bits little-endian,
+// the image file, and the label file.
 #include <algorithm>
 
 #include "data/mnist.h"

@@ -1,4 +1,4 @@
-// NumPy arrays: the header's dictionary and the size that it promises.
+// NumPy arrays: the header's dictionary and the size it claims.
 #include "data/npy.h"
 #include "fuzz/target.h"
 

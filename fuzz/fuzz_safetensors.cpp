@@ -1,4 +1,4 @@
-// safetensors: header, coverage of the data, and every tensor's values as each type that it converts to.
+// safetensors files: the header, the coverage of the data, and the conversion of every tensor's values.
 #include "fuzz/target.h"
 #include "model/weights/safetensors.h"
 

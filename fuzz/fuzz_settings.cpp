@@ -1,4 +1,4 @@
-// TOML configuration files, up to the validated configuration that they make.
+// TOML configuration files, up to the validated configuration.
 #include "fuzz/target.h"
 #include "model/training/train_config.h"
 

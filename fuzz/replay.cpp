@@ -1,5 +1,5 @@
-// Runs a fuzz target on files that are given, each once, without libFuzzer: so every build, whatever its
-// compiler, holds the readers to the committed corpora, inputs that once were findings among them.
+// Runs a fuzz target once on each file of the given folders, without libFuzzer, so that every build tests the
+// parsers on the committed corpora, which include former findings.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i)
     for (const auto& entry : std::filesystem::directory_iterator(argv[i])) {
       std::printf("%s\n", entry.path().c_str());
-      std::fflush(stdout);  // the last line names the culprit
+      std::fflush(stdout);  // after a crash the last line names the input
       std::ifstream file(entry.path(), std::ios::binary);
       const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
       LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());

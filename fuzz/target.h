@@ -1,7 +1,7 @@
-// What the fuzz targets share: one input as a file, and what counts as a finding.
+// Shared by the fuzz targets: an input as a file, and what counts as a finding.
 //
-// A reader may refuse an input with InputError, whose text must say something; any other exception, a
-// sanitizer's report or a process that runs out of memory or time is a finding.
+// A parser may reject an input with a non-empty InputError. Any other exception, a sanitizer report, or running
+// out of memory or time is a finding.
 #pragma once
 
 #include <unistd.h>
@@ -18,7 +18,7 @@
 
 namespace ddpm {
 
-// Runs `read` on an input; always 0, as libFuzzer wants it.
+// Runs `read` on an input; always returns 0, as libFuzzer requires.
 template <typename Read>
 int accept_or_refuse(const Read& read) {
   try {
@@ -29,7 +29,7 @@ int accept_or_refuse(const Read& read) {
   return 0;
 }
 
-// The folder of this process's input files, in memory where the system has /dev/shm. Removed at the end.
+// A folder for this process's input files, in memory if there is /dev/shm. Removed at the end.
 class InputFolder {
  public:
   InputFolder() {
@@ -47,7 +47,7 @@ class InputFolder {
 
   const std::filesystem::path& path() const { return path_; }
 
-  // Writes the file `name` anew; returns where it lies.
+  // Writes the file `name` and returns its path.
   std::filesystem::path write(const std::string& name, std::span<const uint8_t> bytes) const {
     std::ofstream file(path_ / name, std::ios::binary | std::ios::trunc);
     file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));

@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""Tables in Markdown of what a GPU benchmark wrote, or with --json a summary for other programs.
+"""Prints Markdown tables of a GPU benchmark's results or, with --json, a summary for other programs.
 
-kernels_benchmark and group_norm_benchmark: each kernel's time, bytes a second, share of the copy bandwidth and the
-naive kernel's time over it; those larger than the L2 cache are marked.
-products_benchmark: for each network its layers with TFLOP/s forward and backward, what they take of a step, and what
-can be computed in two ways side by side.
+kernels_benchmark and group_norm_benchmark: each kernel's time, bandwidth, share of the copy bandwidth, and the naive
+kernel's time relative to it; cases larger than the L2 cache are marked.
+products_benchmark: for each network, its layers with forward and backward TFLOP/s and their share of a step, and the
+layers that can be computed in two forms.
 
-The summary holds the figures of the tables, unrounded: "gpu", "rehearsal" (true: measured on the emulated GPU, its times
-mean nothing), "cut_off" (true: the benchmark was ended early) and "copy_bytes_per_second", then
-  "kernels": of each case "kernel", "variant", "arguments", "microseconds", "gigabytes_per_second", "share_of_copy",
-    "beyond_l2", "naive_over_ours" (null without a naive kernel);
-  "bf16_flops_per_second" and "networks": of each "network", "batch", "layers" (by shape, each "roles" with "tflops",
-    "share_of_peak", "milliseconds_per_step"), "total", "choices" ("forms" with "microseconds"; "other_over_ours").
-What failed has an "error" in place of its figures.
+The summary has the unrounded figures of the tables: "gpu", "rehearsal" (true: measured on the emulated GPU, times mean
+nothing), "cut_off" (true: the benchmark was ended early) and "copy_bytes_per_second", then either
+  "kernels": for each case "kernel", "variant", "arguments", "microseconds", "gigabytes_per_second", "share_of_copy",
+    "beyond_l2", "naive_over_ours" (null without a naive kernel), or
+  "bf16_flops_per_second" and "networks": for each "network", "batch", "layers" (by shape, each with "roles", which have
+    "tflops", "share_of_peak", "milliseconds_per_step"), "total", "choices" ("forms" with "microseconds";
+    "other_over_ours").
+A failed case has an "error" instead of its figures.
 """
 
 import argparse
@@ -26,26 +27,26 @@ ROLES = ("forward", "data_gradient", "weight_gradient")
 
 @dataclasses.dataclass
 class Entry:
-    """One benchmark: the parts of its name without Google Benchmark's own, and what was measured."""
+    """One benchmark: the parts of its name, without those that Google Benchmark adds, and its measurements."""
 
     name: tuple[str, ...]
     label: str
-    seconds: float | None  # of one run; None: it failed
+    seconds: float | None  # per run; None if it failed
     counters: dict
     error: str = ""
 
 
 def parse(text: str) -> tuple[dict, bool]:
-    """What a benchmark wrote, and whether it was ended before it had written all."""
+    """A benchmark's output, and whether it was ended early."""
     try:
         return json.loads(text), False
     except json.JSONDecodeError:
-        # Each benchmark is written as it ends, and the brackets that close the list last of all.
+        # Each benchmark is written when it ends; only the closing brackets of the list are missing.
         return json.loads(text[:text.rindex("\n    }")] + "\n    }]}"), True
 
 
 def read(path: str) -> tuple[dict, list[Entry]]:
-    """The context and the entries: of repeated runs the median, of others the run."""
+    """The context and the entries: the median of repeated runs, otherwise the single run."""
     with open(path) as file:
         found, cut_off = parse(file.read())
     chosen = {}
@@ -79,7 +80,7 @@ def percent(share: float) -> str:
 
 
 def kernel_cases(context: dict, entries: list[Entry]) -> list[dict]:
-    """All but the naive kernels."""
+    """All cases but those of the naive kernels."""
     times = {entry.name: entry.seconds for entry in entries}
     cache = float(context.get("l2_cache_bytes", 0))
     cases = []
@@ -114,12 +115,12 @@ def kernel_table(cases: list[dict]) -> str:
     return table(["kernel", "arguments", "us", "GB/s", "of the copy", "beyond L2", "naive / ours"], rows)
 
 
-# ---- Products
+# ---- Convolutions and GEMMs
 
 
 @dataclasses.dataclass
 class Sum:
-    """Products of one role of one layer: of a step."""
+    """The work of one role of one layer, per step."""
 
     flops: float = 0
     seconds: float = 0
@@ -142,7 +143,7 @@ class Layer:
 
 
 def layers_of(entries: list[Entry]) -> dict[str, Layer]:
-    """By shape, in the order of the program."""
+    """The layers by shape, in program order."""
     layers = {}
     counts = collections.Counter()
     for entry in entries:
@@ -150,7 +151,7 @@ def layers_of(entries: list[Entry]) -> dict[str, Layer]:
         layer = layers.setdefault(shape, Layer(entry.name[3]))
         role = entry.name[4]
         layer.roles[role].add(entry)
-        if len(entry.name) == 5 or not shape.startswith("attention"):  # else several products make one pass
+        if len(entry.name) == 5 or not shape.startswith("attention"):  # attention has several GEMMs per pass
             counts[shape, role] += int(entry.counters["count"])
         layer.count = max(layer.count, counts[shape, role])
     return layers
@@ -162,7 +163,7 @@ def describe_sum(total: Sum, peak: float) -> dict:
 
 
 def network_layers(entries: list[Entry], peak: float) -> dict:
-    """Products that were measured: "layers" and their "total"."""
+    """The measured "layers" and their "total"."""
     layers = layers_of(entries)
     whole = Sum(sum(total.flops for layer in layers.values() for total in layer.roles.values()),
                 sum(layer.seconds for layer in layers.values()))
@@ -211,7 +212,7 @@ def layer_table(network: dict) -> str:
             for layer in network["layers"]]
     total = network["total"]
     rows.append(["all", "", "", "", "", speed(total), f"{total['milliseconds_per_step']:.3f}", "100 %"])
-    return table(["first layer", "shape", "x", "forward TFLOP/s", "data gradient", "weight gradient", "ms a step",
+    return table(["first layer", "shape", "x", "forward TFLOP/s", "data gradient", "weight gradient", "ms per step",
                   "share"], rows)
 
 
@@ -228,14 +229,14 @@ def choice_table(choices: list[dict]) -> str:
 
 def product_tables(summary: dict, side: str) -> str:
     peak, copy = summary["bf16_flops_per_second"], summary["copy_bytes_per_second"]
-    text = (f"{summary['gpu']}: a bf16 product of {side} x {side} matrices runs at {peak * 1e-12:.0f} TFLOP/s "
-            f"(100 % below), a copy at {copy * 1e-12:.2f} TB/s, read and written.\n")
+    text = (f"{summary['gpu']}: a bf16 GEMM of {side} x {side} matrices runs at {peak * 1e-12:.0f} TFLOP/s (100 % "
+            f"below), a copy at {copy * 1e-12:.2f} TB/s, reads and writes together.\n")
     for network in summary["networks"]:
         text += f"\n## {network['network']}, batch {network['batch']}\n\n"
         if network["layers"]:
             text += layer_table(network)
         if network["choices"]:
-            text += "\nIn two ways, with our kernels around the product:\n\n" + choice_table(network["choices"])
+            text += "\nTwo forms, including our kernels around them:\n\n" + choice_table(network["choices"])
         for one in network["failed"]:
             text += f"\nNot measured: {one['product']}: {one['error']}\n"
     return text
@@ -259,22 +260,22 @@ def summarize(context: dict, entries: list[Entry]) -> dict:
 
 
 def tables(summary: dict, side: str) -> str:
-    text = "**A rehearsal on the emulated GPU: no time here means anything.**\n\n" if summary["rehearsal"] else ""
+    text = "**A rehearsal on the emulated GPU: the times mean nothing.**\n\n" if summary["rehearsal"] else ""
     if summary["cut_off"]:
-        text += "The benchmark was ended early: this is what it had measured by then.\n\n"
+        text += "The benchmark was ended early: these are the results until then.\n\n"
     return text + (kernel_table(summary["kernels"]) if "kernels" in summary else product_tables(summary, side))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", metavar="FILE.json", help="what --benchmark_out wrote")
+    parser.add_argument("file", metavar="FILE.json", help="the file that --benchmark_out wrote")
     parser.add_argument("--json", action="store_true", help="print the summary instead of tables")
     options = parser.parse_args()
     try:
         context, entries = read(options.file)
         summary = summarize(context, entries)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        print(f"benchmark_table.py: {options.file} does not hold a benchmark's results: {error!r}", file=sys.stderr)
+        print(f"benchmark_table.py: {options.file} is not a benchmark result: {error!r}", file=sys.stderr)
         sys.exit(2)
     if options.json:
         print(json.dumps(summary, indent=1))

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fails where a source is not as .clang-format has it; scripts/check_format.sh --fix rewrites them.
+# Checks that all sources are formatted by .clang-format: scripts/check_format.sh [--fix]
+# --fix formats them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mode=(--dry-run --Werror)

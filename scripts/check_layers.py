@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Fails where a source includes a header of a folder that its own must not depend on: scripts/check_layers.py"""
+"""Checks that sources include only headers of folders that their own folder may depend on: scripts/check_layers.py"""
 
 import pathlib
 import re
 import subprocess
 import sys
 
-# Each folder, and the folders whose headers its sources may include beside their own. Bottom first, no circles.
+# Each folder, and the folders other than itself whose headers its sources may include. Bottom first, no cycles.
 MAY_INCLUDE = {
     "support": "",
     "support/charts": "support",
@@ -34,9 +34,9 @@ MAY_INCLUDE = {
     "apps": "model/sampling model/training model/unet model/weights runtime runtime/choose_executor runtime/gpu "
             "runtime/program runtime/report data support support/charts",
 }
-# Files that are a layer of their own: what picks among executors stands above them all.
+# Files that form their own layer: the choice of an executor is above all executors.
 OWN_LAYER = {"runtime/choose_executor.h", "runtime/choose_executor.cpp"}
-UNCHECKED = ("bench/", "fuzz/", "tests/")  # they may look at anything
+UNCHECKED = ("bench/", "fuzz/", "tests/")  # may include anything
 
 INCLUDE = re.compile(r'\s*#include "([^"]+)"')
 
@@ -47,14 +47,14 @@ def layer(path):
 
 def main():
     folders = list(MAY_INCLUDE)
-    faults = [f"scripts/check_layers.py: {other} stands below {folder}, which may include it"
+    faults = [f"scripts/check_layers.py: {other} is listed below {folder}, which may include it"
               for folder, allowed in MAY_INCLUDE.items() for other in allowed.split()
               if folders.index(other) > folders.index(folder)]
     for path in subprocess.check_output(["git", "ls-files", "*.h", "*.cpp", "*.cu"], text=True).split():
         if path.startswith(UNCHECKED):
             continue
         if layer(path) not in MAY_INCLUDE:
-            faults.append(f"{path}: its folder has no line in scripts/check_layers.py")
+            faults.append(f"{path}: its folder is not listed in scripts/check_layers.py")
             continue
         allowed = {layer(path), *MAY_INCLUDE[layer(path)].split()}
         for number, line in enumerate(pathlib.Path(path).read_text().splitlines(), 1):

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# From nothing to generated faces in a few minutes: installs what is missing, builds, draws a set of cartoon faces,
-# trains a small network on it, on a GPU where there is one, and samples: scripts/demo.sh [--short] [--out DIR]
-# --short trains for a few steps only, to see that every part works; its samples are still noise.
+# From nothing to generated faces in a few minutes: scripts/demo.sh [--short] [--out DIR]
+# Installs missing packages, builds, draws cartoon faces, trains a small network on them (on a GPU if there is one) and
+# samples. --short trains for only a few steps, to check that everything works; its samples are still noise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,10 +32,10 @@ mkdir -p "$out"
 
 cat <<END
 
-The pictures:
-  $out/training-set.png   faces that the network was trained on
-  $out/samples.png        faces that it made up
-  $out/process.png        how they come out of noise
-  $out/process.apng       the same, moving (open it in a browser)
-  $out/run/loss.svg       the training's loss
+The images:
+  $out/training-set.png   faces from the training set
+  $out/samples.png        generated faces
+  $out/process.png        how they emerge from noise
+  $out/process.apng       the same as an animation (open it in a browser)
+  $out/run/loss.svg       the training loss
 END

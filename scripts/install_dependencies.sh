@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the build needs on Debian or Ubuntu, without asking; does nothing where all of it is there.
-# Needs root or sudo only where something is missing. The CUDA Toolkit is not installed: with nvcc on PATH the GPU code
-# is compiled too, without it the CPU part is built.
+# Installs the build's dependencies on Debian or Ubuntu without prompting; does nothing if all are installed, and needs
+# root or sudo only if some are missing. It does not install the CUDA Toolkit: with nvcc on PATH the build compiles the
+# GPU code, too, otherwise only the CPU part.
 set -euo pipefail
 
 packages=(
@@ -12,9 +12,9 @@ packages=(
   libdnnl-dev libboost-context-dev
 )
 case "${1:-}" in
-  --checks) packages+=(clang-format clang-tidy python3-venv) ;;        # what .ci/run uses
-  --bundle) packages+=(patchelf xz-utils binutils python3-pip) ;;      # what scripts/gpu_suite.sh packs with
-  --fuzz) packages+=(clang libclang-rt-dev libomp-dev) ;;              # what scripts/fuzz.sh builds with
+  --checks) packages+=(clang-format clang-tidy python3-venv) ;;        # for .ci/run
+  --bundle) packages+=(patchelf xz-utils binutils python3-pip) ;;      # for scripts/gpu_suite.sh
+  --fuzz) packages+=(clang libclang-rt-dev libomp-dev) ;;              # for scripts/fuzz.sh
 esac
 
 missing=()
@@ -25,7 +25,7 @@ done
 
 as_root=()
 if [[ $EUID -ne 0 ]]; then
-  command -v sudo >/dev/null || { echo "these packages are missing and there is no sudo: ${missing[*]}" >&2; exit 2; }
+  command -v sudo >/dev/null || { echo "cannot install without root or sudo: ${missing[*]}" >&2; exit 2; }
   as_root=(sudo)
 fi
 echo "installing: ${missing[*]}"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes a virtual environment in which bench/peers runs on the CPU: scripts/install_peers.sh DIR [TORCH_VERSION]
-# DIR/bin/python then has PyTorch (default: the version of bench/peers/requirements.txt) and diffusers. The 2 GB of CUDA
-# libraries that pip would fetch beside PyTorch are replaced by stubs (bench/peers/stub_cuda.py), with which it sees no GPU.
+# Creates a virtual environment that runs bench/peers on the CPU: scripts/install_peers.sh DIR [TORCH_VERSION]
+# DIR/bin/python then has PyTorch (default: the version of bench/peers/requirements.txt) and diffusers. Stubs
+# (bench/peers/stub_cuda.py) replace the 2 GB of CUDA libraries that pip would download; with them PyTorch sees no GPU.
 # For a GPU: pip install -r bench/peers/requirements.txt. Needs Python 3.11 or newer (PYTHON), g++ and binutils. Does
-# nothing where DIR has what is asked for.
+# nothing if DIR already has these versions.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [[ $# -lt 1 || "$1" == -* ]]; then
@@ -20,7 +20,8 @@ begin=$SECONDS
 rm -rf "$folder"
 "${PYTHON:-python3}" -m venv "$folder"
 pip=("$folder/bin/pip" --disable-pip-version-check --quiet)
-# Without what they ask for: of PyTorch it is CUDA, of diffusers pictures and downloads. The rest has what both import.
+# Without their dependencies: CUDA (PyTorch), images and downloads (diffusers). The second call installs
+# what both import.
 "${pip[@]}" install --no-deps --no-cache-dir "torch==$version" "diffusers==$(pinned diffusers)"
 "${pip[@]}" install "huggingface_hub==$(pinned huggingface_hub)" "safetensors==$(pinned safetensors)" \
   "numpy==$(pinned numpy)" setuptools sympy networkx jinja2 2> "$folder/pip.log" || { cat "$folder/pip.log" >&2; exit 1; }

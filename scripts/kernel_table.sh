@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Registers, static shared memory and spills of every kernel, from nvcc's -Xptxas -v, as a table of Markdown written
-# into docs/kernels.md between its two marker lines: scripts/kernel_table.sh [ARCHITECTURE...]   (default: 80 90)
-# A row is a kernel and its storage type; the largest figures of its instances stand for all of them.
-# Exit code 1 where a kernel spills.
+# Writes a Markdown table of the registers, static shared memory and spills of every kernel, from nvcc -Xptxas -v, into
+# docs/kernels.md between its marker lines: scripts/kernel_table.sh [ARCHITECTURE...]   (default: 80 90)
+# Each row is a kernel and a storage type, with the largest figures of its instances. Exit code 1 if a kernel spills.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 architectures=("$@")
@@ -66,5 +65,5 @@ awk -v table="$work/table" '
   /<!-- kernel table: begin -->/ { inside = 1; while ((getline line < table) > 0) print line }' \
   docs/kernels.md > "$work/document"
 cp "$work/document" docs/kernels.md
-[ "$status" -eq 0 ] || echo "a kernel spills registers: see docs/kernels.md" >&2
+[ "$status" -eq 0 ] || echo "kernel_table: a kernel spills registers: see docs/kernels.md" >&2
 exit "$status"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seed inputs of fuzz/corpus, small well-formed files and some that are nearly so. Needs NumPy and Pillow."""
+"""Writes the seed inputs of fuzz/corpus: small files, well-formed or nearly so. Needs NumPy and Pillow."""
 
 import gzip
 import io

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Writes tests/data/fixtures: what Pillow makes of small images that the tests can make too.
+"""Writes tests/data/fixtures: what Pillow makes of small images that the tests can draw, too.
 
     python3 -m venv pillow-venv && pillow-venv/bin/pip install pillow==12.3.0 numpy==2.4.6
     pillow-venv/bin/python scripts/make_pillow_fixtures.py
 
-Pillow 13 resizes the columns first where the height shrinks much more than the width; the releases before it, with
-which the published data sets were made, always start with the rows, and so do we.
+Pillow 13 resizes columns first if the height shrinks much more than the width. Earlier releases, with which the
+published data sets were made, always start with the rows, and so do we.
 
-The files are committed; run this again only to add a case. Every image is drawn by pattern(), which
-tests/data/pattern.h repeats in C++, so that inputs need not be stored.
+The files are committed; run this only to add a case. Every image is drawn by pattern(), which tests/data/pattern.h
+repeats in C++, so that inputs need not be stored.
 """
 
 import pathlib
@@ -63,7 +63,7 @@ def crop_adm(image, size):
 
 
 def main():
-    assert PIL.__version__ == PILLOW, f"these fixtures belong to Pillow {PILLOW}, this is {PIL.__version__}"
+    assert PIL.__version__ == PILLOW, f"these fixtures need Pillow {PILLOW}, this is {PIL.__version__}"
     FOLDER.mkdir(parents=True, exist_ok=True)
     color = Image.fromarray(pattern(45, 61, 3))
     grey = Image.fromarray(pattern(45, 61, 1))
@@ -77,7 +77,7 @@ def main():
             save(f"crop_{name}_{size}", crop(photograph, size))
     save("crop_adm_40_of_203x110", crop_adm(Image.fromarray(pattern(203, 110, 3)), 40))
     save("grey_of_color", color.convert("L"))
-    # Decoders. Chroma is subsampled, and the sides are odd, so that its interpolation is tested.
+    # Decoders. Subsampled chroma and odd sides test the chroma interpolation.
     smooth = Image.fromarray(pattern(9, 7, 3)).resize((45, 35), Image.Resampling.BICUBIC)
     smooth.save(FOLDER / "color.jpg", quality=90)
     save("color_jpg", Image.open(FOLDER / "color.jpg").convert("RGB"))

@@ -1,6 +1,6 @@
-"""Writes tests/model/weights/fixtures/all_types.safetensors with the format's own library (pip install safetensors==0.6.2).
+"""Writes tests/model/weights/fixtures/all_types.safetensors (needs: pip install safetensors==0.6.2).
 
-The numbers are chosen so that each type's special cases occur; tests/model/weights/safetensors_test.cpp names them."""
+The values include each type's special cases, which tests/model/weights/safetensors_test.cpp lists."""
 
 import struct
 from pathlib import Path

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Copies this interpreter and the standard library into a folder that runs where no Python is: pack_python.py FOLDER
+"""Copies this interpreter and its standard library into a relocatable folder: pack_python.py FOLDER
 
-For a bundle (gpu_suite.sh): FOLDER/bin/python3 finds the library beside itself. What gpu_run has no use for is left out:
-tests, editors, installers, packages of others.
+For bundles (gpu_suite.sh): FOLDER/bin/python3 runs on machines without Python. Leaves out what gpu_run does not need:
+tests, editors, installers, third-party packages.
 """
 
 import pathlib
@@ -13,7 +13,7 @@ import sysconfig
 LEFT_OUT = ("__pycache__", "config-*", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "site-packages", "dist-packages",
             "test", "tests", "tkinter", "turtledemo", "turtle.py", "unittest", "_test*", "asyncio", "_asyncio*", "ctypes",
             "_ctypes*", "sqlite3", "distutils", "msilib", "xmlrpc",
-            # modules that bring further libraries, and tables of East Asian encodings
+            # modules that need further libraries, and tables of East Asian encodings
             "_codecs_*", "_crypt*", "_curses*", "_dbm*", "_gdbm*", "_hashlib*", "nis*", "readline*", "_sqlite3*", "_ssl*",
             "_tkinter*", "_uuid*")
 

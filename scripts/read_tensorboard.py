@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Reads a run's event files with TensorBoard's own reader, prints every tag, and holds the values to metrics.jsonl.
+"""Reads a run's event files with TensorBoard, prints every tag, and compares the values with metrics.jsonl.
 
     pip install -r scripts/requirements-tensorboard.txt
     scripts/read_tensorboard.py RUN
 
-Exit code 1 where a value differs from the one in metrics.jsonl by more than float32's rounding, or an image cannot be
-opened.
+Exit code 1 if a value differs from metrics.jsonl by more than float32 rounding or an image cannot be opened.
 """
 
 import argparse
@@ -28,7 +27,7 @@ TAGS = {
 
 
 def expected_scalars(run):
-    """Tag -> {step: value}, as metrics.jsonl has them."""
+    """Tag -> {step: value} from metrics.jsonl."""
     scalars = {}
     for line in (run / "metrics.jsonl").read_text().splitlines():
         metrics = json.loads(line)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds what calls oneDNN against oneDNN 3 and tests it: scripts/test_onednn3.sh
-# For a Debian 12, whose own oneDNN is 2.6: Debian 13 and Ubuntu 24.04 have 3, whose C++ API is another. The library
-# comes from PyPI, into build/onednn3; the newest one there that has headers and GNU OpenMP is 3.2.
+# Builds and tests the code that calls oneDNN against oneDNN 3: scripts/test_onednn3.sh For Debian 12, whose oneDNN is
+# 2.6; Debian 13 and Ubuntu 24.04 have version 3 with a different C++ API. The library comes from PyPI and is installed
+# in build/onednn3; 3.2 is the newest one there with headers and GNU OpenMP.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

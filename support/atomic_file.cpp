@@ -15,7 +15,7 @@
 namespace ddpm {
 namespace {
 
-// "a.npy" -> ".a.npy.1234.partial" in the same folder, so that the rename stays on one file system.
+// "a.npy" -> ".a.npy.1234.partial", in the same folder so that the rename stays on one file system.
 std::filesystem::path temporary_name(const std::filesystem::path& path) {
   return path.parent_path() / fmt::format(".{}.{}.partial", path.filename().string(), ::getpid());
 }
@@ -37,7 +37,7 @@ AtomicFile::~AtomicFile() {
 
 void AtomicFile::fail(const char* action) const {
   const int code = errno;
-  throw_input("cannot {} {}: {}; check that the folder exists, can be written and has space", action,
+  throw_input("cannot {} {}: {}; check that the folder exists, is writable and has space", action,
               path_.string(), std::strerror(code));
 }
 
@@ -66,8 +66,12 @@ void AtomicFile::commit() {
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
+  write_file_atomically(path, byte_view(text));
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes) {
   AtomicFile file(path);
-  file.write(text);
+  file.write(bytes.data(), bytes.size());
   file.commit();
 }
 
@@ -91,14 +95,14 @@ void replace_folder(const std::filesystem::path& from, const std::filesystem::pa
   if (std::filesystem::exists(from, code)) std::filesystem::remove_all(to, code);
   if (!code) std::filesystem::rename(from, to, code);
   if (code)
-    throw_input("cannot finish {}: {}; check that its folder can be written", to.string(), code.message());
+    throw_input("cannot finish {}: {}; check that its folder is writable", to.string(), code.message());
 }
 
 void create_folder(const std::filesystem::path& path) {
   std::error_code code;
   std::filesystem::create_directories(path, code);
   if (code || !std::filesystem::is_directory(path, code))
-    throw_input("cannot create the folder {}: {}; choose another place", path.string(),
+    throw_input("cannot create the folder {}: {}; choose another path", path.string(),
                 code ? code.message() : "a file has this name");
 }
 

@@ -1,17 +1,19 @@
-// Files and folders that are whole or not there: written beside their final name, flushed to disk, and
-// renamed.
+// Files and folders that appear complete or not at all: written under a temporary name, synced
+// to disk, renamed.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <span>
+#include <string>
 #include <string_view>
 
 namespace ddpm {
 
-// A file being written. Until commit() nothing is visible under `path`; a file that is destroyed uncommitted
-// is removed. Every failure (unwritable folder, full disk) throws InputError naming the path and the system's
-// reason.
+// A file being written. Nothing is visible under `path` until commit(); without it the destructor removes the
+// file. Every failure (unwritable folder, full disk) throws InputError with the path and the system's reason.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
@@ -21,9 +23,9 @@ class AtomicFile {
 
   void write(const void* bytes, size_t count);
   void write(std::string_view text) { write(text.data(), text.size()); }
-  // Moves the write position; for headers whose content is known last.
+  // Moves the write position, for headers that are known last.
   void seek(size_t offset);
-  // Flushes, syncs and renames to the final path.
+  // Flushes, syncs, and renames to the final path.
   void commit();
 
   const std::filesystem::path& path() const { return path_; }
@@ -35,17 +37,22 @@ class AtomicFile {
   std::FILE* file_ = nullptr;
 };
 
-// The whole of `text` as the file `path`.
+// Writes a whole file.
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
+void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes);
 
-// The whole content of a file; InputError where it cannot be read.
+// The content of a file; InputError if it cannot be read.
 std::string read_file(const std::filesystem::path& path);
 
-// Gives the folder `from` the name `to`. A folder of that name is removed, at no moment is there none: the
-// two change places first, where the file system can do that.
+inline std::span<const uint8_t> byte_view(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+// Renames the folder `from` to `to`, replacing a folder of that name. Where the file system can exchange
+// names atomically, `to` exists at every moment.
 void replace_folder(const std::filesystem::path& from, const std::filesystem::path& to);
 
-// Creates the folder and its parents; InputError where that fails or something else has the name.
+// Creates the folder and its parents; InputError if that fails or a file has the name.
 void create_folder(const std::filesystem::path& path);
 
 }  // namespace ddpm

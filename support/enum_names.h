@@ -1,4 +1,4 @@
-// Enums by name, for configurations and command lines: one table per enum serves both directions.
+// Enums by name, for configuration files and command lines: one table per enum serves both directions.
 #pragma once
 
 #include <algorithm>
@@ -22,8 +22,8 @@ std::string_view enum_name(const EnumName<Enum> (&table)[N], Enum value) {
   return entry->name;
 }
 
-// The value with this name; InputError lists the names there are. `what` is what the enum chooses, e.g.
-// "sampler".
+// The value with this name; otherwise an InputError that lists the names. `what` is the kind of thing the
+// enum selects, e.g. "sampler".
 template <typename Enum, size_t N>
 Enum parse_enum(const EnumName<Enum> (&table)[N], std::string_view what, std::string_view name) {
   const auto* entry = std::find_if(table, table + N, [&](const auto& e) { return e.name == name; });

@@ -1,7 +1,5 @@
-// The errors of this project and how they are thrown.
-//
-// Library code throws and never prints or exits; an app's main turns an InputError into one sentence on
-// standard error and exit code 2 (see apps/app.h).
+// How this project reports errors: library code throws and never prints or exits; an app's main() turns an
+// InputError into one line on standard error and exit code 2 (apps/app.h).
 #pragma once
 
 #include <fmt/format.h>
@@ -24,6 +22,6 @@ template <typename... Args>
 
 }  // namespace ddpm
 
-// Precondition or invariant of our own code; evaluated once, in every build.
+// Checks a precondition or an invariant of our own code; evaluated once, in every build.
 #define DDPM_CHECK(expression) \
   (static_cast<bool>(expression) ? void() : ::ddpm::throw_logic(#expression, __FILE__, __LINE__))

@@ -5,7 +5,7 @@
 namespace ddpm {
 namespace {
 
-// A signal handler can reach nothing but a static object of this type.
+// The only kind of object that a signal handler may write.
 volatile std::sig_atomic_t interrupt_raised = 0;
 
 void raise_flag(int signal_number) {

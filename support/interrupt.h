@@ -1,12 +1,13 @@
-// Whether the user asked the program to stop (SIGINT, SIGTERM).
+// Cooperative handling of SIGINT and SIGTERM.
 #pragma once
 
 namespace ddpm {
 
-// From here on the first SIGINT or SIGTERM only raises the flag below, so that a loop can finish its step and
-// save; the second one ends the process at once.
+// After this call the first SIGINT or SIGTERM only sets a flag, so that a loop can finish its step and save;
+// the second one ends the process.
 void install_interrupt_handler();
 
+// Whether the flag is set.
 bool interrupted();
 
 }  // namespace ddpm

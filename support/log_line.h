@@ -1,4 +1,4 @@
-// Where a library says what its caller may want to print: libraries never print themselves.
+// How library code reports progress: it never prints, its caller may.
 #pragma once
 
 #include <functional>
@@ -6,7 +6,7 @@
 
 namespace ddpm {
 
-// Takes one line without its end. Empty: nobody listens.
+// Receives one line without a newline; empty if nobody listens.
 using LogLine = std::function<void(const std::string& line)>;
 
 }  // namespace ddpm

@@ -30,7 +30,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
     throw_input("cannot open {}: {}; check the path", path.string(), std::strerror(errno));
   if (!S_ISREG(status.st_mode)) throw_input("cannot read {}: it is not a file", path.string());
   const auto size = static_cast<size_t>(status.st_size);
-  if (size == 0) return;  // an empty mapping is an error to the system, an empty file is none to us
+  if (size == 0) return;  // mmap() refuses empty mappings, but an empty file is fine
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.value, 0);
   if (address == MAP_FAILED)
     throw_input("cannot map {} into memory: {}; copy it to a local disk", path.string(),

@@ -1,4 +1,4 @@
-// A file's bytes in the address space, read-only.
+// Read-only memory-mapped files.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +7,10 @@
 
 namespace ddpm {
 
-// Pages come from disk when they are touched and are shared with every other process that reads the file.
+// Pages are loaded when touched and shared with every other process that maps the file.
 class MappedFile {
  public:
-  // InputError where the file cannot be opened or mapped.
+  // InputError if the file cannot be opened or mapped.
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;

@@ -1,9 +1,9 @@
-// Several function objects as one, for std::visit.
+// Combines function objects into one overload set, for std::visit.
 #pragma once
 
 namespace ddpm {
 
-// The parts must not take the same type, but for templates, which the others win over.
+// No two parts may take the same type, except that non-templates win over templates.
 template <typename... Parts>
 struct Overloaded : Parts... {
   using Parts::operator()...;

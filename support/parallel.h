@@ -1,4 +1,4 @@
-// Data-parallel loops over the CPU's cores.
+// Data-parallel loops over all CPU cores.
 #pragma once
 
 #include <algorithm>
@@ -11,13 +11,12 @@
 
 namespace ddpm {
 
-// Calls body(i) once for every i in [0, count), on all cores. The calls must be independent of each other:
-// what each writes may not depend on the order, so that results are the same bits whatever the number of
-// cores. `body` must not throw.
+// Calls body(i) once for every i in [0, count). The calls must be independent: their results must not depend
+// on the order, so that they are bit-identical for any number of cores. `body` must not throw.
 template <typename Body>
 void parallel_for(int64_t count, const Body& body) {
 #if defined(__SANITIZE_THREAD__)
-  // ThreadSanitizer cannot see GNU OpenMP's barriers; plain threads let it check the bodies all the same.
+  // ThreadSanitizer does not understand GNU OpenMP's barriers; with plain threads it can check the bodies.
   constexpr int64_t kThreads = 3;
   std::vector<std::thread> threads;
   for (int64_t k = 0; k < kThreads; ++k)
@@ -31,12 +30,12 @@ void parallel_for(int64_t count, const Body& body) {
 #endif
 }
 
-// Work on arrays: of each chunk, elements [begin, end).
-inline constexpr int64_t kParallelChunk = 1 << 16;  // so many elements are worth a thread's wake-up
+// Enough elements to be worth waking up a thread.
+inline constexpr int64_t kParallelChunk = 1 << 16;
 
 constexpr int64_t parallel_chunks(int64_t count) { return (count + kParallelChunk - 1) / kParallelChunk; }
 
-// Calls body(chunk, begin, end) for every chunk of [0, count). Chunks are the same whatever the number of
+// Calls body(chunk, begin, end) for every chunk of [0, count). The chunks do not depend on the number of
 // cores. `body` must not throw.
 template <typename Body>
 void parallel_for_chunks(int64_t count, const Body& body) {

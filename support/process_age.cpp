@@ -18,8 +18,8 @@ double seconds_since_boot() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-// proc(5), /proc/self/stat: the 22nd field, the 20th behind the program's name, which is in parentheses and
-// may hold anything. 0 where there is no such file.
+// Field 22 of /proc/self/stat (proc(5)), which is the 20th after the program's name; the name is in
+// parentheses and may contain anything. 0 if there is no such file.
 double start_since_boot() {
   std::ifstream file("/proc/self/stat");
   const std::string text{std::istreambuf_iterator<char>(file), {}};

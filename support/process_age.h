@@ -1,10 +1,10 @@
-// How long this process has been there.
+// The age of this process.
 #pragma once
 
 namespace ddpm {
 
-// Seconds since the system started this process, which is before main(): shared libraries are loaded first.
-// To a hundredth of a second.
+// Seconds since the system started this process, which is before main(): loading shared libraries counts.
+// Accurate to 0.01 s.
 double process_age_seconds();
 
 }  // namespace ddpm

@@ -11,7 +11,7 @@
 namespace ddpm {
 namespace {
 
-constexpr double kRedrawInterval = 0.1;  // seconds; faster than the eye follows is wasted
+constexpr double kRedrawInterval = 0.1;  // seconds
 constexpr int kDefaultWidth = 80;
 constexpr int kMaxBarWidth = 30;
 
@@ -41,7 +41,7 @@ double share_done(const ProgressOptions& options, int64_t done) {
              : 1.0;
 }
 
-// Count, detail, rate and the time that is left.
+// Count, detail, rate and remaining time.
 std::string status(const ProgressOptions& options, const ProgressState& state) {
   const double rate = items_per_second(options, state.done, state.elapsed_s);
   std::string text =
@@ -64,7 +64,7 @@ std::string format_duration(double seconds) {
 
 std::string progress_line(const ProgressOptions& options, const ProgressState& state, int width) {
   const std::string text = status(options, state);
-  // Label, space, brackets, space: what a bar costs beside itself.
+  // A bar also takes two spaces and two brackets.
   const int room = width - static_cast<int>(options.label.size() + text.size()) - 4;
   const int bar = std::min(room, kMaxBarWidth);
   std::string line;
@@ -97,7 +97,7 @@ void ProgressBar::update(int64_t done, std::string_view detail) {
   shown_ = now;
   const ProgressState state{done, elapsed_s(), detail};
   if (terminal_) {
-    // Carriage return and "erase to the end of the line".
+    // Carriage return, and "erase to the end of the line".
     fmt::print(stream_, "\r{}\033[K", progress_line(options_, state, terminal_width(stream_) - 1));
     drawn_ = true;
   } else {

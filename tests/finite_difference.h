@@ -1,4 +1,4 @@
-// Holds a hand-written gradient against central differences, in double. Tests only; depends on GoogleTest.
+// Checks a hand-written gradient against central differences in double.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,15 +12,17 @@
 
 namespace ddpm {
 
-// Expects `gradient` to be the gradient of loss() by `values`, which loss() reads; every element is checked.
+// Expects `gradient` to be the gradient of loss() with respect to `values`, which loss() reads.
+// Checks every element.
 //
-// (L(v+h) - L(v-h)) / 2h is off by h^2 L''' / 6, and by the rounding of L over h, about eps |L| / h. With
+// (L(v + h) - L(v - h)) / 2h is off by h^2 L''' / 6, and by the rounding of L over h, about eps |L| / h. With
 // values of order one, h = 1e-5 makes these 1e-10 and 1e-11 times their factors. Third derivatives of the
-// chains tested here (SiLU, softmax, 1/sqrt) stay below some hundred times the gradient's size, and L is a
-// sum of at most some hundred terms of order one; hence the factor 100 on each. A wrong term in a gradient is
-// off by its own size, 1e-2 and up.
+// chains tested here (SiLU, softmax, 1/sqrt) stay below a few hundred times the gradient, and L is a sum of
+// at most a few hundred terms of order one; hence the factor 100 on each. A wrong term in a gradient is off
+// by its own size, 1e-2 and up.
 inline void expect_gradient(const std::string& name, std::vector<double>& values,
                             const std::vector<double>& gradient, const std::function<double()>& loss) {
+  ASSERT_FALSE(values.empty()) << name;
   ASSERT_EQ(values.size(), gradient.size()) << name;
   constexpr double kStep = 1e-5;
   double largest = 0;

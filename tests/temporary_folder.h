@@ -1,4 +1,4 @@
-// A fresh folder for one test, removed with everything in it at the end. Tests only.
+// A fresh folder for one test, removed with its content at the end.
 #pragma once
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-// Just enough XML to check the pictures that this project writes: a text is taken apart, or refused where it
-// is not well formed. No comments, no entities beyond the five, no namespaces. Tests only.
+// A minimal XML parser to check the SVG files of this project: it rejects malformed text. No comments, no
+// entities beyond the predefined five, no namespaces.
 #pragma once
 
 #include <algorithm>
@@ -28,12 +28,12 @@ class XmlParser {
  public:
   explicit XmlParser(std::string_view text) : text_(text) {}
 
-  // All elements, outer before inner; std::runtime_error with the position otherwise.
+  // All elements, outer before inner; std::runtime_error with the position if the text is malformed.
   std::vector<XmlElement> parse() {
     skip_space();
     parse_element();
     skip_space();
-    if (at_ != text_.size()) fail("something behind the outermost element");
+    if (at_ != text_.size()) fail("text after the outermost element");
     return elements_;
   }
 
@@ -75,7 +75,7 @@ class XmlParser {
     std::string value;
     while (at_ < text_.size() && text_[at_] != '"') value += parse_character();
     expect("\"");
-    if (!element.attributes.emplace(name, value).second) fail("the attribute " + name + " twice");
+    if (!element.attributes.emplace(name, value).second) fail("duplicate attribute " + name);
   }
   std::string parse_element() {
     expect("<");
@@ -107,7 +107,7 @@ class XmlParser {
 
 inline std::vector<XmlElement> parse_xml(std::string_view text) { return XmlParser(text).parse(); }
 
-// The elements of an SVG picture with this class.
+// The elements of an SVG file with this class.
 inline std::vector<XmlElement> elements_of_class(const std::vector<XmlElement>& all,
                                                  const std::string& value) {
   std::vector<XmlElement> some;

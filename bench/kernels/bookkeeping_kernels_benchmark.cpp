@@ -1,5 +1,6 @@
-// The kernels around the network's inputs, labels and gradients, in bf16: each some microseconds of a step at
-// the shapes of the presets, and at one size that no L2 cache holds. No naive kernels: these are as simple.
+// The kernels around the network's inputs, labels and gradients, in bf16: at the shapes of the presets, where
+// each takes a few microseconds of a step, and at one size larger than any L2 cache. There are no naive
+// kernels, since these are as simple.
 #include <cstdint>
 #include <vector>
 
@@ -11,7 +12,7 @@ namespace {
 
 constexpr double kReal = sizeof(BFloat16), kMaster = sizeof(float);
 
-// ---- gather_labels and one_hot. Arguments: batch, columns of a row.
+// ---- gather_labels and one_hot. Arguments: batch, columns.
 
 // CelebA's 40 attributes, or 1000 classes.
 void gather_labels(benchmark::State& state) {
@@ -56,7 +57,7 @@ void images(benchmark::internal::Benchmark* benchmark) {
   GpuBenchmark::settings(benchmark);
 }
 
-// Some 20 operations for a normal number.
+// About 20 operations per normal number.
 void sampler_start(benchmark::State& state) {
   const int side = static_cast<int>(state.range(0));
   const SamplerStepParams shape{
@@ -105,8 +106,7 @@ void features(benchmark::internal::Benchmark* benchmark) {
 }
 BENCHMARK(crop_after)->Name("crop_after/ours")->Apply(features);
 
-// ---- accumulate_rows: the gradient of half the input channels of a 1x1 filter. Arguments: filters,
-// channels.
+// ---- accumulate_rows: the gradient of half the inputs of a 1x1 filter. Arguments: filters, channels.
 
 void accumulate_rows(benchmark::State& state) {
   const int64_t rows = state.range(0);
@@ -124,7 +124,7 @@ void filters(benchmark::internal::Benchmark* benchmark) {
 }
 BENCHMARK(accumulate_rows)->Name("accumulate_rows/ours")->Apply(filters);
 
-// ---- convert and silu_backward. Argument: elements; those of a batch's time embedding, and many.
+// ---- convert and silu_backward. Argument: elements, those of a batch's time embedding and many.
 
 void counts(benchmark::internal::Benchmark* benchmark) {
   GpuBenchmark::settings(benchmark->Arg(128 * 512)->Arg(1 << 27));

@@ -26,7 +26,7 @@ bool find_gpu() {
   int count = 0;
   const cudaError_t code = cudaGetDeviceCount(&count);
   if (code == cudaSuccess && count > 0) return true;
-  std::printf("no GPU, nothing is measured: %s\n", cudaGetErrorString(code));
+  std::printf("no GPU, measuring nothing: %s\n", cudaGetErrorString(code));
   return false;
 }
 

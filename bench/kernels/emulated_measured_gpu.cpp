@@ -13,13 +13,13 @@ MeasuredSizes measured_sizes() {
           .median_runs = 3};
 }
 
-// It has no cache. This size lets small cases fall on both sides of it.
+// It has no cache. With this size small cases are on both sides of it.
 MeasuredGpu measured_gpu() {
   return {.name = "emulated", .l2_cache_bytes = int64_t{1} << 20, .emulated = true};
 }
 
 bool find_gpu() {
-  std::fprintf(stderr, "A rehearsal on the emulated GPU: no time below means anything.\n");
+  std::fprintf(stderr, "A rehearsal on the emulated GPU: the times below mean nothing.\n");
   return true;
 }
 

@@ -10,8 +10,8 @@
 namespace ddpm {
 namespace {
 
-// What large buffers are filled with again and again. Drawing every element on the host would take longer
-// than the benchmarks; that no two lines near each other are alike is enough.
+// The pattern that fills large buffers repeatedly. Drawing every element on the host would take longer than
+// the benchmarks; it is enough that neighboring cache lines differ.
 constexpr size_t kPatternElements = size_t{1} << 20;
 
 template <typename T>
@@ -52,7 +52,7 @@ double GpuBenchmark::copy_bandwidth() {
 
 void GpuBenchmark::report(benchmark::State& state, const Cost& cost) {
   using benchmark::Counter;
-  // A rate by iteration: Counter divides by the time that SetIterationTime gave.
+  // A rate per iteration: Counter divides by the time passed to SetIterationTime.
   const auto rate = Counter::kIsIterationInvariantRate;
   state.counters["bytes/s"] = Counter(cost.bytes, rate, Counter::kIs1000);
   state.counters["FLOP/s"] = Counter(cost.flops, rate, Counter::kIs1000);
@@ -86,7 +86,7 @@ void run_gpu_benchmarks() {
   benchmark::AddCustomContext("copy_bytes_per_second", std::to_string(GpuBenchmark::copy_bandwidth()));
   const size_t run = benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
-  if (run == 0) throw_input("--benchmark_filter leaves no benchmark");
+  if (run == 0) throw_input("--benchmark_filter: no benchmark matches");
 }
 
 }  // namespace ddpm

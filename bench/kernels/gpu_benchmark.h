@@ -1,6 +1,5 @@
-// How work on a GPU is timed: events around one run, from a cold L2 cache, and its ideal bytes held
-// against the copy bandwidth that the same program measures. The GPU may be the emulated one
-// (measured_gpu.h).
+// Times work on a GPU with events around one run from a cold L2 cache, and compares its ideal traffic with
+// the copy bandwidth measured by the same program. The GPU may be the emulated one (measured_gpu.h).
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -23,16 +22,15 @@ class GpuBenchmark {
  public:
   GpuBenchmark();
 
-  // What every benchmark here is registered with. A fixed number of iterations: by its own rule Google
-  // Benchmark would run a kernel of some microseconds a hundred thousand times, each after a flush of the
-  // cache that takes far longer.
+  // The settings of every benchmark here. The number of iterations is fixed: by default Google Benchmark
+  // would run a kernel of a few microseconds a hundred thousand times, each after a much longer cache flush.
   static void settings(benchmark::internal::Benchmark* benchmark) {
     benchmark->UseManualTime()->Unit(benchmark::kMicrosecond)->Iterations(measured_sizes().iterations);
   }
 
-  // The body of a benchmark with manual time: some runs to warm up, then one an iteration. Reports bytes and
-  // operations a second by `cost`, and the share of the copy bandwidth. function(stream) gives its work to
-  // the stream. What it throws is noted as this benchmark's error, and the others go on.
+  // The body of a benchmark with manual time: a few warm-up runs, then one run per iteration. Reports bytes/s
+  // and FLOP/s according to `cost`, and the share of the copy bandwidth. function(stream) enqueues the work.
+  // Exceptions become this benchmark's error; the others still run.
   template <typename Function>
   static void run(benchmark::State& state, const Cost& cost, Function function) {
     try {
@@ -45,14 +43,14 @@ class GpuBenchmark {
     }
   }
 
-  // Of one run, after some to warm up: the median.
+  // The median time of one run, after a few warm-up runs.
   static double median_seconds(const std::function<void(StreamView)>& function);
 
-  // Bytes read and written a second by a large copy on the device, measured once.
+  // Bytes read and written per second by a large copy on the device, measured once.
   static double copy_bandwidth();
 
  private:
-  // What the function's work takes on the device, once the flush of the cache before it has ended.
+  // The time that the function's work takes on the device, after the cache flush.
   template <typename Function>
   float milliseconds(const Function& function) {
     cuda::flush_cache(static_cast<int64_t>(zeros_.size()), zeros_.data(), stream_);
@@ -74,7 +72,7 @@ class GpuBenchmark {
 template <typename T>
 DeviceBuffer<T> random_buffer(int64_t count);
 
-// `pattern` again and again.
+// Repeats `pattern`.
 template <typename T>
 DeviceBuffer<T> filled(size_t count, const std::vector<T>& pattern) {
   std::vector<T> values;
@@ -86,9 +84,8 @@ DeviceBuffer<T> filled(size_t count, const std::vector<T>& pattern) {
   return buffer;
 }
 
-// Runs what is registered, once Google Benchmark has taken its flags: notes the GPU, that it is emulated if
-// it is, and its copy bandwidth in the output's context first. InputError if the filter leaves nothing to
-// run.
+// Runs the registered benchmarks after Google Benchmark has parsed its flags. The output's context records
+// the GPU, whether it is emulated, and its copy bandwidth. InputError if the filter matches nothing.
 void run_gpu_benchmarks();
 
 }  // namespace ddpm

@@ -1,4 +1,4 @@
-// The main of benchmarks that register themselves.
+// main() of benchmarks that register themselves.
 #include <filesystem>
 
 #include "apps/app.h"

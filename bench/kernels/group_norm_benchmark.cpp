@@ -1,6 +1,6 @@
-// GroupNorm + SiLU in bf16 for the shapes of ddim-celeba-64 and ddpm-cifar10-32 at batch 128 and of
-// ddpm-celebahq-256 at batch 16, alone and with what the network fuses into it, and the naive kernels beside
-// it. Arguments: side of the image, channels, batch.
+// GroupNorm + SiLU in bf16 at the shapes of ddim-celeba-64 and ddpm-cifar10-32 (batch 128) and
+// ddpm-celebahq-256 (batch 16), alone, with the network's fusions, and next to the naive kernels. Arguments:
+// image side, channels, batch.
 #include <algorithm>
 #include <vector>
 
@@ -12,19 +12,19 @@
 namespace ddpm {
 namespace {
 
-// What is fused into the kernel.
+// The operations fused into the kernel.
 enum class Sources : uint8_t {
   kOne,
-  kTwo,  // of half the channels each: a block on the way up
+  kTwo,  // two sources with half the channels each: a block on the way up
 };
 enum class Shift : uint8_t {
   kNone,
-  kTimeAndBias,  // a residual block's second normalisation
+  kTimeAndBias,  // a residual block's second normalization
   kFilmAndBias,  // the same with --time-modulation scale_shift
 };
 enum class Addend : uint8_t {
   kNone,
-  kResidual,  // the gradient that comes past the block is added
+  kResidual,  // adds the gradient that bypasses the block
 };
 struct Variant {
   Sources sources = Sources::kOne;
@@ -116,7 +116,7 @@ struct Tensors {
   }
 
   int64_t source_elements(int channels) const { return int64_t{params.n} * params.pixels * channels; }
-  // The bias of the convolution before; null where there is none.
+  // The bias of the preceding convolution; null if there is none.
   float* with_bias(const DeviceBuffer<float>& buffer) const {
     return variant.shift == Shift::kNone ? nullptr : buffer.data();
   }
@@ -193,7 +193,7 @@ void two_source_shapes(benchmark::internal::Benchmark* benchmark) {
                      {4, 1024, 128}});
 }
 
-// What the choices of GroupNormTuning bear on.
+// The cases that GroupNormTuning affects.
 void large_shapes(benchmark::internal::Benchmark* benchmark) {
   set_up(benchmark, {{256, 128, 16}, {128, 256, 16}, {64, 128, 128}, {64, 256, 128}, {64, 384, 128}});
 }

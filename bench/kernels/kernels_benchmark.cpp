@@ -1,5 +1,5 @@
-// Both ends of a training and of a sampling step, the optimiser and the softmax, in bf16 with the shapes of
-// the presets; each also at one size that no L2 cache holds; the naive kernel beside it.
+// Both ends of a training step and of a sampling step, the optimizer and the softmax, in bf16 at the shapes
+// of the presets and at one size larger than any L2 cache, next to the naive kernels.
 #include <cstdint>
 #include <vector>
 
@@ -10,11 +10,11 @@
 namespace ddpm {
 namespace {
 
-// ---- diffuse and loss. Arguments: side of the image, batch.
+// ---- diffuse and loss. Arguments: image side, batch.
 
 DiffusionParams diffusion_shape(const benchmark::State& state) {
   const int side = static_cast<int>(state.range(0));
-  // A data set of 192 MiB at 64x64, which no L2 cache holds.
+  // 192 MiB at 64x64, larger than any L2 cache.
   return {
       .n = static_cast<int>(state.range(1)), .h = side, .w = side, .c = 3, .dataset_count = 16384, .seed = 1};
 }
@@ -37,7 +37,7 @@ struct DiffusionTensors {
   DeviceBuffer<float> table, t, image_loss;
   DeviceBuffer<int64_t> step;
   DeviceBuffer<BFloat16> x, y;
-  DeviceBuffer<std::byte> scratch;  // of the loss, which needs more than diffuse
+  DeviceBuffer<std::byte> scratch;  // for the loss, which needs more than diffuse
 };
 
 void diffuse(benchmark::State& state, Kind kind) {
@@ -77,7 +77,7 @@ BENCHMARK_CAPTURE(diffuse, naive, Kind::kNaive)->Apply(images);
 BENCHMARK_CAPTURE(loss, ours, Kind::kOurs)->Apply(images);
 BENCHMARK_CAPTURE(loss, naive, Kind::kNaive)->Apply(images);
 
-// ---- sampler_step: DDPM, with noise; and what goes before it. Arguments: side of the image, batch.
+// ---- sampler_step (DDPM, with noise) and the kernels before it. Arguments: image side, batch.
 
 SamplerStepParams sampler_shape(const benchmark::State& state) {
   const int side = static_cast<int>(state.range(0));
@@ -104,7 +104,7 @@ void sampler_step(benchmark::State& state, Kind kind) {
   const SamplerStepArgs<BFloat16, float> args{output.data(), table.data(), index.data(), index.data(),
                                               x.data(),      nullptr,      nullptr,      network_input.data(),
                                               t.data()};
-  // The state is float, the network's sides are bf16.
+  // The state is float, the network's input and output are bf16.
   constexpr double kBytes = 2 * sizeof(float) + 2 * sizeof(BFloat16);
   const Cost ideal{cost(params, sizeof(float)).flops, kBytes * static_cast<double>(params.elements())};
   GpuBenchmark::run(state, ideal, [&](StreamView stream) {
@@ -168,7 +168,7 @@ void embeddings(benchmark::internal::Benchmark* benchmark) {
 BENCHMARK_CAPTURE(time_embedding, ours, Kind::kOurs)->Apply(embeddings);
 BENCHMARK_CAPTURE(time_embedding, naive, Kind::kNaive)->Apply(embeddings);
 
-// ---- adam_ema. Argument: parameters, a whole number of vectors.
+// ---- adam_ema. Argument: parameters, in whole vectors.
 
 void adam_ema(benchmark::State& state, Kind kind) {
   const AdamParams params{.count = state.range(0)};
@@ -221,7 +221,7 @@ void softmax_backward(benchmark::State& state, Kind kind) {
   });
 }
 
-// One head at 16x16 and at 4x4; then what no L2 cache holds.
+// One head at 16x16 and at 4x4, and a size larger than any L2 cache.
 void rows(benchmark::internal::Benchmark* benchmark) {
   benchmark->Args({128 * 256, 256})->Args({128 * 16, 16})->Args({1 << 19, 256})->Args({1 << 15, 4096});
   GpuBenchmark::settings(benchmark);

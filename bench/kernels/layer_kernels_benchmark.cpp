@@ -1,5 +1,5 @@
-// What surrounds convolutions and matrix products, in bf16 with the shapes of ddim-celeba-64 at batch 128,
-// and one of ddpm-celebahq-256 at batch 16; the naive kernel beside it.
+// The kernels around convolutions and GEMMs, in bf16 at the shapes of ddim-celeba-64 (batch 128) and one of
+// ddpm-celebahq-256 (batch 16), next to the naive kernels.
 #include <cstdint>
 
 #include "bench/kernels/gpu_benchmark.h"
@@ -101,7 +101,7 @@ void pad_after(benchmark::State& state, Kind kind) {
 BENCHMARK_CAPTURE(pad_after, ours, Kind::kOurs)->Apply(features);
 BENCHMARK_CAPTURE(pad_after, naive, Kind::kNaive)->Apply(features);
 
-// ---- upsample_nearest and sum_pool. Arguments: side of the smaller image, channels, batch.
+// ---- upsample_nearest and sum_pool. Arguments: smaller image side, channels, batch.
 
 ResampleParams resample_shape(const benchmark::State& state) {
   const Features f(state);
@@ -175,7 +175,7 @@ void unfold_upsample_gradient(benchmark::State& state, Kind kind) {
 BENCHMARK_CAPTURE(unfold_upsample_gradient, ours, Kind::kOurs)->Apply(weights);
 BENCHMARK_CAPTURE(unfold_upsample_gradient, naive, Kind::kNaive)->Apply(weights);
 
-// The gradient of a 3x3 filter joins the arena of gradients.
+// Adds the gradient of a 3x3 filter to the gradient arena.
 void accumulate(benchmark::State& state, Kind kind) {
   const int64_t elements = 9 * state.range(0) * state.range(0);
   const DeviceBuffer<BFloat16> from = random_buffer<BFloat16>(elements);
@@ -189,7 +189,7 @@ void accumulate(benchmark::State& state, Kind kind) {
 BENCHMARK_CAPTURE(accumulate, ours, Kind::kOurs)->Apply(weights);
 BENCHMARK_CAPTURE(accumulate, naive, Kind::kNaive)->Apply(weights);
 
-// ---- silu, before the linear layers. Argument: elements; those of a batch's time embedding, and many.
+// ---- silu, before linear layers. Argument: elements, those of a batch's time embedding and many.
 
 void silu(benchmark::State& state, Kind kind) {
   const DeviceBuffer<BFloat16> x = random_buffer<BFloat16>(state.range(0));

@@ -13,7 +13,7 @@ struct Shared {
   BlockReduceScratch<FloatPair> scratch;
 };
 
-// The numbers of a group: a block each.
+// The statistics of a group, one block each.
 struct Group {
   int pixels, channels, width;
   __device__ int count() const { return pixels * width; }
@@ -25,7 +25,7 @@ struct Group {
 
 __device__ float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
-// Reads x three times: mean, squares about it, result.
+// Reads x three times: mean, squared deviations, result.
 __global__ void group_norm_kernel(Group group, float eps, GroupNormArgs<BFloat16, float> args) {
   Shared& shared = block_shared<Shared>();
   const int first = static_cast<int>(threadIdx.x);

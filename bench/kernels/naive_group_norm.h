@@ -1,4 +1,4 @@
-// Group normalisation as one would write it first: the baseline of group_norm_benchmark.cpp.
+// Naive group normalization, the baseline of group_norm_benchmark.cpp.
 #pragma once
 
 #include "device/bfloat16.h"
@@ -7,9 +7,9 @@
 
 namespace ddpm::naive {
 
-// One source, SiLU, nothing else.
+// One source and SiLU, no fusions.
 void group_norm(const GroupNormParams& params, const GroupNormArgs<BFloat16, float>& args, StreamView stream);
-// dx alone.
+// Only dx.
 void group_norm_backward(const GroupNormParams& params, const GroupNormBackwardArgs<BFloat16, float>& args,
                          StreamView stream);
 

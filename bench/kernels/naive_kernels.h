@@ -1,5 +1,5 @@
-// The kernels of kernels_benchmark.cpp and layer_kernels_benchmark.cpp as one would write them first, in
-// bf16: one element a thread, scalar accesses, one kernel for each step of the formulas. The baselines.
+// Naive bf16 kernels, the baselines of kernels_benchmark.cpp and layer_kernels_benchmark.cpp: one element per
+// thread, scalar accesses, one kernel per step of the formulas.
 #pragma once
 
 #include <cstdint>
@@ -16,30 +16,30 @@
 #include "kernels/time_embedding.h"
 
 namespace ddpm {
-// Which of two kernels is measured: that of kernels/cuda, or its baseline.
+// Which kernel to measure: ours (kernels/cuda) or its baseline.
 enum class Kind : uint8_t { kOurs, kNaive };
 }  // namespace ddpm
 
 namespace ddpm::naive {
 
-// No flips; t is given. Each thread draws its own element's noise and finds its own image.
+// No flips; t is given. Each thread draws the noise of its element and looks up its image.
 void diffuse(const DiffusionParams& params, const DiffuseArgs<BFloat16, float>& args, StreamView stream);
-// Predicts epsilon, without weights; a block an image.
+// Epsilon prediction without weights; one block per image.
 void loss(const DiffusionParams& params, const LossArgs<BFloat16, float>& args, StreamView stream);
-// Adam, then the average, then the copy, each a pass of its own; no clipping, no norm.
+// Adam, the average and the copy as separate passes; no clipping, no norm.
 void adam_ema(const AdamParams& params, const AdamEmaArgs<float>& args, BFloat16* compute_weights,
               StreamView stream);
 // DDPM: x = a x + b clip(x0) + c z.
 void sampler_step(const SamplerStepParams& params, const SamplerStepArgs<BFloat16, float>& args,
                   StreamView stream);
-// A block an image, which is read again for each bit of the quantile: bisection.
+// One block per image; bisection reads the image again for each bit of the quantile.
 void dynamic_threshold(const DynamicThresholdParams& params,
                        const DynamicThresholdArgs<BFloat16, float>& args, StreamView stream);
 void guidance(const GuidanceParams& params, const GuidanceArgs<BFloat16>& args, StreamView stream);
 // Sinusoidal, sines first; even channels.
 void time_embedding(const TimeEmbeddingParams& params, const TimeEmbeddingArgs<BFloat16, float>& args,
                     StreamView stream);
-// A block a row, which is read three times, and twice in the backward pass.
+// One block per row, which is read three times, and twice in the backward pass.
 void softmax(const SoftmaxParams& params, const SoftmaxArgs<BFloat16>& args, StreamView stream);
 void softmax_backward(const SoftmaxParams& params, const SoftmaxBackwardArgs<BFloat16>& args,
                       StreamView stream);
@@ -50,13 +50,13 @@ void accumulate(int64_t count, const BFloat16* from, float* to, StreamView strea
 void silu(int64_t count, const BFloat16* x, BFloat16* y, StreamView stream);
 void broadcast_bias(int64_t rows, int channels, const BFloat16* bias, const BFloat16* residual, BFloat16* y,
                     StreamView stream);
-// A thread a column.
+// One thread per column.
 void bias_gradient(int64_t rows, int channels, const BFloat16* dy, float* dbias, StreamView stream);
-// A thread an element of y.
+// One thread per element of y.
 void upsample_nearest(const ResampleParams& params, const ResampleArgs<BFloat16>& args, StreamView stream);
 void sum_pool(const ResampleParams& params, const ResampleArgs<BFloat16>& args, StreamView stream);
 void pad_after(int n, int h, int w, int c, const BFloat16* x, BFloat16* y, StreamView stream);
-// A thread an element of the result, which gathers its addends from all over the other array.
+// One thread per element of the result, which gathers its addends from all over the other array.
 void fold_upsample_weight(int k, int c, const BFloat16* weight, BFloat16* folded, StreamView stream);
 void unfold_upsample_gradient(int k, int c, const BFloat16* dfolded, float* dweight, StreamView stream);
 void nchw_to_nhwc(int n, int c, int h, int w, const BFloat16* from, BFloat16* to, StreamView stream);

@@ -1,4 +1,4 @@
-// What surrounds convolutions and matrix products, one element a thread.
+// The kernels around convolutions and GEMMs, one element per thread.
 #include "bench/kernels/naive_kernels.h"
 #include "device/launch.h"
 
@@ -76,7 +76,7 @@ __device__ bool is_summed(int64_t folded_tap, int tap) {
   return folded_tap < 2 ? tap >= 2 - folded_tap : tap <= 3 - folded_tap;
 }
 
-// folded (C,4,4,K) from weight (K,3,3,C).
+// folded (C, 4, 4, K) from weight (K, 3, 3, C).
 __global__ void fold_kernel(int64_t count, int k, int c, const BFloat16* weight, BFloat16* folded) {
   const int64_t i = thread_index();
   if (i >= count) return;

@@ -1,6 +1,6 @@
-// Prints what this machine's GPU and CUDA libraries are, as JSON: what results are kept with. On a machine
-// without a GPU it says so and ends. --cudnn prints cuDNN's own description of the GPU instead, from which
-// plans can be made on machines without one (CudnnDevice::described).
+// Prints a JSON description of this machine's GPU and CUDA libraries, to be kept with results; without a GPU
+// it says so and exits. --cudnn prints cuDNN's own description of the GPU instead, for making plans on
+// machines without one (CudnnDevice::described).
 #include <cublasLt.h>
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
@@ -46,7 +46,7 @@ nlohmann::ordered_json description() {
 int run(int argc, char** argv) {
   CLI::App app("Describes the GPU and the CUDA libraries as JSON", "gpu_description");
   bool cudnn = false;
-  app.add_flag("--cudnn", cudnn, "cuDNN's description of the GPU, for plans without one");
+  app.add_flag("--cudnn", cudnn, "Print cuDNN's description of the GPU, for making plans without one");
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
   if (!find_gpu()) return 0;
   if (cudnn) {

@@ -45,7 +45,7 @@ inline constexpr std::optional<LibraryOpRole> kRole<Attention> = LibraryOpRole::
 template <>
 inline constexpr std::optional<LibraryOpRole> kRole<AttentionBackward> = LibraryOpRole::kDataGradient;
 
-// In bf16 only gradients of weights are float.
+// In bf16 only weight gradients are float.
 LibraryOpRole role_of(LibraryOpRole of_operation, const LibraryProblem& problem) {
   const auto* matrix = std::get_if<GemmProblem>(&problem);
   return matrix != nullptr && matrix->output == ElementType::kFloat ? LibraryOpRole::kWeightGradient
@@ -85,7 +85,7 @@ std::vector<std::vector<LibraryProblem>> problems_by_operation(const Program& pr
   return problems;
 }
 
-// Numbers the second and later entries of one name.
+// Numbers the second and later entries with the same name.
 template <typename Entry>
 void make_names(std::vector<Entry>& entries) {
   std::map<std::string, int> seen;
@@ -111,7 +111,7 @@ std::optional<UpsampleConv2dShape> pointwise(const Other& shape) {
   return std::nullopt;
 }
 
-// Of (x, w, y).
+// The bytes of (x, w, y).
 size_t output_index(ConvolutionDirection direction) {
   constexpr size_t kOutputs[] = {2, 0, 1};
   return kOutputs[static_cast<size_t>(direction)];

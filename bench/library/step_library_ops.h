@@ -22,10 +22,11 @@ using LibraryProblem = std::variant<ConvolutionProblem, GemmProblem>;
 struct StepLibraryOp {
   LibraryProblem problem;
   LibraryOpRole role;
-  std::string layer;  // the first that asks for it: "down_blocks.0.resnets.0.conv1"
+  std::string layer;  // the first layer that needs it: "down_blocks.0.resnets.0.conv1"
   std::string shape;  // of that layer: "conv 3x3 128x64x64x128 -> 64x64x128"
-  int count = 1;      // how often a step asks for it
-  // Unique: "down_blocks.0.resnets.0.conv1/forward", and where a layer has several of that role, "/1", "/2".
+  int count = 1;      // calls per step
+  // Unique: "down_blocks.0.resnets.0.conv1/forward", with "/1", "/2" if a layer has several calls
+  // of that role.
   std::string name;
 };
 
@@ -33,7 +34,7 @@ struct StepLibraryOp {
 // optional fusions.
 std::vector<StepLibraryOp> step_library_ops(const Program& program);
 
-// A layer's pass that can be computed in two ways.
+// A pass of a layer that can be computed in two forms.
 struct StepChoice {
   std::variant<Conv2dShape, UpsampleConv2dShape> shape;  // a Conv2dShape: 1x1 with its whole filter
   LibraryOpRole role;
@@ -47,12 +48,11 @@ struct StepChoice {
 // of that size.
 std::vector<StepChoice> step_choices(const Program& program);
 
-// Operations; bytes with each operand read once and the result written once, and read too where it is
-// accumulated on.
+// FLOPs, and bytes if each operand is read once and the result is written once (and read, if accumulated).
 Cost cost(const ConvolutionProblem& problem);
 Cost cost(const GemmProblem& problem);
 
-// Bytes of (x, w, y), and of (a, b, c) from the tensor's begin to the last element used.
+// The bytes of (x, w, y), and of (a, b, c) from the start of each tensor to the last element used.
 std::array<int64_t, 3> tensor_bytes(const ConvolutionProblem& problem);
 std::array<int64_t, 3> tensor_bytes(const GemmProblem& problem);
 

@@ -1,12 +1,12 @@
-"""Whether PyTorch computes what it is timed on: gradients and network evaluations of its variants beside ours.
+"""Checks that the PyTorch variants compute what they are timed on: compares their gradients and outputs with ours.
 
     python check_gradients.py --bin ../../build/gpu/bin --networks ddim-celeba-64 --batch 4 --results gradients.json
     python check_gradients.py --bin ../../build/release/bin --device cpu --smoke
 
-Both sides get the same weights, images, noise and times, without dropout. `eager-fp32` comes first: where it disagrees
-with ours, one of the two is wrong, nothing can be judged, and the exit code is 1. A wrong variant is a result, not a
-failure; side_by_side.py --gradients FILE leaves it out. Some errors of the past needed large tensors: with --batch 128
---our-device cuda what is checked are the shapes that are timed.
+Both sides get the same weights, images, noise and times, without dropout. `eager-fp32` runs first: if it disagrees with
+ours, one of the two is wrong, nothing can be judged, and the exit code is 1. A wrong variant is a result, not a
+failure; side_by_side.py --gradients FILE skips it. Some past errors occurred only with large tensors: --batch 128
+--our-device cuda checks the shapes that are timed.
 """
 
 import argparse
@@ -23,19 +23,20 @@ from variants import VARIANTS
 
 WITNESS, OUR_BF16 = "eager-fp32", "ours-bf16"
 MODES = ("train", "sample")
-TIME_WAS_UP = "the time was up"  # no failure
+TIME_WAS_UP = "the time was up"  # not a failure
 
-# Unit roundoffs. Bounds count them: a tensor's error is taken relative to its own norm, or to a tenth of what that norm
-# would be were the whole gradient spread evenly, for the true gradient of some tensors is zero (a bias before a softmax).
+# Unit roundoffs, in which the bounds are given. A tensor's error is relative to its norm, or to a tenth of the norm
+# it would have if the whole gradient were spread evenly, since the true gradient of some tensors is zero (a bias
+# before a softmax).
 UNIT = {"fp32": 2.0**-24, "bf16": 2.0**-8}
-# fp32: sums over batch x H x W, 2^19 terms at batch 128 and 64x64, whose rounding grows like the root of their number:
-# 724 units; PyTorch and ours differ by up to 320 at batch 4.
-# bf16: each of some 200 stored tensors on the way there and back is rounded, by 0.6 units in the mean square, and these
-# add up like the root of their number: 8 units, and more where gradients cancel; PyTorch's eager bf16 on the CPU shows 19
-# over tensors and 153 in single elements, relative to their mean square. A lost group of channels costs more.
+# fp32: sums over batch x H x W, 2^19 terms at batch 128 and 64x64, whose rounding error grows like the root of their
+# number: 724 units; PyTorch and ours differ by up to 320 at batch 4.
+# bf16: about 200 tensors are stored in a forward and backward pass, each with a rounding error of 0.6 units RMS. The
+# errors add up like the root of their number: 8 units, and more where gradients cancel. PyTorch's eager bf16 on the CPU
+# shows 19 over tensors and 153 in single elements, relative to their RMS. A lost group of channels costs more.
 NORM_UNITS = {("train", "fp32"): 1024, ("train", "bf16"): 32, ("sample", "fp32"): 512, ("sample", "bf16"): 16}
 ELEMENT_UNITS = {("train", "fp32"): 8192, ("train", "bf16"): 256, ("sample", "fp32"): 4096, ("sample", "bf16"): 128}
-# A mean over all pixels and images: its error is that of the sums, or what rounding the output does to it.
+# A mean over all pixels and images: its error is that of the sums or of rounding the output.
 LOSS_UNITS = {"fp32": 1024, "bf16": 4}
 FLOOR = 0.1
 
@@ -45,7 +46,7 @@ def number(value) -> float:
 
 
 def judge(mode: str, precision: str, report: dict) -> dict:
-    """The verdict on one mode's errors by tensor, with the worst of them in parts of their bounds. NaN is wrong."""
+    """The verdict on one mode's errors by tensor, with the worst error relative to its bound. NaN is wrong."""
     tensors, unit = report["tensors"], UNIT[precision]
     norm_bound, element_bound = NORM_UNITS[mode, precision] * unit, ELEMENT_UNITS[mode, precision] * unit
     elements = sum(tensor["elements"] for tensor in tensors)
@@ -54,12 +55,12 @@ def judge(mode: str, precision: str, report: dict) -> dict:
              ] if mode == "train" else []
     for tensor in tensors:
         scale = max(number(tensor["norm"]), FLOOR * math.sqrt(mean_square * tensor["elements"]))
-        # One whose gradient is nothing but zeros has no scale: only zeros agree with it.
+        # A gradient of zeros has no scale: only zeros match it.
         relative = lambda error, to: error / to if to > 0 else (0.0 if error == 0 else math.inf)  # noqa: E731
         found.append((tensor["name"], relative(number(tensor["error"]), scale), norm_bound))
         found.append((f"an element of {tensor['name']}", relative(
             number(tensor["largest_error"]), scale / math.sqrt(tensor["elements"])), element_bound))
-    # NaN compares false with everything: it counts as beyond all bounds.
+    # NaN counts as infinite.
     part = lambda item: item[1] / item[2] if item[1] == item[1] else math.inf  # noqa: E731
     what, error, bound = max(found, key=part, default=("nothing", math.nan, 0.0))
     right = bool(tensors) and all(error <= bound for _, error, bound in found)
@@ -72,7 +73,7 @@ def judge(mode: str, precision: str, report: dict) -> dict:
 
 
 class Check:
-    """One network's files, and what was found about it."""
+    """One network's files and results."""
 
     def __init__(self, network: str, batch: int, folder: pathlib.Path, options: argparse.Namespace):
         self.network, self.batch, self.folder, self.options = network, batch, folder, options
@@ -89,7 +90,7 @@ class Check:
 
     def ours(self, device: str, precision: str, gradients: pathlib.Path,
              output: pathlib.Path) -> tuple[float, str | None]:
-        """Writes both files; the loss, or why there is none."""
+        """Writes both files; returns the loss, or the reason why there is none."""
         program = [self.options.bin / "ddpm_forward", "--checkpoint", self.folder, "--device", device,
                    "--precision", precision, *self.options.our_options]
         printed, error = self.run([*program, "--input", self.folder / "x_t.npy", "--timesteps", self.folder / "t.npy",
@@ -101,7 +102,7 @@ class Check:
         return float(loss[1]) if loss else math.nan, error
 
     def prepare(self) -> str | None:
-        """Why there is nothing to compare with; None where all is there."""
+        """The reason why there is nothing to compare with; None if everything is there."""
         _, error = self.run(self.script("prepare", "--batch", self.batch))
         if error:
             return error
@@ -112,7 +113,7 @@ class Check:
         return error
 
     def compare(self, side: str) -> list[dict]:
-        """An entry for each mode."""
+        """One entry per mode."""
         begin = time.monotonic()
         out = self.folder / f"{side}.json"
         if side == OUR_BF16:
@@ -140,20 +141,22 @@ class Check:
         return entries
 
 
-KEPT_FOR = ("gpu", "torch", "triton", "diffusers", "cudnn_benchmark_limit", "commit")  # what a verdict depends on
+KEPT_FOR = ("gpu", "torch", "triton", "diffusers", "cudnn_benchmark_limit", "commit")  # verdicts depend on these
 
 
 def read_kept(path: pathlib.Path | None, about: dict) -> dict[tuple[str, str, str, int], dict]:
     """Verdicts of an earlier run with the same GPU and programs, by network, mode, side and batch."""
     found = (programs.read_json(path) or {}) if path else {}
     commit = about.get("commit") or "unknown"
-    if commit == "unknown" or commit.endswith("-dirty") or any(found.get("about", {}).get(key) != about.get(key) for key in KEPT_FOR):
+    if commit == "unknown" or commit.endswith("-dirty"):
+        return {}
+    if any(found.get("about", {}).get(key) != about.get(key) for key in KEPT_FOR):
         return {}
     return {(entry["network"], entry["mode"], entry["side"], entry["batch"]): entry for entry in found.get("checks", [])}
 
 
 def check_network(network: str, sides: list[str], options: argparse.Namespace, checks: list[dict]) -> bool:
-    """Adds the network's entries; whether there was something to judge by."""
+    """Adds the network's entries; returns whether there was something to judge by."""
     def add(entries: list[dict]) -> None:
         for entry in entries:
             checks.append(entry)
@@ -193,7 +196,7 @@ def check_network(network: str, sides: list[str], options: argparse.Namespace, c
         verdicts = {entry["verdict"] for entry in checks[-len(MODES):]}
         if verdicts != {"right"}:
             why = f"ours and {WITNESS} disagree: one of them is wrong" if "wrong" in verdicts else \
-                f"{WITNESS} did not come to an end: there is nobody to confirm ours"
+                f"{WITNESS} did not finish, so nothing confirms ours"
             for side in sides:
                 add(all_modes(side, "not run", why))
             return verdicts <= {"right", "not run"}
@@ -208,15 +211,15 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--bin", type=pathlib.Path, required=True, help="folder of ddpm_forward")
     parser.add_argument("--networks", nargs="+", default=["ddpm-cifar10-32"])
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--our-device", default="cpu", help="of ours, in fp32, which the variants are held against")
-    parser.add_argument("--our-options", action="append", default=[], help="a further option of ours, several times: "
-                        "--our-options=--plan-choice=first")
-    parser.add_argument("--commit", help="of the programs in --bin")
-    parser.add_argument("--kept", type=pathlib.Path, help="file of verdicts: those of the same GPU, PyTorch and --commit "
-                        "are taken from it, new ones are added")
+    parser.add_argument("--our-device", default="cpu", help="device of our fp32 reference")
+    parser.add_argument("--our-options", action="append", default=[], help="a further option for our programs, "
+                        "repeatable: --our-options=--plan-choice=first")
+    parser.add_argument("--commit", help="commit of the programs in --bin")
+    parser.add_argument("--kept", type=pathlib.Path, help="cache of verdicts: those of the same GPU, PyTorch and "
+                        "--commit are reused, new ones are added")
     programs.add_common_options(parser, timeout=300)
     options = parser.parse_args()
-    if options.smoke:  # torch.compile takes a CPU's compiler minutes for more than the smallest network
+    if options.smoke:  # on a CPU, torch.compile takes minutes for all but the smallest network
         options.networks = ["tiny-32", "smoke-8"]
     return options
 

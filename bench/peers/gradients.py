@@ -1,10 +1,10 @@
-"""One variant's gradients and one of its network evaluations beside ours: errors by tensor, without a verdict.
+"""Compares one variant's gradients and one network evaluation with ours: errors by tensor, without a verdict.
 
     python gradients.py prepare --network tiny-32 --batch 4 --folder F      # weights, inputs, for both sides
     python gradients.py compare --network tiny-32 --variant eager --folder F --out errors.json
     python gradients.py compare-file --folder F --file G --output O --out errors.json
 
-check_gradients.py runs it and judges. F holds a pipeline folder of diffusers and the arrays below; ours adds
+check_gradients.py runs it and judges the errors. F has a diffusers pipeline folder and the arrays below; ours adds
 reference.safetensors, reference_loss.json and reference_output.npy.
 """
 
@@ -23,11 +23,11 @@ from sampling import Sampling
 from training import TIMESTEPS, Training
 from variants import VARIANTS
 
-SAMPLING_STEPS = 2  # of which the first is looked at: t = 500 for every image
+SAMPLING_STEPS = 2  # only the first is compared: t = 500 for every image
 
 
 def prepare(options: argparse.Namespace) -> None:
-    """Weights as PyTorch begins, but that no normalisation is the identity; one batch for each mode."""
+    """PyTorch's initial weights, except that no normalization is the identity; one batch per mode."""
     from diffusers import DDPMScheduler
 
     network = make_network(options.network, VARIANTS["eager-fp32"], torch.device("cpu"))
@@ -59,7 +59,7 @@ def prepare(options: argparse.Namespace) -> None:
 
 
 def repeated(work, variant, device: torch.device):
-    """As often as it takes until what is replayed later was replayed: torch.compile records its graphs in its second run."""
+    """Runs often enough to replay what later runs replay: torch.compile records its graphs in its second run."""
     for _ in range(3 if variant.compile_mode == "max-autotune" else 1):
         torch.compiler.cudagraph_mark_step_begin()
         result = work()
@@ -67,13 +67,13 @@ def repeated(work, variant, device: torch.device):
 
 
 def variant_gradients(options: argparse.Namespace, arrays: dict, device: torch.device) -> tuple[float, dict, dict]:
-    """The loss, the gradients by name, and how many convolutions find their input in channels_last (eager alone)."""
+    """The loss, the gradients by name, and the number of convolutions with channels_last inputs (eager only)."""
     variant = VARIANTS[options.variant]
     training = Training(options.network, variant, options.batch, arrays["images"], device, dropout=0)
     load_weights(training.network, options.folder)
     inputs = (training.images, torch.from_numpy(arrays["flip"]).to(device).view(-1, 1, 1, 1),
               torch.from_numpy(arrays["t"]).to(device), torch.from_numpy(arrays["noise"]).to(device))
-    if variant.channels_last:  # as randn_like(images) has it
+    if variant.channels_last:  # like randn_like(images)
         inputs = (*inputs[:3], inputs[3].contiguous(memory_format=torch.channels_last))
     layout = {}
     if variant.compile_mode is None and not variant.graph:
@@ -92,7 +92,7 @@ def variant_gradients(options: argparse.Namespace, arrays: dict, device: torch.d
 
 
 def variant_output(options: argparse.Namespace, arrays: dict, device: torch.device) -> numpy.ndarray:
-    """The network's answer, from what a sampling step makes of its input."""
+    """The model output, derived from the result of a sampling step."""
     variant = VARIANTS[options.variant]
     sampling = Sampling(options.network, variant, options.batch, SAMPLING_STEPS, device)
     load_weights(sampling.network, options.folder)
@@ -132,7 +132,7 @@ def count_channels_last(network) -> dict:
 
 
 def tensor_errors(found: dict, reference: dict) -> list[dict]:
-    """In double. A tensor that is missing or misshapen has the error NaN."""
+    """In double. A missing or misshapen tensor has the error NaN."""
     errors = []
     for name, wanted in sorted(reference.items()):
         wanted = wanted.astype(numpy.float64).reshape(-1)
@@ -151,13 +151,13 @@ def reference(folder: pathlib.Path) -> tuple[float, dict, numpy.ndarray]:
 
 
 def compare(options: argparse.Namespace) -> None:
-    """Each mode is written as soon as it is known."""
+    """Writes the results of each mode as soon as they are known."""
     loss, gradients, output = reference(options.folder)
     arrays = {path.stem: numpy.load(path) for path in options.folder.glob("*.npy")}
     options.batch = len(arrays["t"])
     device = torch.device(options.device)
     set_up_libraries(VARIANTS[options.variant], options.benchmark_limit)
-    if VARIANTS[options.variant].precision == "fp32":  # cuDNN's default is TF32, which is no witness
+    if VARIANTS[options.variant].precision == "fp32":  # cuDNN's default, TF32, is not accurate enough
         torch.backends.cudnn.allow_tf32 = False
     report = {"cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None, "cuda": torch.version.cuda}
     if "train" in options.modes:
@@ -189,10 +189,10 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--folder", type=pathlib.Path, required=True)
     parser.add_argument("--file", type=pathlib.Path, help="gradients, safetensors")
-    parser.add_argument("--output", type=pathlib.Path, help="the network's answer, .npy")
+    parser.add_argument("--output", type=pathlib.Path, help="model output, .npy")
     parser.add_argument("--loss", type=float)
     parser.add_argument("--out", type=pathlib.Path)
-    parser.add_argument("--benchmark-limit", type=int, default=0, help="of cuDNN's algorithms that are tried; 0: none")
+    parser.add_argument("--benchmark-limit", type=int, default=0, help="number of cuDNN algorithms to try (0: none)")
     options = parser.parse_args()
     {"prepare": prepare, "compare": compare, "compare-file": compare_file}[options.command](options)
 

@@ -1,4 +1,4 @@
-"""What the machine reaches at the most, by PyTorch: a large bf16 product and a copy. Prints JSON.
+"""Measures the machine's limits with PyTorch: a large bf16 GEMM and a copy. Prints JSON.
 
     python limits.py --device cuda
 """
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
     device = torch.device(parser.parse_args().device)
-    # Random values: a GPU draws less power on zeros, and clocks higher than in earnest.
+    # Random values: on zeros a GPU draws less power and clocks higher.
     side = 8192 if device.type == "cuda" else 256
     a, b = (torch.randn(side, side, device=device).to(torch.bfloat16) for _ in range(2))
     result = torch.empty_like(a)

@@ -1,4 +1,4 @@
-"""The network of both sides: diffusers.UNet2DModel from a preset's configuration."""
+"""The network that both sides run: diffusers.UNet2DModel from a preset's configuration."""
 
 import importlib.machinery
 import importlib.util
@@ -12,12 +12,12 @@ import torch._inductor.config
 
 
 def stand_in(name: str) -> None:
-    """A module whose every attribute is a class: diffusers imports it for what no network needs."""
+    """A module whose every attribute is a class, for imports of diffusers that no network needs."""
     if importlib.util.find_spec(name) is not None:
         return
 
     def attribute(wanted: str):
-        if wanted.startswith("__"):  # what Python asks modules for
+        if wanted.startswith("__"):  # attributes that Python queries
             raise AttributeError(wanted)
         return type(wanted, (), {})
 
@@ -32,16 +32,16 @@ def stand_in(name: str) -> None:
         setattr(sys.modules[package], child, module)
 
 
-# Pictures and downloads. So that one wheel of diffusers is enough beside PyTorch, huggingface_hub and safetensors.
+# Images and downloads, so that diffusers needs only PyTorch, huggingface_hub and safetensors.
 for stood_in in ("PIL", "PIL.Image", "PIL.ImageOps", "requests", "requests.exceptions"):
     stand_in(stood_in)
 
-# What it would import where it is installed: seconds of each start, and reasons to fail, for what no network needs.
+# Optional imports that no network needs, but that would take seconds at each start and might fail.
 HIDDEN = tuple(name for name in ("accelerate", "bitsandbytes", "flash_attn", "flax", "jax", "onnx", "onnxruntime", "peft",
                                  "torchvision", "transformers", "xformers") if name not in sys.modules)
-sys.modules.update(dict.fromkeys(HIDDEN))  # None: Python does not find it
+sys.modules.update(dict.fromkeys(HIDDEN))  # None hides a module from Python
 
-# It asks for the versions of packages, and refuses to be imported without some that only those modules would come from.
+# diffusers checks package versions and refuses to be imported without some that only those modules would need.
 unchecked = types.ModuleType("diffusers.dependency_versions_check")
 unchecked.dep_version_check = lambda package, hint=None: None
 sys.modules[unchecked.__name__] = unchecked
@@ -58,15 +58,15 @@ NETWORKS = pathlib.Path(__file__).parent / "networks"
 
 
 def set_up_libraries(variant: Variant, benchmark_limit: int = 0) -> None:
-    """cuDNN tries every algorithm it has, or so many of its best guesses; torch.compile sees the whole network."""
+    """cuDNN tries all of its algorithms, or the given number of best guesses; torch.compile sees the whole network."""
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.benchmark_limit = benchmark_limit
-    if variant.precision == "bf16":  # what autocast leaves in fp32
+    if variant.precision == "bf16":  # the parts that autocast leaves in fp32
         torch.set_float32_matmul_precision("high")
-    if variant.autotunes:  # 1x1 convolutions may be tuned as products too
+    if variant.autotunes:  # 1x1 convolutions may also be tuned as GEMMs
         torch._inductor.config.conv_1x1_as_mm = True
-    # The upsampling layer asks for PyTorch's version in each forward pass. Tracing how `packaging` parses it breaks
-    # the graph, or fails (packaging 26 with torch 2.8); the answer is known.
+    # The upsampling layer checks PyTorch's version in each forward pass. Tracing `packaging` as it parses the version
+    # breaks the graph or fails (packaging 26 with torch 2.8), so the result is fixed here.
     diffusers.models.upsampling.is_torch_version = lambda operation, version: False
 
 
@@ -75,7 +75,7 @@ def read_config(name: str) -> dict:
 
 
 def make_network(name: str, variant: Variant, device: torch.device, dropout: float | None = None) -> UNet2DModel:
-    """With the network's own dropout, or another."""
+    """Builds the network, optionally with another dropout rate."""
     torch.manual_seed(0)
     config = read_config(name) | ({} if dropout is None else {"dropout": dropout})
     network = UNet2DModel.from_config(config).to(device)
@@ -85,7 +85,7 @@ def make_network(name: str, variant: Variant, device: torch.device, dropout: flo
 
 
 def capture(step, device: torch.device):
-    """The work of step() as a CUDA graph; returns what replays it. Three runs warm up what is chosen lazily."""
+    """Captures step() as a CUDA graph after three warm-up runs; returns a function that replays it."""
     stream = torch.cuda.Stream(device)
     stream.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(stream):

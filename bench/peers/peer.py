@@ -1,7 +1,7 @@
-"""Trains or samples with PyTorch in one way, and writes how fast: one process, one variant.
+"""Trains or samples with one PyTorch variant and records its speed.
 
-OUT/metrics.jsonl gets a line for each window of steps, as ddpm_train writes it; OUT/summary.json what there is to
-say at the end. side_by_side.py runs it; on its own:
+OUT/metrics.jsonl gets one line per window of steps, like ddpm_train's; OUT/summary.json has the final results.
+side_by_side.py runs it; standalone:
     python peer.py train --network tiny-32 --variant eager --batch 16 --device cpu --out OUT
 """
 
@@ -24,14 +24,14 @@ def synchronize(device: torch.device) -> None:
 
 
 def load_images(path: str | None, size: int) -> numpy.ndarray:
-    """(count, H, W, 3) uint8; without a path grey noise, for what it shows does not matter for time."""
+    """(count, H, W, 3) uint8; without a path noise, since the content does not affect the time."""
     if path:
         return numpy.load(path)
     return numpy.random.default_rng(0).integers(0, 256, (1024, size, size, 3), dtype=numpy.uint8)
 
 
 def run_windows(step, images_per_step: float, options: argparse.Namespace, device: torch.device) -> list[float]:
-    """Images a second of each window. The first holds what is compiled and chosen lazily."""
+    """Images per second of each window. The first includes lazy compilation and algorithm choices."""
     speeds = []
     with open(options.out / "metrics.jsonl", "w") as log:
         for window in range(1, options.windows + 1):
@@ -57,9 +57,9 @@ def main() -> None:
     parser.add_argument("--data", help="NAME.npy, uint8 (count, H, W, 3)")
     parser.add_argument("--windows", type=int, default=6)
     parser.add_argument("--window-steps", type=int, default=50)
-    parser.add_argument("--sampling-steps", type=int, default=50, help="network evaluations an image")
-    parser.add_argument("--benchmark-limit", type=int, default=0, help="of cuDNN's algorithms that are tried; 0: none")
-    parser.add_argument("--compile-only", action="store_true", help="fill torch.compile's caches and measure nothing")
+    parser.add_argument("--sampling-steps", type=int, default=50, help="network evaluations per image")
+    parser.add_argument("--benchmark-limit", type=int, default=0, help="number of cuDNN algorithms to try (0: none)")
+    parser.add_argument("--compile-only", action="store_true", help="only fill torch.compile's caches")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
 
@@ -78,7 +78,7 @@ def main() -> None:
 
     begin, speeds = time.perf_counter(), []
     if options.compile_only:
-        torch.backends.cudnn.benchmark = False  # no matter which algorithm runs once
+        torch.backends.cudnn.benchmark = False  # any algorithm will do for one run
         step.compile()
         synchronize(device)
     else:

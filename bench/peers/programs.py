@@ -1,4 +1,4 @@
-"""What the scripts that start other programs share: time limits, caches, the machine, results. Without PyTorch."""
+"""Shared by the scripts that start other programs: time limits, caches, the machine, results. Needs no PyTorch."""
 
 import argparse
 import ctypes
@@ -19,18 +19,18 @@ from variants import VARIANTS
 
 HERE = pathlib.Path(__file__).resolve().parent
 NEEDS_GPU = "needs a GPU"
-LEAST_SECONDS = 5  # less is not worth starting a program for
+LEAST_SECONDS = 5  # with less time left no program is started
 
 
 class Deadline:
-    """The time that all programs of a run have together, and each of them at the most."""
+    """The time limits of all programs of a run together and of each program."""
 
     def __init__(self, seconds: float, timeout: float):
         self.seconds, self.timeout = seconds, timeout
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """For the next program; below LEAST_SECONDS it is not started."""
+        """The limit of the next program; below LEAST_SECONDS it is not started."""
         return min(self.timeout, self._end - time.monotonic())
 
     def is_up(self) -> bool:
@@ -38,7 +38,7 @@ class Deadline:
 
 
 def end_group(process: subprocess.Popen) -> None:
-    """Ends a program and what it started: torch.compile has workers that would live on."""
+    """Kills a program and its children: torch.compile has workers that would survive it."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -46,19 +46,19 @@ def end_group(process: subprocess.Popen) -> None:
     process.wait()
 
 
-# Loaded here, since little is safe between fork and exec.
+# Loaded here, since few calls are safe between fork and exec.
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> None:
-    """In the program that is started: whoever kills the script that waits for it must not leave it on the GPU."""
+    """Runs in the child: if the waiting script is killed, the child must not stay on the GPU."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def run_limited(command: list, seconds: float, environment: dict | None = None,
                 poll=lambda: None) -> tuple[str, str | None]:
-    """What the program printed, and its failure in words: None where it ended well in time. Calls poll() meanwhile."""
+    """Returns the program's output and its error message, None if it succeeded in time. Calls poll() meanwhile."""
     begin, error = time.monotonic(), None
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen([str(word) for word in command], stdout=output, stderr=subprocess.STDOUT,
@@ -79,13 +79,13 @@ def run_limited(command: list, seconds: float, environment: dict | None = None,
 
 
 def last_line(error: str) -> str:
-    """What a program's failure ends with: of a traceback, the error itself."""
+    """The last line of an error message: of a traceback, the error itself."""
     lines = [line.strip() for line in error.splitlines() if line.strip()]
     return lines[-1][:300] if lines else error
 
 
 def environment_with_caches(folder: pathlib.Path | None) -> dict:
-    """torch.compile finds there what it compiled before."""
+    """The environment in which torch.compile uses this cache."""
     environment = dict(os.environ)
     if folder:
         environment |= {"TORCHINDUCTOR_CACHE_DIR": str(folder.resolve() / "inductor"),
@@ -105,7 +105,7 @@ def query_gpu(field: str) -> str | None:
 
 
 def library_versions() -> dict:
-    """Of what is installed, not imported; PyTorch's own CUDA and cuDNN stand with the limits."""
+    """The installed versions, without importing; PyTorch's CUDA and cuDNN versions are recorded with the limits."""
     found = {}
     for name in ("torch", "triton", "diffusers", "numpy"):
         try:
@@ -121,7 +121,7 @@ def describe_machine() -> dict:
 
 
 def without_nan(value):
-    """JSON knows no NaN and no infinity: null stands for them."""
+    """JSON has no NaN and no infinity: they become null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -132,7 +132,7 @@ def without_nan(value):
 
 
 def write_json(path: pathlib.Path, content) -> None:
-    """Whole or not at all: who is cut off leaves the state before."""
+    """Writes atomically: if this process is killed, the old file remains."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n")
@@ -140,7 +140,7 @@ def write_json(path: pathlib.Path, content) -> None:
 
 
 def read_json(path: pathlib.Path):
-    """None where there is no such file."""
+    """None if there is no such file."""
     return json.loads(path.read_text()) if path.exists() else None
 
 
@@ -153,21 +153,21 @@ def why_not_here(variant: str, device: str) -> str | None:
 def add_common_options(parser: argparse.ArgumentParser, timeout: float) -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS),
-                        help="in this order")
-    parser.add_argument("--benchmark-limit", type=int, default=0, help="how many of cuDNN's algorithms PyTorch tries for "
-                        "each convolution, as cuDNN ranks them; 0: all, which takes long at each start")
+                        help="run in this order")
+    parser.add_argument("--benchmark-limit", type=int, default=0, help="number of cuDNN algorithms that PyTorch tries per "
+                        "convolution, best-ranked first (0: all, which makes each start slow)")
     parser.add_argument("--cache", type=pathlib.Path, help="folder of torch.compile's and Triton's caches")
-    parser.add_argument("--timeout", type=float, default=timeout, help="seconds for one program")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="for all: what comes later is not run")
+    parser.add_argument("--timeout", type=float, default=timeout, help="seconds per program")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="seconds in all; later programs are not run")
     parser.add_argument("--results", type=pathlib.Path, help="JSON file, written after every program")
-    parser.add_argument("--smoke", action="store_true", help="tiny networks for moments: measures nothing")
+    parser.add_argument("--smoke", action="store_true", help="tiny networks for a few steps; measures nothing")
 
 
 def check_libraries(script: str) -> None:
     missing = [name for name in ("torch", "diffusers", "numpy", "safetensors") if importlib.util.find_spec(name) is None]
     if missing:
-        print(f"{script}: {' and '.join(missing)} missing for {sys.executable}: run "
-              f"{sys.executable} -m pip install -r {HERE / 'requirements.txt'}, or another Python that has them",
+        print(f"{script}: {sys.executable} lacks {' and '.join(missing)}: run {sys.executable} -m pip install -r "
+              f"{HERE / 'requirements.txt'} or use another Python",
               file=sys.stderr)
         raise SystemExit(2)
 
@@ -175,5 +175,5 @@ def check_libraries(script: str) -> None:
 def check_programs(script: str, folder: pathlib.Path, *names: str) -> None:
     missing = [name for name in names if not (folder / name).exists()]
     if missing:
-        print(f"{script}: --bin {folder} holds no {' and no '.join(missing)}", file=sys.stderr)
+        print(f"{script}: --bin: {folder} lacks {' and '.join(missing)}", file=sys.stderr)
         raise SystemExit(2)

@@ -1,4 +1,4 @@
-"""Deterministic DDIM (Song et al. 2021, eta = 0) with all of a step on the GPU."""
+"""Deterministic DDIM (Song et al. 2021, eta = 0), entirely on the GPU."""
 
 import torch
 
@@ -8,7 +8,7 @@ from variants import Variant
 
 
 class Sampling:
-    """Calling it does one step, one evaluation of the network, of `steps` that make a batch of images."""
+    """A call runs one step, one network evaluation, of the `steps` that generate a batch of images."""
 
     def __init__(self, network: str, variant: Variant, batch: int, steps: int, device: torch.device):
         self.variant, self.steps = variant, steps
@@ -21,7 +21,7 @@ class Sampling:
         of_x = (before / alpha_bar[t]).sqrt()
         of_eps = (1 - before).sqrt() - of_x * (1 - alpha_bar[t]).sqrt()
         self.t, self.of_x, self.of_eps = t.to(device), of_x.float().to(device), of_eps.float().to(device)
-        # One element, not none: indexing by a scalar tensor would read it back.
+        # One element rather than a scalar: indexing by a scalar tensor would copy it to the host.
         self.index = torch.zeros(1, dtype=torch.long, device=device)
         config = self.network.config
         shape = (batch, config.in_channels, config.sample_size, config.sample_size)
@@ -40,7 +40,7 @@ class Sampling:
 
     @torch.inference_mode()
     def compile(self) -> None:
-        """Makes torch.compile do its work, with as little work for the device as that takes."""
+        """Triggers compilation with as little work for the device as possible."""
         self._step()
 
     def _next(self, x, index):

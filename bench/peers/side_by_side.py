@@ -1,17 +1,17 @@
-"""Ours and PyTorch one after the other, in turns, on one machine; writes every figure and prints the ratios.
+"""Times ours and PyTorch alternately on one machine; writes all figures and prints the ratios.
 
     python side_by_side.py --bin ../../build/gpu/bin --data ../../celeba64.npy --networks ddim-celeba-64 --batches 64 128
     python side_by_side.py --bin ../../build/release/bin --device cpu --smoke      # only that it runs
 
-Ours comes first, then the variants in the order given: where --seconds end early, the last are missing. Before ours a
-short run of ours that is not measured chooses its plans: their trials would count in its memory. Variants that
-check_gradients.py found wrong (--gradients FILE) are not run and do not compete; what hangs is cut off after --timeout.
+Ours runs first, then the variants in the given order: if --seconds run out, the last are missing. Before ours a short
+unmeasured run chooses its plans, whose trials would otherwise count as memory. Variants that check_gradients.py found
+wrong (--gradients FILE) are skipped; programs that hang are cut off after --timeout.
 
-Both sides are programs that write a line of images a second for each window of steps; the first window, in which
-things are compiled, chosen and captured, counts for the start-up only. Start-up: from the program's start to the end
-of the first window, less what a window takes later. Memory: the most that the GPU had in use while the program ran,
-less what it had before. The shares of the bf16 peak and of the copy bandwidth are of what PyTorch reaches in the same
-run; they count the operations of the network's products, and the ideal traffic of our program, for both sides alike.
+Both sides are programs that write one line of images/s per window of steps; the first window, with compilation,
+algorithm choices and graph capture, counts only as startup. Startup: from the program's start to the end of the first
+window, minus a later window's time. Memory: the peak GPU memory in use while the program ran, minus that before it. The
+shares of the bf16 peak and of the copy bandwidth are relative to what PyTorch reaches in the same run; for both sides
+they count the FLOPs of the network's convolutions and GEMMs and the ideal traffic of our program.
 """
 
 import argparse
@@ -32,15 +32,15 @@ from programs import HERE, Deadline, query_gpu, run_limited
 from variants import VARIANTS
 
 OURS = "ours"
-WARM_UP_STEPS = 2  # the first runs as it is, the second as a CUDA graph
-# Which options make our preset a network of networks/ that is no preset.
+WARM_UP_STEPS = 2  # the first runs eagerly, the second as a CUDA graph
+# The options that turn one of our presets into a network of networks/ that is not a preset.
 OUR_NETWORKS = {"smoke-8": ["--preset", "tiny-32", "--image-size", "8", "--block-out-channels", "32", "--attention",
                             "false", "--layers-per-block", "1"]}
 
 
 @dataclasses.dataclass
 class Run:
-    """One program's run: what it is of, and what was measured."""
+    """One program's run: its settings and measurements."""
 
     side: str  # ours, or the name of a variant
     mode: str
@@ -53,7 +53,7 @@ class Run:
     summary: dict = dataclasses.field(default_factory=dict)
     error: str | None = None
     verdict: str | None = None  # measured, cut off, failed, wrong, not run or needs a GPU
-    gradients: str | None = None  # the verdict of check_gradients.py on a variant; None: it was not asked
+    gradients: str | None = None  # check_gradients.py's verdict on a variant; None if unchecked
 
     def fail(self, verdict: str, error: str) -> None:
         self.verdict, self.error = verdict, error
@@ -63,7 +63,7 @@ class Run:
 
 
 class MemoryWatch:
-    """The GPU's memory in use, asked for five times a second while a program runs."""
+    """Samples the GPU memory in use five times per second while a program runs."""
 
     def __enter__(self):
         self._before = self._used()
@@ -83,7 +83,7 @@ class MemoryWatch:
     @staticmethod
     def _used() -> int | None:
         text = query_gpu("memory.used")
-        return int(text) if text and text.isdigit() else None  # a part of a GPU may say [N/A]
+        return int(text) if text and text.isdigit() else None  # a MIG slice may report [N/A]
 
     def _watch(self) -> None:
         while self._before is not None and not self._done.wait(0.2):
@@ -98,7 +98,7 @@ def read_windows(path: pathlib.Path) -> list[float]:
 
 def execute(command: list, windows_file: pathlib.Path, run: Run, window_images: float,
             options: argparse.Namespace) -> None:
-    """Runs the program and fills in what was measured. What is cut off keeps its windows."""
+    """Runs the program and fills in its measurements. If it is cut off, its windows are kept."""
     begin = time.monotonic()
     first_window = None
 
@@ -146,21 +146,21 @@ def our_training(run: Run, options: argparse.Namespace, out: pathlib.Path, steps
 
 def our_sampling(run: Run, options: argparse.Namespace, model: pathlib.Path, folder: pathlib.Path, batches: int,
                  steps: int) -> list[str]:
-    """A window is a batch."""
+    """One window is one batch."""
     return [str(options.bin / "ddpm_sample"), "--checkpoint", str(model), "--count", str(batches * run.batch),
             "--batch", str(run.batch), "--sampler", "ddim", "--steps", str(steps), "--device", options.device,
             "--npz", str(folder / "images.npz"), "--metrics", str(folder / "metrics.jsonl"), *options.our_options]
 
 
 def make_model(run: Run, options: argparse.Namespace, out: pathlib.Path) -> str | None:
-    """A network that has learned nothing costs as much to sample. Returns why there is none."""
+    """Trains a network for sampling; its quality does not affect the time. Returns an error message, if any."""
     if run.mode == "train":
         return None
     return run_limited(our_training(run, options, out, 0, 1), options.deadline.left())[1]
 
 
 def warm_up_ours(run: Run, options: argparse.Namespace) -> dict:
-    """Fills the plan cache by a few steps, whose figures are thrown away."""
+    """Fills the plan cache with a few unmeasured steps."""
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -194,7 +194,7 @@ def write_results(runs: list[Run], table: list[dict], options: argparse.Namespac
 
 
 def read_checks(path: pathlib.Path | None) -> dict[tuple[str, str, str], dict]:
-    """What check_gradients.py found, by network, mode and side."""
+    """The verdicts of check_gradients.py by network, mode and side."""
     checks = (programs.read_json(path) or {}).get("checks", []) if path else []
     return {(entry["network"], entry["mode"], entry["side"]): entry for entry in checks}
 
@@ -225,7 +225,7 @@ def measure(runs: list[Run], options: argparse.Namespace) -> None:
         note = f"{run.verdict}: {programs.last_line(run.error)}" if run.error else ""
         print(f"{run.mode:6} {run.network:18} batch {run.batch:4} round {run.round} {run.side:20} {speed} {note}",
               flush=True)
-        if options.results:  # what is stopped later keeps what it has
+        if options.results:  # so that an interrupted run keeps its results
             write_results(runs[:i + 1], ratios(runs[:i + 1], options), options)
 
 
@@ -234,7 +234,7 @@ def smallest(values) -> float | None:
 
 
 def cost_of(mode: str, network: str, batch: int, options: argparse.Namespace) -> dict | None:
-    """FLOPs of the convolutions, products and attention of one image, and the ideal bytes of all of our program."""
+    """FLOPs of the convolutions, GEMMs and attention per image, and the ideal traffic of our whole program."""
     inspect = options.bin / "ddpm_inspect"
     if not inspect.exists():
         return None
@@ -254,7 +254,7 @@ def cost_of(mode: str, network: str, batch: int, options: argparse.Namespace) ->
 
 
 def shares(row: dict, options: argparse.Namespace) -> dict:
-    """Of the bf16 peak and of the copy bandwidth, by side."""
+    """Each side's shares of the bf16 peak and of the copy bandwidth."""
     cost = options.costs.get(f"{row['mode']} {row['network']} {row['batch']}")
     if not cost or not options.limits:
         return {}
@@ -289,7 +289,7 @@ def ratios(runs: list[Run], options: argparse.Namespace) -> list[dict]:
                             if run.side in speeds and run.side != OURS and run.gradients != "right"})
         if unchecked:
             row["gradients_not_checked"] = unchecked
-        # One that was cut off has windows, and they count; one that ended badly measured who knows what.
+        # A run that was cut off has valid windows; those of a failed run are not trustworthy.
         competing = {side: speed for side, speed in speeds.items() if side != OURS and VARIANTS[side].best
                      and not any(run.side == side and run.verdict in ("wrong", "failed") for run in group)}
         if OURS in speeds and competing:
@@ -322,7 +322,7 @@ def print_ratios(table: list[dict]) -> None:
 
 
 def machine(options: argparse.Namespace) -> dict:
-    """Ours and what PyTorch was installed with; its own CUDA and cuDNN stand with the limits and in each run's summary."""
+    """Our version and PyTorch's packages; its CUDA and cuDNN versions are in the limits and in each run's summary."""
     git = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"]
     commit = options.commit or subprocess.run(git, capture_output=True, text=True).stdout.strip()
     about = programs.describe_machine() | {"commit": commit or "unknown"}
@@ -335,7 +335,7 @@ def machine(options: argparse.Namespace) -> dict:
 
 
 def measure_limits(options: argparse.Namespace) -> dict | None:
-    """Once, where a file is named that keeps them."""
+    """Measures only once if --limits-file is given."""
     if options.limits_file and (found := programs.read_json(options.limits_file)):
         return found
     printed, error = run_limited([sys.executable, HERE / "limits.py", "--device", options.device],
@@ -350,7 +350,7 @@ def measure_limits(options: argparse.Namespace) -> dict | None:
 
 
 def smoke_data(folder: str, network: str) -> str:
-    """Noise of the smoke network's size."""
+    """Noise images for the smoke network."""
     import numpy
     size = int(network.rpartition("-")[2])
     path = pathlib.Path(folder) / "noise.npy"
@@ -369,12 +369,12 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--windows", type=int, default=6)
     parser.add_argument("--window-steps", type=int, default=50)
     parser.add_argument("--sampling-steps", type=int, default=50)
-    parser.add_argument("--gradients", type=pathlib.Path, help="what check_gradients.py wrote: who is wrong is not run")
-    parser.add_argument("--limits-file", type=pathlib.Path, help="where the peak and the copy bandwidth of this machine "
-                        "are kept: measured unless they are there")
-    parser.add_argument("--commit", help="of the programs in --bin (default: git's)")
-    parser.add_argument("--our-options", action="append", default=[], help="a further option of ours, several times: "
-                        "--our-options=--precision=bf16")
+    parser.add_argument("--gradients", type=pathlib.Path, help="results of check_gradients.py: wrong variants are skipped")
+    parser.add_argument("--limits-file", type=pathlib.Path, help="cache of this machine's peak and copy bandwidth, "
+                        "measured if missing")
+    parser.add_argument("--commit", help="commit of the programs in --bin (default: from git)")
+    parser.add_argument("--our-options", action="append", default=[], help="a further option for our programs, "
+                        "repeatable: --our-options=--precision=bf16")
     programs.add_common_options(parser, timeout=1800)
     options = parser.parse_args()
     if options.smoke:
@@ -384,17 +384,17 @@ def parse_options() -> argparse.Namespace:
             options.variants = [name for name in options.variants if name != "compile"]
         options.batches, options.rounds, options.windows, options.window_steps, options.sampling_steps = [4], 1, 3, 2, 2
     elif not options.data:
-        parser.error("--data is needed: both sides train on it")
+        parser.error("--data is required: both sides train on it")
     return options
 
 
 def main() -> int:
-    """1 where a ratio that was asked for could not be measured."""
+    """1 if a requested ratio could not be measured."""
     options = parse_options()
     programs.check_libraries("side_by_side.py")
     programs.check_programs("side_by_side.py", options.bin, "ddpm_train", "ddpm_sample")
     if options.gradients and not options.gradients.exists():
-        print(f"side_by_side.py: --gradients {options.gradients} is not there", file=sys.stderr)
+        print(f"side_by_side.py: --gradients: cannot find {options.gradients}", file=sys.stderr)
         return 2
     options.deadline = Deadline(options.seconds, options.timeout)
     options.environment = programs.environment_with_caches(options.cache)
@@ -409,7 +409,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         if options.smoke:
             options.data = smoke_data(folder, options.networks[0])
-        # In turns, so that a drifting clock or a warm GPU favours nobody.
+        # Alternately, so that clock drift or a warm GPU favors neither side.
         runs = [Run(side, mode, network, batch, turn)
                 for mode, network, batch in kinds
                 for turn in range(options.rounds) for side in [OURS, *options.variants]]

@@ -1,9 +1,9 @@
-"""Lets the wheel of PyTorch from PyPI run on the CPU without the 2 GB of CUDA libraries that it is linked with.
+"""Lets PyPI's PyTorch wheel run on the CPU without the 2 GB of CUDA libraries that it links.
 
     python stub_cuda.py SITE_PACKAGES
 
-writes libraries of those names beside PyTorch's own, made of functions that all answer with CUDA's error 100, "no
-device is detected". PyTorch then sees no GPU. Libraries that are there already are left alone. Needs g++ and binutils.
+writes stubs of those libraries next to PyTorch's own, whose functions all return CUDA error 100, "no device is
+detected", so that PyTorch sees no GPU. Does not replace existing libraries. Needs g++ and binutils.
 """
 
 import collections
@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 
-# What PyTorch links with and PyPI has in wheels of its own; libcuda comes with a driver and is opened at need.
+# Libraries that PyTorch links and that have their own wheels on PyPI; libcuda comes with the driver and
+# is loaded lazily.
 IS_CUDA = re.compile(r"lib(cu|nv|nccl)(?!da\.so)")
 IS_CUDA_SYMBOL = re.compile(r"_?_?(cu|nv|nccl)[A-Za-z]")
 NO_DEVICE = 100  # cudaErrorNoDevice
@@ -35,7 +36,7 @@ def symbols(library: pathlib.Path, kind: str) -> set[str]:
 
 
 def wanted_symbols(libraries: list[pathlib.Path]) -> dict[str, set[str]]:
-    """By version, which for CUDA's libraries is their file's name but for NVSHMEM's; "" for those without one."""
+    """Groups symbols by version, which for CUDA's libraries except NVSHMEM is the file name; "" if there is none."""
     undefined = set().union(*(symbols(library, "--undefined-only") for library in libraries))
     defined = set().union(*(symbols(library, "--defined-only") for library in libraries))
     found = collections.defaultdict(set)
@@ -72,12 +73,13 @@ def main() -> int:
     libraries = [path for path in sorted(folder.glob("*.so")) if path.name not in LOADED_LATER
                  and not IS_CUDA.match(path.name)]
     if not libraries:
-        print(f"stub_cuda.py: {folder} holds no library: is PyTorch installed there?", file=sys.stderr)
+        print(f"stub_cuda.py: {folder} has no libraries: is PyTorch installed there?", file=sys.stderr)
         return 2
     names = {name for name in needed_libraries(libraries) if not (folder / name).exists()}
     wanted = wanted_symbols(libraries)
     versioned = {name: {name: wanted[name]} if name in wanted else {} for name in names}
-    # Symbols without a version, or of another library's name, may come from any library: all have the run time.
+    # Symbols without a version, or versioned by another library's name, may come from any library; all
+    # link the runtime.
     runtime = next((name for name in names if name.startswith("libcudart.")), None)
     for name, stub in versioned.items():
         if name == runtime:
@@ -85,7 +87,7 @@ def main() -> int:
         if name.startswith("libnvshmem"):
             stub |= {version: found for version, found in wanted.items() if version.startswith("NVSHMEM")}
         write_stub(folder / name, stub)
-    print(f"{len(names)} libraries of {sum(len(found) for found in wanted.values())} functions in {folder}")
+    print(f"{len(names)} stub libraries with {sum(len(found) for found in wanted.values())} functions in {folder}")
     return 0
 
 

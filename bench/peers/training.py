@@ -1,4 +1,4 @@
-"""One training step as an expert would set it up: everything on the GPU, nothing read back in the loop."""
+"""A training step as an expert would write it: everything on the GPU, no readback in the loop."""
 
 import numpy
 import torch
@@ -12,7 +12,7 @@ EMA_DECAY = 0.9999
 
 
 class Training:
-    """Calling it does one step: draw images, times and noise, loss, gradient, clipped AdamW step, moving average."""
+    """A call runs one step: random images, times and noise, loss, gradients, clipped AdamW, moving average."""
 
     def __init__(self, network: str, variant: Variant, batch: int, images: numpy.ndarray, device: torch.device,
                  dropout: float | None = None):
@@ -31,7 +31,7 @@ class Training:
         self.average = [p.detach().clone() for p in self.parameters]
         self.optimiser = torch.optim.AdamW(self.parameters, lr=2e-4, weight_decay=0, fused=True,
                                            capturable=device.type == "cuda")
-        self.loss = torch.zeros((), device=device)  # read when it is wanted, not in the loop
+        self.loss = torch.zeros((), device=device)  # read outside the loop
         self._loss_of = self._loss
         if variant.compile_mode:
             self._loss_of = torch.compile(self._loss, mode=variant.compile_mode)
@@ -43,21 +43,21 @@ class Training:
         self._run()
 
     def compile(self) -> None:
-        """Makes torch.compile do its work, with as little work for the device as that takes."""
+        """Triggers compilation with as little work for the device as possible."""
         self.differentiate(*self.draw())
 
     def _loss(self, images, flip, t, noise):
         x = images.float() * (2 / 255) - 1
         x = torch.where(flip, x.flip(3), x)
         x_t = self.signal[t] * x + self.noise_level[t] * noise
-        # A cache of cast weights must not outlive the captured step.
+        # Autocast's cache of cast weights must not outlive the captured step.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.variant.precision == "bf16",
                             cache_enabled=not self.variant.graph):
             prediction = self.network(x_t, t, return_dict=False)[0]
         return F.mse_loss(prediction.float(), noise)
 
     def draw(self):
-        """Images (uint8), whether each is mirrored, times and noise of one step."""
+        """Images (uint8), flips, times and noise of one step."""
         index = torch.randint(self.images.shape[0], (self.batch,), device=self.device)
         images = self.images[index]
         flip = torch.rand(self.batch, 1, 1, 1, device=self.device) < 0.5
@@ -65,7 +65,7 @@ class Training:
         return images, flip, t, torch.randn_like(images, dtype=torch.float32)
 
     def differentiate(self, images, flip, t, noise) -> torch.Tensor:
-        """The loss; each parameter has its gradient then."""
+        """Computes the loss and each parameter's gradient."""
         self.optimiser.zero_grad(set_to_none=True)
         loss = self._loss_of(images, flip, t, noise)
         loss.backward()

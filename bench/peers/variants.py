@@ -1,17 +1,17 @@
-"""The ways to set PyTorch up that ours is measured against."""
+"""The PyTorch configurations that ours is compared with."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to run the network. `best` ones compete; the others are what many users run."""
+    """One way to run the network. The `best` ones compete; the others are common configurations."""
 
     name: str
     precision: str = "bf16"  # bf16: autocast in training, bf16 weights in sampling; fp32: PyTorch's defaults
     channels_last: bool = True
     compile_mode: str | None = None  # of torch.compile; None: eager
-    graph: bool = False  # the whole step as one CUDA graph of ours around whatever runs
+    graph: bool = False  # captures the whole step as one CUDA graph
     best: bool = True
 
     @property
@@ -20,12 +20,12 @@ class Variant:
 
     @property
     def needs_gpu(self) -> bool:
-        """For CUDA graphs, its own or torch.compile's."""
+        """Whether it uses CUDA graphs, its own or torch.compile's."""
         return self.graph or self.compile_mode == "max-autotune"
 
 
-# torch.compile's own CUDA graphs (max-autotune) leave the optimiser, the clipping and the average outside; a graph
-# around the whole step takes them in, and then the compiled parts must bring none of their own.
+# torch.compile's own CUDA graphs (max-autotune) exclude the optimizer, the clipping and the average; a graph of the
+# whole step includes them, but then the compiled parts must not use graphs themselves.
 VARIANTS = {
     variant.name: variant
     for variant in (

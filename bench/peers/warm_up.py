@@ -1,9 +1,9 @@
-"""Compiles PyTorch's variants ahead, so that timed runs find what they need in --cache and start at once.
+"""Compiles PyTorch's variants in advance, so that timed runs find everything in --cache.
 
     python warm_up.py --networks ddim-celeba-64 --modes train --variants compile-graph --batch 128 --cache CACHE
 
-Compiling is work for the CPU: this may run beside other programs on the GPU, on which it takes one pass through the
-network there and back for each program, at the batch that will be timed. What is cut off leaves what it has finished.
+Compilation runs on the CPU, so this may run next to other GPU programs: it needs the GPU only for one forward and
+backward pass per program, at the batch size that will be timed. If it is cut off, finished parts stay in the cache.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--networks", nargs="+", default=["ddpm-cifar10-32"])
     parser.add_argument("--modes", nargs="+", choices=["train", "sample"], default=["train", "sample"])
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--sampling-steps", type=int, default=50, help="as in the timed run: they are compiled in")
+    parser.add_argument("--sampling-steps", type=int, default=50, help="as in the timed run, since it is compiled in")
     programs.add_common_options(parser, timeout=600)
     options = parser.parse_args()
     if options.cache is None:
@@ -50,7 +50,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def main() -> int:
-    """1 where a program failed; one that was cut off, or not started in time, is no failure."""
+    """1 if a program failed; being cut off or not started in time is not a failure."""
     options = parse_options()
     programs.check_libraries("warm_up.py")
     options.deadline = Deadline(options.seconds, options.timeout)

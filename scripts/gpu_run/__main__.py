@@ -1,4 +1,4 @@
-"""Runs what a GPU is needed for, in four pieces; see ../gpu_run.sh."""
+"""Runs everything that needs a GPU, in four parts; see ../gpu_run.sh."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from steps import PASSED, Deadline, Runner
 RUNS = {"1": "run1_correctness", "2": "run2_speed", "3": "run3_breakdown", "4": "run4_faces"}
 SECONDS = 510
 REHEARSAL_SECONDS = 1800
-PACKING_SECONDS = 12  # of the deadline, kept for the last archive
-PACK_CACHES_EVERY = 60
-PACKING_SHARE = 20  # and no more than one second of so many
+PACKING_SECONDS = 12  # reserved for the last archive
+PACK_CACHES_EVERY = 60  # seconds
+PACKING_SHARE = 20  # packing takes at most one in this many seconds
 
 
 def programs(run: str) -> list[str]:
-    """What must lie in the folder of programs for a run, or for all; rehearsals' too."""
+    """The programs that a run, or "all" runs, and their rehearsals need."""
     modules = [importlib.import_module(RUNS[name]) for name in (RUNS if run == "all" else [run])]
     return sorted({name for module in modules for name in (*module.PROGRAMS, *module.REHEARSED_PROGRAMS)})
 
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="gpu_run.sh", description="One of four prepared runs on a machine with a GPU: 1 is it right? 2 is it "
-        "fast? 3 where does the time go? 4 faces.")
+        prog="gpu_run.sh", description="One of four prepared runs on a machine with a GPU: 1 correctness, 2 speed "
+        "compared with PyTorch, 3 where the time goes, 4 training on faces.")
     parser.add_argument("run", choices=list(RUNS))
-    parser.add_argument("--out", type=pathlib.Path, help="folder for what comes back (default: gpu-run-N): summary.md, "
-                        "results.tar.gz, caches.tar.xz, run 4's weights")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"for all of it ({SECONDS}); what does not fit "
-                        "is not run")
+    parser.add_argument("--out", type=pathlib.Path, help="folder for the results (default: gpu-run-N): summary.md, "
+                        "results.tar.gz, caches.tar.xz, the weights of run 4")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"time limit of the whole run (default: "
+                        f"{SECONDS}); steps that do not fit are skipped")
     parser.add_argument("--bin", help="folder of the programs (default: the bundle's, or build/release/bin)")
-    parser.add_argument("--work", type=pathlib.Path, help="folder for data sets, runs and caches (default: "
-                        "work in the bundle, build/gpu-work in the sources)")
-    parser.add_argument("--carried", type=pathlib.Path, help="folder with what an earlier run left: caches.tar.xz, "
-                        "weights.tar.* (default: carried, beside scripts)")
-    parser.add_argument("--python", default="python3", help="the Python that has PyTorch (python3)")
-    parser.add_argument("--without-pytorch", action="store_true", help="leave PyTorch's steps out")
-    parser.add_argument("--plan-check", choices=["refuse", "warn", "off"], default="refuse", help="of our programs "
-                        "(refuse): where run 1 says that no plan passes its own check, warn")
-    parser.add_argument("--rehearse", action="store_true", help="every step on tiny networks, without a GPU; fails "
-                        "where one cannot start, cannot be read, or is not in the archive")
+    parser.add_argument("--work", type=pathlib.Path, help="folder for data sets, runs and caches (default: work in a "
+                        "bundle, build/gpu-work in the sources)")
+    parser.add_argument("--carried", type=pathlib.Path, help="folder with the results of an earlier run: "
+                        "caches.tar.xz, weights.tar.* (default: carried, next to scripts)")
+    parser.add_argument("--python", default="python3", help="a Python with PyTorch (default: python3)")
+    parser.add_argument("--without-pytorch", action="store_true", help="skip the steps that need PyTorch")
+    parser.add_argument("--plan-check", choices=["refuse", "warn", "off"], default="refuse", help="passed to our "
+                        "programs (default: refuse); use warn if run 1 reports that no plan passes its check")
+    parser.add_argument("--rehearse", action="store_true", help="take every step on tiny networks without a GPU; "
+                        "fails if a step cannot start or its results cannot be read or are not in the archive")
     options = parser.parse_args()
     options.out = (options.out or pathlib.Path(f"gpu-run-{options.run}")).resolve()
     in_bundle = (machine.ROOT / "bin").is_dir()
@@ -62,7 +62,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def make_folders(options: argparse.Namespace) -> pathlib.Path:
-    """The results folder, empty; runs of an earlier call are gone, its data and caches stay."""
+    """Empties and returns the results folder; deletes the runs of an earlier call, keeps its data and caches."""
     results = options.work / ("rehearsal" if options.rehearse else "results") / f"run{options.run}"
     for folder in (results, options.work / "runs"):
         shutil.rmtree(folder, ignore_errors=True)
@@ -74,7 +74,7 @@ def make_folders(options: argparse.Namespace) -> pathlib.Path:
 
 
 def check_rehearsal(report: Report, runner: Runner) -> int:
-    """All that a rehearsal promises held; 1 where it did not."""
+    """0 if every step passed and its results are in the archive, otherwise 1."""
     bad = [f"{outcome.name}: {outcome.verdict}: {outcome.note}" for outcome in runner.outcomes
            if outcome.verdict != PASSED]
     wanted = ["run.json", *(outcome.log for outcome in runner.outcomes if outcome.log),
@@ -94,25 +94,25 @@ def main() -> int:
     module = importlib.import_module(RUNS[options.run])
     bin_folder = machine.find_programs(options.bin)
     if not options.rehearse and not machine.query_gpu("name"):
-        machine.fail("nvidia-smi shows no GPU here; --rehearse goes through the steps without one")
+        machine.fail("nvidia-smi does not show a GPU; --rehearse takes the steps without one")
     results = make_folders(options)
     absent = machine.link_libraries(bin_folder, options.python, list(module.PROGRAMS))
     note = caches.unpack(options.carried, options.work)
 
     report = Report(module.TITLE, options.out, results, options.rehearse)
     report.machine = machine.describe(bin_folder)
-    report.notes += [text for text in (note, absent and f"libraries that are nowhere: {', '.join(absent)}") if text]
+    report.notes += [text for text in (note, absent and f"missing libraries: {', '.join(absent)}") if text]
     environment = {**os.environ, **caches.environment(options.work), "OMP_WAIT_POLICY": "passive",
                    "PYTHONUNBUFFERED": "1", "HOME": os.environ.get("HOME", str(options.work))}
-    # What was unpacked a moment ago need not be packed again, but where this is no longer its folder.
+    # Caches that were just unpacked need not be packed again, unless the results go to another folder.
     packed = {"at": time.monotonic(), "every": PACK_CACHES_EVERY,
               "state": caches.fingerprint(options.work) if (options.out / caches.ARCHIVE).exists() else (0, 0)}
 
     def save(last: bool = False) -> None:
         try:
             write(last)
-        except OSError as error:  # a full disk, say: the steps go on, and the next may be written
-            print(f"gpu_run: the results could not be written: {error}", file=sys.stderr)
+        except OSError as error:  # e.g. a full disk: the steps continue, and later results may be written
+            print(f"gpu_run: cannot write the results: {error}", file=sys.stderr)
 
     def write(last: bool) -> None:
         caches.copy_plans(options.work, results)
@@ -120,7 +120,7 @@ def main() -> int:
         now, state = time.monotonic(), caches.fingerprint(options.work)
         if module.RETURNS_CACHES and state != packed["state"] and (last or now - packed["at"] >= packed["every"]):
             said = caches.pack(options.work, options.out)
-            seconds = time.monotonic() - now  # for which the GPU has nothing to do
+            seconds = time.monotonic() - now  # the GPU is idle meanwhile
             packed.update(at=now + seconds, state=state, every=max(PACK_CACHES_EVERY, PACKING_SHARE * seconds))
             if said and said not in report.notes:
                 report.notes.append(said)
@@ -134,13 +134,13 @@ def main() -> int:
     broke_off = ""
     try:
         module.run(context)
-    except Exception as error:  # between two steps; what was found until then must come back
+    except Exception as error:  # between two steps; the results so far must still be returned
         traceback.print_exc()
-        broke_off = f"the run broke off: {type(error).__name__}: {error}"
+        broke_off = f"the run was aborted: {type(error).__name__}: {error}"
         report.notes.append(broke_off)
     runner.join()
     save(last=True)
-    save()  # with what packing had to say
+    save()  # with the notes of packing
 
     print()
     print((options.out / "summary.md").read_text(), end="")

@@ -1,6 +1,6 @@
-"""What one run finds out and the next can use: our measured plans, whose gradients are right, what PyTorch compiled.
+"""Caches that one run leaves for the next: our measured plans, the verdicts on gradients, PyTorch's compiled code.
 
-They travel as caches.tar.xz beside the results, no larger than may travel: what does not fit is left out and said so.
+They are returned as caches.tar.xz next to the results. Its size is limited; what does not fit is omitted with a note.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import shutil
 import tarfile
 
 LIMIT_BYTES = 15 << 20
-FOLDERS = ("plans", "checks", "inductor", "triton")  # in the order of their worth for their size
+FOLDERS = ("plans", "checks", "inductor", "triton")  # the most valuable for their size first
 ARCHIVE = "caches.tar.xz"
-FOLDER = "folder"  # a file that names the folder of work: Triton's caches hold its path
+FOLDER = "folder"  # a file with the path of the work folder, which is part of Triton's cache keys
 
 
 def environment(work: pathlib.Path) -> dict:
@@ -24,7 +24,7 @@ def environment(work: pathlib.Path) -> dict:
 
 
 def unpack(carried: pathlib.Path, work: pathlib.Path) -> str:
-    """What was found, in words; "" where nothing was carried."""
+    """Unpacks the caches of an earlier run; returns a note for the summary, "" if there are none."""
     archive = carried / ARCHIVE
     if not archive.exists():
         return ""
@@ -32,38 +32,38 @@ def unpack(carried: pathlib.Path, work: pathlib.Path) -> str:
     with tarfile.open(archive) as tar:
         tar.extractall(work / "caches", filter="data") if hasattr(tarfile, "data_filter") \
             else tar.extractall(work / "caches")
-    note = f"caches of an earlier run are used ({archive.stat().st_size / 2**20:.1f} MiB)"
+    note = f"using the caches of an earlier run ({archive.stat().st_size / 2**20:.1f} MiB)"
     noted = work / "caches" / FOLDER
     before = noted.read_text() if noted.exists() else str(work)
     if before != str(work):
-        note += f"; they were made in {before}, and what Triton compiled is found again there alone"
+        note += f"; they come from {before}, and Triton finds its compiled code only there"
     return note
 
 
 def copy_plans(work: pathlib.Path, results: pathlib.Path) -> None:
-    """Our measured plans are small and worth much: they lie with the results too."""
+    """Our measured plans are small and valuable, so the results include them, too."""
     plans = work / "caches" / "plans" / "ddpm.cu" / "plans.json"
     if plans.exists():
         shutil.copy(plans, results / "plans.json")
 
 
 def fingerprint(work: pathlib.Path) -> tuple[int, int]:
-    """Changes with every file written: how many, and how many bytes."""
+    """The number of files and bytes, to notice changes."""
     count = size = 0
     for folder, _, names in os.walk(work / "caches"):
         if folder == str(work / "caches"):
-            names = []  # FOLDER is none of them
+            names = []  # without FOLDER
         for name in names:
             try:
                 size += os.stat(os.path.join(folder, name)).st_size
             except OSError:
-                continue  # a temporary file of what still compiles
+                continue  # a compiler's temporary file
             count += 1
     return count, size
 
 
 def pack(work: pathlib.Path, out: pathlib.Path, limit: int = LIMIT_BYTES) -> str:
-    """Writes the archive; returns what was left out, in words."""
+    """Writes the archive; returns a note on what was omitted, "" if nothing was."""
     caches = work / "caches"
     parts = [name for name in FOLDERS if (caches / name).is_dir()]
     if not parts:
@@ -82,11 +82,11 @@ def pack(work: pathlib.Path, out: pathlib.Path, limit: int = LIMIT_BYTES) -> str
         left_out.append(f"{parts[-1]} ({partial.stat().st_size / 2**20:.0f} MiB with it)")
         partial.unlink()
         parts.pop()
-    return f"{ARCHIVE} is without {' and '.join(left_out)}: too large to travel" if left_out else ""
+    return f"{ARCHIVE} omits {' and '.join(left_out)}: too large" if left_out else ""
 
 
 def add(tar: tarfile.TarFile, folder: pathlib.Path, name: str) -> None:
-    """File by file: one that vanishes meanwhile, a compiler's temporary one, is passed over."""
+    """Adds file by file, skipping files that vanish meanwhile (a compiler's temporary files)."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink():
             try:

@@ -1,4 +1,4 @@
-"""What the four runs share: programs, folders, and how a rehearsal replaces what needs a GPU."""
+"""Shared by the four runs: programs, folders, and what a rehearsal does instead of using a GPU."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import readers
 from steps import Runner, Step, Unreadable
 
 REHEARSED_PRESET = "tiny-32"
-LOADING_SECONDS = 60  # for the first programs of all, which bring CUDA's libraries, a gigabyte, from the disk
+LOADING_SECONDS = 60  # for the first programs, which load a gigabyte of CUDA libraries from the disk
 
 
 def compute_sanitizer() -> str:
-    """The toolkit has it in one of two places, not always on the PATH."""
+    """The toolkit installs it in one of two folders, not always on the PATH."""
     places = [path for folder in ("bin", "compute-sanitizer")
               for path in sorted(glob.glob(f"/usr/local/cuda*/{folder}/compute-sanitizer"))]
     return shutil.which("compute-sanitizer") or next(iter(places), "compute-sanitizer")
@@ -33,10 +33,10 @@ class Context:
     python: str  # with PyTorch
     rehearse: bool
     runner: Runner
-    carried: pathlib.Path  # what an earlier run left
+    carried: pathlib.Path  # results of an earlier run
     with_pytorch: bool
     commit: str
-    plan_check: str = "refuse"  # of the steps after the first: its own check of plans may be what is wrong
+    plan_check: str = "refuse"  # run 1 relaxes it to "warn" if the check itself seems wrong
 
     def plans(self, choice: str) -> tuple[str, ...]:
         return ("--plan-choice", choice, "--plan-check", self.plan_check)
@@ -55,7 +55,7 @@ class Context:
         return 2 if self.rehearse else real
 
     def limit(self, seconds: float) -> float:
-        """A rehearsal runs on few and slow cores: it cuts off what hangs, not what is slow."""
+        """A rehearsal runs on a few slow cores: its limits catch hangs, not slowness."""
         return max(seconds, 240) if self.rehearse else seconds
 
     def least(self, seconds: float) -> float:
@@ -65,13 +65,13 @@ class Context:
         return what if self.rehearse else ""
 
     def precision(self, name: str) -> str:
-        return "fp32" if self.rehearse else name  # the CPU computes in nothing else
+        return "fp32" if self.rehearse else name  # the CPU supports only fp32
 
     def program(self, name: str) -> str:
         return str(self.bin / name)
 
     def train(self, preset: str, out: str, *options: str) -> list[str]:
-        """Without grids and event files; the data set of make_data()."""
+        """A training command without grids and event files, on the data set of make_data()."""
         return [self.program("ddpm_train"), "--preset", self.preset(preset), "--data", str(self.data(preset)),
                 "--out", str(self.work / "runs" / out), "--seed", "7", "--device", self.device,
                 "--sample-every", "0", "--checkpoint-every", "1000000", "--tensorboard", "false", *options]
@@ -80,18 +80,18 @@ class Context:
         return self.work / f"faces{self.size(preset)}.npy"
 
     def make_data(self, preset: str, count: int) -> list[str]:
-        """Synthetic faces: what images show does not matter for time or correctness."""
+        """Synthetic faces, since the content of the images matters neither for time nor for correctness."""
         return [self.program("ddpm_data"), "synthetic-faces", "--count", str(64 if self.rehearse else count),
                 "--size", str(self.size(preset)), "--out", str(self.data(preset))]
 
     def sanitized(self, tool: str, command: list[str]) -> list:
-        """Calls that fail are not counted: CUDA's own libraries try some that may, and our programs check theirs."""
+        """Ignores failing API calls: CUDA's libraries make some on purpose, and our programs check theirs."""
         if not self.rehearse:
             return [compute_sanitizer(), "--tool", tool, "--report-api-errors", "no", "--error-exitcode", "1", *command]
-        said = f"compute-sanitizer --tool {tool} is not run in a rehearsal: {shlex.join(command)}"
-        return [["echo", said], [command[0], "--help"], ["echo", "ERROR SUMMARY: 0 errors (none were looked for)"]]
+        said = f"a rehearsal does not run compute-sanitizer --tool {tool}: {shlex.join(command)}"
+        return [["echo", said], [command[0], "--help"], ["echo", "ERROR SUMMARY: 0 errors (rehearsal)"]]
 
-    # ---- Steps that several runs have
+    # ---- Steps shared by several runs
 
     def describe_device(self) -> Step:
         def read(text: str) -> dict:
@@ -100,14 +100,14 @@ class Context:
             try:
                 found = json.loads((self.results / "gpu.json").read_text())
             except ValueError as error:
-                raise Unreadable(f"the programs do not see a GPU: {text.strip()[:120]}") from error
+                raise Unreadable(f"the programs see no GPU: {text.strip()[:120]}") from error
             return {key: found[key] for key in ("gpu", "driver_cuda", "cuda", "cudnn")}
 
         return Step("device", [self.program("gpu_description")], output="gpu.json", leaves=("gpu.json",),
-                    limit=self.limit(LOADING_SECONDS), read=read, stand_in=self.stand_in("says that there is none"))
+                    limit=self.limit(LOADING_SECONDS), read=read, stand_in=self.stand_in("reports that there is none"))
 
     def fill_plan_cache(self, preset: str, batch: int = 128) -> Step:
-        """Measures the plans of a training and a sampling at the batch that is timed; later programs find them."""
+        """Measures the plans of training and sampling at the batch size that later steps time."""
         name = f"plans-{preset}"
         run = self.work / "runs" / name
         train = self.train(preset, name, "--steps", "2", "--batch", str(self.batch(batch)), "--precision",

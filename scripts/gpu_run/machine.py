@@ -1,4 +1,4 @@
-"""Where things are: our programs, the libraries that they miss, the Python that has PyTorch, what the GPU is."""
+"""Finds our programs, their missing libraries and PyTorch's packages, and describes the machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 
-ASKING_SECONDS = 60  # the first of a machine's programs may have to load a gigabyte of libraries
+ASKING_SECONDS = 60  # the first program may have to load a gigabyte of libraries
 ROOT = pathlib.Path(__file__).resolve().parents[2]  # of the sources, or of a bundle
 
 
@@ -20,7 +20,7 @@ def fail(sentence: str) -> None:
 
 
 def ask(command: list[str], **options) -> subprocess.CompletedProcess:
-    """Its output as text; nothing, with a failure's exit code, where it does not start or hangs."""
+    """Runs a command and captures its output; exit code 127 if it does not start or hangs."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=ASKING_SECONDS, **options)
     except (OSError, subprocess.TimeoutExpired):
@@ -32,7 +32,7 @@ def find_programs(given: str | None) -> pathlib.Path:
     for place in places:
         if (place / "ddpm_train").exists():
             return place.resolve()
-    fail(f"no programs in {' or '.join(map(str, places))}: build them with scripts/gpu_suite.sh build, or name their "
+    fail(f"no programs in {' or '.join(map(str, places))}: build them with scripts/gpu_suite.sh build or pass their "
          "folder with --bin")
 
 
@@ -45,7 +45,7 @@ def commit(bin_folder: pathlib.Path) -> str:
 
 
 def site_packages(python: str) -> list[str]:
-    """Where that Python's packages are; nothing where there is no such Python."""
+    """The package folders of a Python; empty if there is no such Python."""
     if not shutil.which(python):
         return []
     question = "import sysconfig, json; print(json.dumps([sysconfig.get_paths()[k] for k in ('purelib', 'platlib')]))"
@@ -54,15 +54,15 @@ def site_packages(python: str) -> list[str]:
 
 
 def absent_libraries(program: pathlib.Path) -> list[str]:
-    """What the loader does not find for it, by the loader's own word."""
+    """The libraries that the dynamic loader does not find for a program."""
     done = ask([str(program)], env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"})
     return [line.split()[0] for line in done.stdout.splitlines() if "=> not found" in line]
 
 
 def link_libraries(bin_folder: pathlib.Path, python: str, programs: list[str]) -> list[str]:
-    """Links what a bundle's programs miss into its lib folder, where they look; returns what is nowhere.
+    """Links the libraries that a bundle's programs lack into its lib folder; returns those that cannot be found.
 
-    A bundle leaves CUDA's libraries out: they come from the toolkit, or from the packages that PyTorch brought.
+    A bundle does not include CUDA's libraries: they come from the toolkit or from PyTorch's packages.
     """
     places = sorted(glob.glob("/usr/local/cuda*/lib64")) + sorted(glob.glob("/usr/local/cuda*/targets/*/lib"))
     for packages in site_packages(python):
@@ -75,7 +75,7 @@ def link_libraries(bin_folder: pathlib.Path, python: str, programs: list[str]) -
         if not found:
             return absent
         for place in sorted(found):
-            # With its neighbors: cuDNN's library loads the others of its folder.
+            # The whole folder: cuDNN's library loads others next to it.
             for library in glob.glob(f"{place}/lib*.so*"):
                 link = bin_folder.parent / "lib" / os.path.basename(library)
                 link.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""PyTorch's side: bench/peers, with the Python that has PyTorch and the diffusers wheel that came along."""
+"""The steps that run PyTorch: bench/peers, with a Python that has PyTorch and the bundled diffusers wheel."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import readers
 from context import Context
 from steps import Step
 
-IMPORTING_SECONDS = 40  # of the step that compiles: what importing PyTorch takes at the most, and its end
-PYTORCH = "PyTorch"  # the step that all others of this file stand on
+IMPORTING_SECONDS = 40  # reserved in the compiling step for importing PyTorch and shutting down
+PYTORCH = "PyTorch"  # the step that all others in this file depend on
 GRADIENTS = "gradients.json"
 PROGRAMS = ("ddpm_forward", "ddpm_inspect", "ddpm_sample", "ddpm_train", "gpu_description")
-# The likely fastest first; max-autotune takes minutes to compile.
+# Probably the fastest first; max-autotune takes minutes to compile.
 FAST_VARIANTS = ("compile-graph", "compile", "eager-graph")
 AUTOTUNED_VARIANTS = ("max-autotune-graph", "max-autotune")
-# PyTorch's own default. Trying all takes every program minutes at its start, and cuDNN ranks them well.
+# PyTorch's default. Trying all would take every program minutes at startup, and cuDNN ranks them well.
 BENCHMARK_LIMIT = "10"
 
 
@@ -35,7 +35,7 @@ def unpack_wheels(c: Context) -> None:
 
 
 def import_pytorch(c: Context) -> list[str]:
-    """By way of bench/peers' network.py, which stands in for what diffusers asks for and no network needs."""
+    """Imports through bench/peers/network.py, which stubs dependencies of diffusers that no network needs."""
     unpack_wheels(c)
     lines = ["import sys", f"sys.path.insert(0, {str(c.root / 'bench' / 'peers')!r})",
              "import network, torch, diffusers",
@@ -44,7 +44,7 @@ def import_pytorch(c: Context) -> list[str]:
 
 
 def find_pytorch(c: Context) -> None:
-    """Imports PyTorch, which takes long the first time, and the wheel that came along."""
+    """Imports PyTorch, which is slow the first time, and the bundled wheel."""
     c.runner.run(Step(PYTORCH, import_pytorch(c), limit=c.limit(60), environment=environment(c),
                       read=lambda text: dict(zip(*[iter(text.split()[-6:])] * 2))))
 
@@ -56,7 +56,7 @@ def script(c: Context, name: str, networks: tuple, *options: str) -> list[str]:
 
 
 def gradients_command(c: Context, networks: tuple, seconds: float) -> list[str]:
-    # This batch is of no other use: measuring its plans is not worth the time.
+    # Nothing else uses this batch size, so measuring its plans is not worth the time.
     ours = [f"--our-options={option}" for option in c.plans("first")]
     kept = c.work / "caches" / "checks" / GRADIENTS
     return script(c, "check_gradients.py", networks, "--bin", str(c.bin), *ours, "--commit", c.commit, "--kept",
@@ -65,13 +65,13 @@ def gradients_command(c: Context, networks: tuple, seconds: float) -> list[str]:
 
 
 def start_compiling(c: Context, networks: tuple, limit: float = 330) -> None:
-    """Beside the correctness of ours, which needs no quiet GPU: compiling is the CPU's work. Later runs start warm."""
+    """Compiles in the background of our correctness tests, which need no quiet GPU. Later runs start warm."""
     if not c.with_pytorch:
         return
     name = "warm-up.json"
     warm_up = script(c, "warm_up.py", networks, "--modes", "train", "sample", "--variants", *FAST_VARIANTS[:2],
                      "--timeout", "150", "--results", str(c.results / name), *(() if c.rehearse else ("--batch", "128")))
-    # One after the other, whatever becomes of the first; the second has what the first leaves of the time.
+    # One after the other, even if the first fails; the second gets the remaining time.
     both = (f"{shlex.join(gradients_command(c, networks, 130))}; "
             f"{shlex.join(warm_up)} --seconds $(({int(c.limit(limit))} - {IMPORTING_SECONDS} - SECONDS))")
     c.runner.run(Step("PyTorch compiles in the background", [import_pytorch(c), ["nice", "bash", "-c", both]],
@@ -90,7 +90,7 @@ def check_gradients(c: Context, networks: tuple, limit: float) -> None:
 def side_by_side(c: Context, mode: str, network: str, variants: tuple, limit: float, suffix: str = "") -> None:
     name = f"peers-{mode}-{network}{suffix}.json"
     gradients = c.results / GRADIENTS
-    seconds = min(c.limit(limit), c.runner.deadline.left()) - 10  # so that it ends by itself, with what it has
+    seconds = min(c.limit(limit), c.runner.deadline.left()) - 10  # so that it ends on its own and keeps its results
     command = script(c, "side_by_side.py", (network,), "--bin", str(c.bin), "--data", str(c.data(network)), "--modes",
                      mode, "--batches", "128", "--variants", *variants, "--rounds", "1", "--windows", "4",
                      "--window-steps", "20", "--timeout", "150", "--seconds", f"{seconds:.0f}", "--commit",

@@ -1,4 +1,4 @@
-"""Figures out of what the programs print and write. Each raises Unreadable where that is not what it should be."""
+"""Extract figures from the programs' output and files. Each reader raises Unreadable if they are not as expected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def load(path: pathlib.Path) -> dict:
 
 
 def google_test(text: str, may_skip: bool) -> dict:
-    """Counts of a GoogleTest program. may_skip: there is no GPU, and its tests skip themselves."""
+    """The counts of a GoogleTest program. may_skip: without a GPU its tests are skipped."""
     counts = {word: int(found.group(1)) if (found := re.search(rf"\[  {word} *\] (\d+) tests?", text)) else 0
               for word in ("PASSED", "SKIPPED", "FAILED")}
     figures = {name.lower(): count for name, count in counts.items() if count}
@@ -30,7 +30,7 @@ def google_test(text: str, may_skip: bool) -> dict:
     if ran == 0 and not (may_skip and counts["SKIPPED"]):
         raise Unreadable("no test ran")
     if counts["SKIPPED"] and not may_skip:
-        raise Unreadable(f"{counts['SKIPPED']} tests skipped themselves: they do not see what they need")
+        raise Unreadable(f"{counts['SKIPPED']} tests were skipped: they see no GPU")
     return figures
 
 
@@ -45,9 +45,9 @@ def validation(path: pathlib.Path) -> dict:
     found = load(path)
     outputs = found.get("operations", [])
     if not outputs:
-        raise Unreadable(f"{path.name} holds no output")
+        raise Unreadable(f"{path.name} has no outputs")
 
-    def part(entry: dict) -> float:  # of its bound; what is no number is beyond any
+    def part(entry: dict) -> float:  # error / bound; NaN counts as infinite
         if entry["error"] == 0:
             return 0.0
         ratio = entry["error"] / entry["bound"] if entry["bound"] else math.inf
@@ -64,7 +64,7 @@ def validation(path: pathlib.Path) -> dict:
 
 
 def training(run: pathlib.Path) -> dict:
-    """Of a run folder's metrics.jsonl: steps, speed and loss."""
+    """Steps, speed and loss from a run folder's metrics.jsonl."""
     try:
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     except (OSError, ValueError) as error:
@@ -83,7 +83,7 @@ def same_files(pairs: list[tuple[pathlib.Path, pathlib.Path]]) -> dict:
             raise Unreadable(f"{(a if not a.exists() else b).name} is missing")
         if a.read_bytes() != b.read_bytes():
             raise Unreadable(f"{a.name} differs between {a.parent.name} and {b.parent.name}")
-    return {"files alike": len(pairs)}
+    return {"identical files": len(pairs)}
 
 
 def checkpoint(run: pathlib.Path) -> pathlib.Path:
@@ -94,7 +94,7 @@ def checkpoint(run: pathlib.Path) -> pathlib.Path:
 
 
 def same_checkpoints(runs: list[pathlib.Path]) -> dict:
-    """Whether the newest checkpoints of these runs hold the same bytes."""
+    """Checks that the latest checkpoints of these runs are identical."""
     names = ("model", "ema", "optimizer")
     first, *others = [checkpoint(run) for run in runs]
     return same_files([(first / f"{name}.safetensors", other / f"{name}.safetensors")
@@ -102,7 +102,7 @@ def same_checkpoints(runs: list[pathlib.Path]) -> dict:
 
 
 def plans(text: str) -> dict:
-    """What the programs said of choosing plans: the seconds it took, what they refused or warned about."""
+    """What the programs logged about choosing plans: the time it took, refusals and warnings."""
     lines = [line.strip() for line in text.splitlines()]
     chosen = [line for line in lines if re.match(r"(prepared|measuring) ", line)]
     refused = sum(line.startswith("refused ") for line in lines)
@@ -116,16 +116,16 @@ def warm_up(path: pathlib.Path) -> dict:
     found = load(path)
     outcomes = [program["outcome"] for program in found.get("programs", [])]
     if not outcomes:
-        raise Unreadable(f"{path.name} names no program")
+        raise Unreadable(f"{path.name} lists no programs")
     return {**{word: outcomes.count(word) for word in dict.fromkeys(outcomes)},
             "cache": f"{found.get('cache_bytes', 0) / 2**20:.0f} MiB"}
 
 
 def gradients(path: pathlib.Path) -> dict:
-    """Which of PyTorch's variants compute what ours does (bench/peers/check_gradients.py)."""
+    """Which PyTorch variants compute the right gradients (bench/peers/check_gradients.py)."""
     checks = load(path).get("checks", [])
     if not checks:
-        raise Unreadable(f"{path.name} holds no check")
+        raise Unreadable(f"{path.name} has no checks")
     figures = {}
     for check in checks:
         figures.setdefault(check["verdict"], []).append(f"{check['side']} {check['network']} {check['mode']}")
@@ -134,10 +134,10 @@ def gradients(path: pathlib.Path) -> dict:
 
 
 def side_by_side(path: pathlib.Path) -> dict:
-    """Ours against the best of PyTorch's (bench/peers/side_by_side.py): one mode, one network, one batch."""
+    """Ours against the best PyTorch variant (bench/peers/side_by_side.py): one mode, network and batch size."""
     found = load(path)
     if not found.get("ratios") or not found["ratios"][0].get("images_per_second"):
-        raise Unreadable(f"{path.name} holds nothing measured")
+        raise Unreadable(f"{path.name} has no measurements")
     row = found["ratios"][0]
     figures = {}
     if "speed_ratio" in row:
@@ -162,7 +162,7 @@ def side_by_side(path: pathlib.Path) -> dict:
 
 
 def profile(path: pathlib.Path) -> dict:
-    """The step inside its graph, and its longest kinds of operation (ddpm_train --profile-json)."""
+    """The step as a graph, and the kinds of operation that take longest (ddpm_train --profile-json)."""
     found = load(path)
     operations = [entry for entry in found.get("operations", []) if entry["count"]]
     if not operations:
@@ -172,7 +172,7 @@ def profile(path: pathlib.Path) -> dict:
         kinds[entry["kind"]] = kinds.get(entry["kind"], 0) + entry["seconds"]
     whole = sum(kinds.values())
     figures = {}
-    for graph in found.get("graphs", []):  # the longest is the training step
+    for graph in found.get("graphs", []):  # the last is the training step
         figures = {"step": f"{1e3 * graph['plain']['seconds']:.2f} ms", "kernels": graph["nodes"]["kernels"]}
         if graph.get("gap_seconds") is not None:
             figures["gaps"] = f"{1e3 * graph['gap_seconds']:.2f} ms"
@@ -181,12 +181,12 @@ def profile(path: pathlib.Path) -> dict:
     return figures
 
 
-# Those that should reach 80 % of the copy bandwidth on tensors that no cache holds.
+# Kernels that should reach 80 % of the copy bandwidth on tensors larger than the caches.
 MEMORY_BOUND_KERNELS = ("group_norm", "group_norm_backward", "diffuse", "adam_ema", "sampler_step")
 
 
 def benchmark_summary(path: pathlib.Path) -> dict:
-    """The least share of the copy bandwidth by kernel, or a network's share of the peak (benchmark_table.py --json)."""
+    """Each kernel's share of the copy bandwidth, or a network's share of peak (benchmark_table.py --json)."""
     found = load(path)
     figures = {"cut off": "yes"} if found.get("cut_off") else {}
     if "kernels" in found:
@@ -204,7 +204,7 @@ def benchmark_summary(path: pathlib.Path) -> dict:
         for network in found["networks"]:
             total = network["total"]
             if total is None:
-                raise Unreadable(f"{path.name}: no product was measured")
+                raise Unreadable(f"{path.name}: nothing was measured")
             figures["products"] = (f"{total['milliseconds_per_step']:.2f} ms a step at {total['tflops']:.0f} TFLOP/s "
                                    f"({100 * total['share_of_peak']:.0f} % of the peak)")
             if network["failed"]:

@@ -1,6 +1,6 @@
-"""What comes back of a run: summary.md, a screenful, and results.tar.gz, everything else; written anew after each step.
+"""The results of a run: summary.md, one screen, and results.tar.gz with everything else, rewritten after each step.
 
-A rehearsal's files are named and marked as such: they are no results.
+The files of a rehearsal are named and marked as such: they are not measurements.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ REHEARSAL = "REHEARSAL: no GPU, nothing here is a measurement"
 
 
 def write_whole(path: pathlib.Path, write) -> None:
-    """write(file) into a file that takes path's place when it is whole."""
+    """Calls write(file) on a temporary file that replaces `path` once it is complete."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -36,7 +36,7 @@ def pack(folder: pathlib.Path, archive: pathlib.Path, as_name: pathlib.Path, lev
                 try:
                     tar.add(path, arcname=str(as_name / path.relative_to(folder)), recursive=False)
                 except FileNotFoundError:
-                    continue  # what runs in the background has given it its name meanwhile
+                    continue  # a background step renamed it meanwhile
     write_whole(archive, write)
 
 

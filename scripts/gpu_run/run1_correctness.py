@@ -1,4 +1,4 @@
-"""Run 1: is it right? The GPU's tests, the networks against the CPU, the same bytes twice, memory errors."""
+"""Run 1: is it right? GPU tests, validation against the CPU, determinism, memory errors."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from context import LOADING_SECONDS, Context
 from steps import Step
 
 TITLE = "Run 1: is it right?"
-# What each other test stands on first. The last two run whole networks with the libraries.
+# The most basic tests first. The last two run whole networks with the vendor libraries.
 TESTS = ("gpu_runtime_test", "gpu_device_layer_test", "gpu_graph_test", "gpu_sound_kernels_test", "gpu_kernels_test",
          "gpu_products_test", "gpu_hot_loop_test", "gpu_executor_test")
 PROGRAMS = ("ddpm_data", "ddpm_validate", *peers.PROGRAMS, *TESTS)
 REHEARSED_PROGRAMS = ("ddpm_validate_emulated",)
 RETURNS_CACHES = True
-MEASURING_SECONDS = 200  # for the plans and what they are checked with; what waits for quiet must not starve
+MEASURING_SECONDS = 200  # reserved for steps that need a quiet GPU: measuring plans and validating with them
 OUR_KERNELS = ("gpu_kernels_test", "gpu_sound_kernels_test", "gpu_device_layer_test")
 
 
 def first_steps(c: Context, precision: str) -> Step:
-    """The first step runs operation by operation, the second is captured, from then on the graph is replayed."""
+    """The first step runs eagerly, the second is captured, later ones replay the graph."""
     name = f"first-{precision}-{c.plan_check}"
     return Step(f"four steps {precision}" + ("" if c.plan_check == "refuse" else f", plan check: {c.plan_check}"),
                 c.train("tiny-32", name, "--steps", "4", "--batch", str(c.batch(16)), "--precision",
@@ -30,7 +30,7 @@ def first_steps(c: Context, precision: str) -> Step:
 
 
 def do_first_steps(c: Context) -> None:
-    """Should no plan pass its own check, the check may be what is wrong: the others find out with a warning alone."""
+    """If no plan passes its check, the check itself may be wrong, so the other steps run with warnings only."""
     for precision in ("bf16", "fp32"):
         outcome = c.runner.run(first_steps(c, precision))
         if outcome.is_bad and c.plan_check == "refuse" and "refused" in (c.results / outcome.log).read_text(errors="replace"):
@@ -41,7 +41,7 @@ def do_first_steps(c: Context) -> None:
 def test(c: Context, name: str, limit: float) -> Step:
     return Step(name, [c.program(name), "--gtest_brief=1"], limit=c.limit(limit),
                 read=lambda text: readers.google_test(text, may_skip=c.rehearse),
-                stand_in=c.stand_in("its tests skip themselves"))
+                stand_in=c.stand_in("its tests are skipped"))
 
 
 def validation(c: Context, preset: str, precision: str, batch: int, limit: float, *options: str) -> Step:
@@ -55,13 +55,13 @@ def validation(c: Context, preset: str, precision: str, batch: int, limit: float
                 read=lambda _: readers.validation(c.results / name), stand_in=c.stand_in("a tiny network, emulated"))
 
 
-# The emulated GPU takes minutes for what a GPU does in moments.
+# The emulated GPU takes minutes for what a GPU does in seconds.
 SMALLEST_NETWORK = ("--image-size", "8", "--block-out-channels", "32,32", "--attention", "false,true",
                     "--layers-per-block", "1")
 
 
 def determinism(c: Context, preset: str, precision: str, limit: float) -> Step:
-    """Two trainings of one seed, one that is stopped and resumed, two samplings."""
+    """Two trainings with one seed, a third that is stopped and resumed, and two samplings: all must match."""
     folder = f"determinism-{preset}-{precision}"
     runs = c.work / "runs" / folder
     shared = ("--batch", str(c.batch(16)), "--precision", c.precision(precision), *c.plans("first"))
@@ -76,7 +76,7 @@ def determinism(c: Context, preset: str, precision: str, limit: float) -> Step:
 
     def read(_: str) -> dict:
         readers.same_files([(runs / "a.npz", runs / "b.npz")])
-        return {**readers.same_checkpoints([runs / name for name in ("first", "second", "resumed")]), "images": "alike"}
+        return {**readers.same_checkpoints([runs / name for name in ("first", "second", "resumed")]), "images": "identical"}
 
     return Step(f"same bytes {preset} {precision}",
                 [train("first", 6), train("second", 6), train("resumed", 3), train("resumed", 6, "--resume"),
@@ -100,7 +100,7 @@ def run(c: Context) -> None:
     do = c.runner.run
     do(c.describe_device())
     do(Step("cuDNN's device", [c.program("gpu_description"), "--cudnn"], output="cudnn-device.json",
-            limit=c.limit(LOADING_SECONDS), leaves=("cudnn-device.json",), stand_in=c.stand_in("says that there is none")))
+            limit=c.limit(LOADING_SECONDS), leaves=("cudnn-device.json",), stand_in=c.stand_in("reports that there is none")))
     peers.start_compiling(c, ("ddim-celeba-64", "ddpm-cifar10-32"))
     do(Step("data 32", c.make_data("tiny-32", 2000), limit=c.limit(20)))
     do_first_steps(c)
@@ -109,7 +109,7 @@ def run(c: Context) -> None:
     for preset, batch in (("tiny-32", 16), ("ddim-celeba-64", 4), ("ddpm-cifar10-32", 8)):
         for precision in ("bf16", "fp32"):
             do(validation(c, preset, precision, batch, 60, *c.plans("first")))
-    do(determinism(c, "tiny-32", "bf16", 75))  # six programs, each of which starts anew
+    do(determinism(c, "tiny-32", "bf16", 75))  # starts six programs
     do(determinism(c, "ddpm-cifar10-32", "bf16", 100))
     do(checked_training(c, "bf16", 90))
     others = [determinism(c, "tiny-32", "fp32", 75), checked_training(c, "fp32", 90),
@@ -117,7 +117,7 @@ def run(c: Context) -> None:
                 for name in OUR_KERNELS)]
     while others and c.runner.is_busy() and c.runner.deadline.left() > MEASURING_SECONDS:
         do(others.pop(0))
-    c.runner.join()  # what is measured from here on has the GPU for itself
+    c.runner.join()  # the measurements below need the GPU to themselves
     do(Step("data 64", c.make_data("ddim-celeba-64", 2000), limit=c.limit(20)))
     for preset in ("ddim-celeba-64", "ddpm-cifar10-32"):
         do(c.fill_plan_cache(preset))

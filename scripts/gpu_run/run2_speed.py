@@ -1,4 +1,4 @@
-"""Run 2: is it fast? Training and sampling of ours and of PyTorch in turns; what is right first, then how fast."""
+"""Run 2: is it fast? Trains and samples with ours and PyTorch alternately, after checking PyTorch's gradients."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ PROGRAMS = ("ddpm_data", *peers.PROGRAMS)
 REHEARSED_PROGRAMS = ()
 RETURNS_CACHES = True
 NETWORKS = ("ddim-celeba-64", "ddpm-cifar10-32")
-PROFILES_SECONDS = 40  # of both networks
+PROFILES_SECONDS = 40  # reserved for the profiles of both networks
 
 
 def fair_share(left: float, limits: list[float]) -> float:
-    """The first one's limit, or more where there is more for all: the last variants are what is cut off."""
+    """The first limit, or proportionally more if there is time to spare; the last variants would be cut off."""
     return max(limits[0], left * limits[0] / sum(limits))
 
 

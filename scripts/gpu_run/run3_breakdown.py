@@ -1,4 +1,4 @@
-"""Run 3: where does the time go? Step by operation inside the graph, layer by layer, kernel by kernel."""
+"""Run 3: where does the time go? Profiles of the step's graph, of its layers, and of single kernels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROGRAMS = ("ddpm_data", "ddpm_sample", "ddpm_train", "gpu_description", "group_
 REHEARSED_PROGRAMS = ("group_norm_benchmark_emulated", "kernels_benchmark_emulated", "products_benchmark_emulated")
 RETURNS_CACHES = True
 NETWORKS = ("ddim-celeba-64", "ddpm-cifar10-32")
-# Cases of the emulated twins that take moments.
+# Cases that the emulated twins run in seconds.
 REHEARSED_KERNELS = "^(diffuse|loss|sampler_step|guidance)/.*/32/128/"
 REHEARSED_GROUP_NORM = "^group_norm(_backward)?/(ours|dropout|shift_dropout)/4/512/128/"
 REHEARSED_PRODUCTS = "mid_block|up_blocks.0.upsamplers"
@@ -29,7 +29,7 @@ def profile(c: Context, preset: str) -> Step:
 
 
 def benchmark(c: Context, name: str, program: str, rehearsed_filter: str, limit: float, *options: str) -> list[Step]:
-    """The benchmark, then its table: of what it measured until then, where it is cut off."""
+    """The benchmark and its tables, which cover what was measured even if it is cut off."""
     found, table, short = f"{name}.json", f"{name}.md", f"{name}-summary.json"
     command = [c.program(program + ("_emulated" if c.rehearse else "")), *options,
                f"--benchmark_out={c.results / found}", "--benchmark_out_format=json",

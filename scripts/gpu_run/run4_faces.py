@@ -1,7 +1,7 @@
-"""Run 4: faces. Trains a network on CelebA at 64x64 for the time there is, and draws from it.
+"""Run 4: faces. Trains a network on CelebA at 64x64 for the available time and samples from it.
 
-The network is ddim-celeba-64 with channels of which the averaged weights come back whole: 11.4 M parameters, 22 MiB in
-bf16, in two pieces. A later run 4 that finds the pieces goes on from them.
+The network is ddim-celeba-64 with fewer channels, so that its averaged weights are small enough to return: 11.4 M
+parameters, 22 MiB in bf16, in two pieces. A later run 4 that finds the pieces continues from them.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from steps import Step, Unreadable
 TITLE = "Run 4: faces"
 PROGRAMS = ("ddpm_convert", "ddpm_data", "ddpm_sample", "ddpm_train", "gpu_description")
 REHEARSED_PROGRAMS = ()
-RETURNS_CACHES = False  # its weights take the room
+RETURNS_CACHES = False  # the weights take the space
 PRESET = "ddim-celeba-64"
 CHANNELS = "64,128,128,128,128"
-# The preset's own; weights from a diffusers folder would bring its defaults along instead.
+# The preset's settings; starting from a diffusers folder would use the defaults instead.
 RECIPE = ("--loss-reduction", "sum", "--timestep-draw", "antithetic", "--dropout", "0.1")
-AFTER_TRAINING_SECONDS = 30  # to draw, export and pack
+AFTER_TRAINING_SECONDS = 30  # for sampling, exporting and packing
 PIECE_BYTES = 15 << 20
 
 
 def write_pieces(folder: pathlib.Path, out: pathlib.Path, piece_bytes: int = PIECE_BYTES) -> dict:
-    """The folder as weights.tar.0, weights.tar.1, ... beside the results."""
+    """Writes the folder as weights.tar.0, weights.tar.1, ... next to the results."""
     whole = out / "weights.tar"
     with tarfile.open(whole, "w") as tar:
         tar.add(folder, arcname="weights")
@@ -43,7 +43,7 @@ def write_pieces(folder: pathlib.Path, out: pathlib.Path, piece_bytes: int = PIE
 def join_pieces(carried: pathlib.Path, to: pathlib.Path) -> dict:
     pieces = sorted(carried.glob("weights.tar.*"), key=lambda path: int(path.suffix[1:]))
     if not pieces or [int(piece.suffix[1:]) for piece in pieces] != list(range(len(pieces))):
-        raise Unreadable(f"{carried} does not hold weights.tar.0, weights.tar.1, ...")
+        raise Unreadable(f"{carried} does not have all of weights.tar.0, weights.tar.1, ...")
     whole = to / "weights.tar"
     with open(whole, "wb") as file:
         for piece in pieces:
@@ -89,7 +89,7 @@ def run(c: Context) -> None:
              "4" if c.rehearse else "1000000000", "--sample-every", "0", "--checkpoint-every", "1000000", "--log-every",
              "1" if c.rehearse else "20", "--tensorboard", "false", *c.plans("measured"), "--ema-ramp", "true",
              "--ema-decay", "0.999"]
-    # Ends by an interrupt, upon which it writes a checkpoint.
+    # Ended by an interrupt, on which it saves a checkpoint.
     do(Step("training", train, limit=c.limit(c.runner.deadline.left() - AFTER_TRAINING_SECONDS),
             ends_when_cut=not c.rehearse,
             read=lambda _: training_figures(c, folder),

@@ -1,4 +1,4 @@
-"""What a run consists of: steps, each a command with a limit, cut off where it takes longer."""
+"""Steps of a run: commands with a time limit, after which they are cut off."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ import subprocess
 import time
 from typing import Callable, Optional, Union
 
-LOG_BYTES = 200_000  # of a step's output that are kept
-# Between the interrupt and the kill: of what hangs, and of a training that is to save what it has.
+LOG_BYTES = 200_000  # kept of a step's output
+# Between interrupt and kill, for a step that hangs and for a training that saves a checkpoint.
 GRACE_SECONDS, SAVING_SECONDS = 8, 20
 
 PASSED, FAILED, CUT_OFF, NOT_RUN, RUNNING = "passed", "failed", "cut off", "not run", "running"
 
 
 class Unreadable(Exception):
-    """What a step left does not say what it should."""
+    """A step's output or files are not as expected."""
 
 
 @dataclasses.dataclass
 class Step:
-    """One command, or one function of ours, of a run.
+    """A command or a Python function.
 
-    read() makes figures of what the step left; it raises Unreadable where that is not what it should be, and
-    the step has failed then, whatever its exit code.
+    read() extracts figures from the step's output and files. If it raises Unreadable, the step has failed, whatever its
+    exit code.
     """
 
     name: str
-    command: Union[list, Callable[[], dict]]  # words, or several commands one after the other, or a function
+    command: Union[list, Callable[[], dict]]  # words, a list of commands, or a function
     limit: float = 60  # seconds
-    least: float = 5  # with less time than this left it is not started
-    read: Optional[Callable[[str], dict]] = None  # of its output
-    output: str = ""  # file in the results folder for what it prints; its log keeps the errors then
-    leaves: tuple = ()  # files in the results folder, by name
-    background: bool = False  # runs beside the steps after it, until join() waits for it
+    least: float = 5  # seconds that must be left to start it
+    read: Optional[Callable[[str], dict]] = None  # its argument is the output
+    output: str = ""  # file in the results folder for standard output; the log then has only standard error
+    leaves: tuple = ()  # names of files it writes into the results folder
+    background: bool = False  # runs in parallel with the next steps until join()
     environment: dict = dataclasses.field(default_factory=dict)
-    ends_when_cut: bool = False  # cutting it off is its normal end: a training for a given time
-    stand_in: str = ""  # in a rehearsal: what runs in place of the real thing
+    ends_when_cut: bool = False  # being cut off is its normal end: a training for a given time
+    stand_in: str = ""  # what runs instead in a rehearsal
     after: str = ""  # the step that must have passed
 
 
@@ -79,7 +79,7 @@ def file_name(text: str) -> str:
 
 
 def words_of(command: list) -> list[str]:
-    """Several commands become a script that prints each one and ends at the first that fails."""
+    """Turns several commands into a script that prints each one and stops at the first failure."""
     if isinstance(command[0], str):
         return command
     lines = ["set -e"]
@@ -89,7 +89,7 @@ def words_of(command: list) -> list[str]:
 
 
 def descendants(pid: int) -> list[int]:
-    """All that it started, directly or not, in whatever session."""
+    """All processes that it started, directly or not, in any session."""
     children: dict[int, list[int]] = {}
     for stat in glob.glob("/proc/[0-9]*/stat"):
         try:
@@ -106,7 +106,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def end(process: subprocess.Popen, grace: float) -> None:
-    """Interrupts the process and its group; a while later kills what is left of all that it started."""
+    """Interrupts the process and its group; after `grace` seconds kills all of its descendants."""
     def send(kill, pid: int, sign: int) -> None:
         try:
             kill(pid, sign)
@@ -119,14 +119,14 @@ def end(process: subprocess.Popen, grace: float) -> None:
         process.wait(grace)
     except subprocess.TimeoutExpired:
         started = list({*started, *descendants(process.pid)})
-    for pid in started:  # some have sessions of their own
+    for pid in started:  # some have their own sessions
         send(os.kill, pid, signal.SIGKILL)
     send(os.killpg, process.pid, signal.SIGKILL)
     process.wait()
 
 
 def shorten(log: pathlib.Path) -> str:
-    """Keeps begin and end of a long log, where the first error and the outcome stand; returns it."""
+    """Keeps only the beginning and the end of a long log, where the first error and the outcome are; returns it."""
     size = log.stat().st_size
     with open(log, "rb") as file:
         if size <= LOG_BYTES:
@@ -134,7 +134,7 @@ def shorten(log: pathlib.Path) -> str:
         begin = file.read(LOG_BYTES // 2).decode(errors="replace")
         file.seek(size - LOG_BYTES // 2)
         end_of_it = file.read().decode(errors="replace")
-    text = f"{begin}\n[{size - LOG_BYTES} bytes are left out]\n{end_of_it}"
+    text = f"{begin}\n[{size - LOG_BYTES} bytes omitted]\n{end_of_it}"
     log.write_text(text)
     return text
 
@@ -171,7 +171,7 @@ class Runner:
         if step.after and not self.passed(step.after):
             outcome.note = f"{step.after} has not passed"
         elif left < step.least:
-            outcome.note = f"{max(left, 0):.0f} s were left, it wants {step.least:.0f}"
+            outcome.note = f"{max(left, 0):.0f} s left, needs {step.least:.0f}"
         else:
             print(f"== {step.name}" + (f" (rehearsal: {step.stand_in})" if step.stand_in else ""), flush=True)
             if callable(step.command):
@@ -180,7 +180,7 @@ class Runner:
                 running = self._start(step, outcome, min(step.limit, left))
                 if running and step.background:
                     self._background.append(running)
-                    outcome.verdict = RUNNING  # what a summary says that is all there is of a cut-off run
+                    outcome.verdict = RUNNING  # what the summary shows if the run is cut off here
                     return outcome
                 if running:
                     self._finish(running)
@@ -191,13 +191,13 @@ class Runner:
         return any(outcome.name == name and outcome.verdict == PASSED for outcome in self.outcomes)
 
     def is_busy(self) -> bool:
-        """Whether something still runs in the background, within its limit."""
+        """Whether a background step is still running within its limit."""
         now = time.monotonic()
         return any(running.process.poll() is None and now < running.begin + running.limit
                    for running in self._background)
 
     def join(self) -> None:
-        """Waits for what runs in the background, no longer than its limits and the deadline allow."""
+        """Waits for background steps, no longer than their limits and the deadline allow."""
         while self._background:
             running = self._background.pop(0)
             self._finish(running)
@@ -214,12 +214,12 @@ class Runner:
         try:
             outcome.figures = step.command()
             outcome.verdict = PASSED
-        except Exception as error:  # whatever went wrong is this step's alone
+        except Exception as error:  # a failure affects only this step
             outcome.verdict, outcome.note = FAILED, f"{type(error).__name__}: {error}"
         outcome.seconds = time.monotonic() - begin
 
     def _start(self, step: Step, outcome: Outcome, limit: float) -> Optional[Running]:
-        """None where it cannot be started."""
+        """None if it cannot be started."""
         outcome.log = f"logs/{len(self.outcomes):02}-{file_name(step.name)}.log"
         path = self.results / outcome.log
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -256,16 +256,16 @@ class Runner:
         self._read(step, outcome, text)
 
     def _read(self, step: Step, outcome: Outcome, text: str) -> None:
-        """Figures are read also of what failed: they tell how."""
+        """Reads the figures even of a failed step: they show how it failed."""
         try:
             if step.read:
                 outcome.figures = step.read(text)
             missing = [name for name in step.leaves if not (self.results / name).exists()]
             if missing:
-                raise Unreadable(f"it left no {' and no '.join(missing)}")
+                raise Unreadable(f"it did not write {' and '.join(missing)}")
         except Unreadable as error:
             if outcome.verdict == PASSED:
                 outcome.verdict, outcome.note = FAILED, str(error)
-        except Exception as error:  # a reader that stumbles over what a step left
+        except Exception as error:  # the reader stumbled over unexpected content
             if outcome.verdict == PASSED:
-                outcome.verdict, outcome.note = FAILED, f"cannot read what it left: {type(error).__name__}: {error}"
+                outcome.verdict, outcome.note = FAILED, f"cannot read its results: {type(error).__name__}: {error}"

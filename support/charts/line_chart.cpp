@@ -14,13 +14,12 @@
 namespace ddpm {
 namespace {
 
-// Okabe and Ito's palette, told apart by colour-blind readers too; without its yellow, which is faint on
-// white.
-constexpr std::string_view kColours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
-                                         "#e69f00", "#56b4e9", "#000000"};
+// The colorblind-safe palette of Okabe and Ito, without yellow, which is faint on white.
+constexpr std::string_view kColors[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
+                                        "#e69f00", "#56b4e9", "#000000"};
 constexpr double kCharacterWidth = 6.8;  // of the 12-pixel font, on average
 
-// One axis: the values that it shows, where the ticks are, and where a value falls.
+// One axis: its range, its ticks, and the position of a value.
 struct Axis {
   AxisScale scale = AxisScale::kLinear;
   double low = 0;
@@ -35,13 +34,12 @@ struct Axis {
 };
 
 bool is_drawable(const ChartPoint& point, AxisScale y_scale) {
-  constexpr double kLargest =
-      1e300;  // so that differences and products of ranges stay finite; a NaN fails too
+  constexpr double kLargest = 1e300;  // keeps differences and products of ranges finite; NaN fails, too
   return std::abs(point.x) <= kLargest && std::abs(point.y) <= kLargest &&
          (y_scale == AxisScale::kLinear || point.y > 0);
 }
 
-// The least of 1, 2, 5, 10 times a power of ten that is not below `value`.
+// The smallest of 1, 2, 5, 10 times a power of ten that is at least `value`.
 double round_up_to_nice(double value) {
   const double power = std::pow(10.0, std::floor(std::log10(value)));
   for (const double factor : {1.0, 2.0, 5.0})
@@ -55,8 +53,7 @@ enum class AxisEnds : uint8_t {
 };
 
 Axis linear_axis(double low, double high, int wanted_ticks, AxisEnds ends) {
-  // A single value gets a range around it; so does one that the range below could not tell from its
-  // neighbours.
+  // A single value gets a range around it, and so does a range too small for doubles to divide.
   if (!(high - low > 1e-9 * std::max(std::abs(low), std::abs(high)))) {
     const double margin = low == 0 ? 1 : 0.1 * std::abs(low);
     low -= margin;
@@ -73,8 +70,7 @@ Axis linear_axis(double low, double high, int wanted_ticks, AxisEnds ends) {
   return axis;
 }
 
-// Ticks at 1, 2 and 5 times the powers of ten; at whole powers alone, or at every few of them, where those
-// are many.
+// Ticks at 1, 2 and 5 times the powers of ten; over many decades only at the powers, or at every few of them.
 Axis log_axis(double low, double high, int wanted_ticks) {
   if (!(high > low * (1 + 1e-9))) {
     low /= 2;
@@ -96,7 +92,8 @@ Axis log_axis(double low, double high, int wanted_ticks) {
   return axis;
 }
 
-// "1200000" is "1.2M": the unit that suits the largest tick, and as many decimals as tell the ticks apart.
+// "1200000" becomes "1.2M": the unit fits the largest tick, and there are enough decimals to
+// tell ticks apart.
 std::vector<std::string> tick_labels(const Axis& axis) {
   struct Unit {
     double size;
@@ -128,7 +125,7 @@ struct Chart {
   const std::vector<ChartSeries>& series;
   Axis x;
   Axis y;
-  // The plot's rectangle.
+  // The plot area.
   double left;
   double top;
   double right;
@@ -175,46 +172,32 @@ void place_plot(Chart& chart) {
   chart.bottom = std::max(chart.options.height - 56.0, chart.top + 1);
 }
 
-void append_text(std::string& svg, double x, double y, std::string_view attributes, std::string_view text) {
-  fmt::format_to(std::back_inserter(svg), "<text x=\"{:.1f}\" y=\"{:.1f}\" {}>{}</text>\n", x, y, attributes,
-                 escape_xml(text));
-}
-
-void append_line(std::string& svg, const ChartPoint& from, const ChartPoint& to, std::string_view colour) {
-  fmt::format_to(std::back_inserter(svg),
-                 "<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" stroke=\"{}\"/>\n", from.x,
-                 from.y, to.x, to.y, colour);
-}
-
-void append_frame(std::string& svg, const Chart& chart) {
+void draw_frame(SvgDrawing& svg, const Chart& chart) {
   constexpr std::string_view kGrid = "#e4e4e4";
   constexpr std::string_view kAxis = "#555555";
   const std::vector<std::string> x_labels = tick_labels(chart.x);
   for (size_t i = 0; i < x_labels.size(); ++i) {
     const double x = chart.to_x(chart.x.ticks[i]);
-    append_line(svg, {x, chart.top}, {x, chart.bottom}, kGrid);
-    append_text(svg, x, chart.bottom + 18, "text-anchor=\"middle\"", x_labels[i]);
+    svg.line(x, chart.top, x, chart.bottom, kGrid);
+    svg.text(x, chart.bottom + 18, "text-anchor=\"middle\"", x_labels[i]);
   }
   const std::vector<std::string> y_labels = tick_labels(chart.y);
   for (size_t i = 0; i < y_labels.size(); ++i) {
     const double y = chart.to_y(chart.y.ticks[i]);
-    append_line(svg, {chart.left, y}, {chart.right, y}, kGrid);
-    append_text(svg, chart.left - 8, y + 4, "text-anchor=\"end\"", y_labels[i]);
+    svg.line(chart.left, y, chart.right, y, kGrid);
+    svg.text(chart.left - 8, y + 4, "text-anchor=\"end\"", y_labels[i]);
   }
-  append_line(svg, {chart.left, chart.top}, {chart.left, chart.bottom}, kAxis);
-  append_line(svg, {chart.left, chart.bottom}, {chart.right, chart.bottom}, kAxis);
+  svg.line(chart.left, chart.top, chart.left, chart.bottom, kAxis);
+  svg.line(chart.left, chart.bottom, chart.right, chart.bottom, kAxis);
 
-  const double middle = (chart.left + chart.right) / 2;
-  append_text(svg, middle, 26, "text-anchor=\"middle\" font-size=\"15\" font-weight=\"bold\"",
-              chart.options.title);
-  append_text(svg, middle, chart.bottom + 42, "text-anchor=\"middle\"", chart.options.x_label);
-  const double centre = (chart.top + chart.bottom) / 2;
-  append_text(svg, 18, centre,
-              fmt::format("text-anchor=\"middle\" transform=\"rotate(-90 18 {:.1f})\"", centre),
-              chart.options.y_label);
+  const double center_x = (chart.left + chart.right) / 2, center_y = (chart.top + chart.bottom) / 2;
+  svg.text(center_x, 26, "text-anchor=\"middle\" font-size=\"15\" font-weight=\"bold\"", chart.options.title);
+  svg.text(center_x, chart.bottom + 42, "text-anchor=\"middle\"", chart.options.x_label);
+  svg.text(18, center_y, fmt::format("text-anchor=\"middle\" transform=\"rotate(-90 18 {:.1f})\"", center_y),
+           chart.options.y_label);
 }
 
-// A run of points in pixels, without gaps.
+// A run of points without gaps, in pixels.
 using Run = std::vector<ChartPoint>;
 
 std::vector<Run> runs_of(const Chart& chart, const ChartSeries& series) {
@@ -229,8 +212,7 @@ std::vector<Run> runs_of(const Chart& chart, const ChartSeries& series) {
   return runs;
 }
 
-// Of the points in one column of pixels, those that can be seen: first, lowest, highest, last, in their
-// order.
+// The visible points of each column of pixels: the first, the lowest, the highest and the last, in order.
 Run thin_out(const Run& run) {
   Run thinned;
   for (size_t begin = 0; begin < run.size();) {
@@ -258,31 +240,27 @@ std::string path_of(const Run& run, LineShape shape) {
   return path;
 }
 
-void append_legend_entry(std::string& svg, const Chart& chart, size_t index, std::string_view stroke) {
+void draw_legend_entry(SvgDrawing& svg, const Chart& chart, size_t index, std::string_view stroke) {
   const double y = chart.top + 8 + 20 * static_cast<double>(index);
-  fmt::format_to(std::back_inserter(svg), "<path d=\"M{:.1f} {:.1f}h20\" stroke-width=\"3\" {}/>\n",
-                 chart.right + 12, y, stroke);
-  append_text(svg, chart.right + 38, y + 4, "", chart.series[index].name);
+  svg.path(fmt::format("M{:.1f} {:.1f}h20", chart.right + 12, y),
+           fmt::format("stroke-width=\"3\" {}", stroke));
+  svg.text(chart.right + 38, y + 4, "", chart.series[index].name);
 }
 
-void append_series(std::string& svg, const Chart& chart, size_t index) {
+void draw_series(SvgDrawing& svg, const Chart& chart, size_t index) {
   const ChartSeries& series = chart.series[index];
-  const std::string_view colour = kColours[index % std::size(kColours)];
-  const bool palette_is_used_up = index >= std::size(kColours);
-  const std::string stroke = fmt::format("stroke=\"{}\" stroke-opacity=\"{:.2f}\"{}", colour, series.opacity,
+  const std::string_view color = kColors[index % std::size(kColors)];
+  const bool palette_is_used_up = index >= std::size(kColors);
+  const std::string stroke = fmt::format("stroke=\"{}\" stroke-opacity=\"{:.2f}\"{}", color, series.opacity,
                                          palette_is_used_up ? " stroke-dasharray=\"6 3\"" : "");
   std::string path;
   for (const Run& run : runs_of(chart, series)) {
     path += path_of(thin_out(run), series.shape);
-    if (run.size() == 1)  // a line of one point would not be seen
-      fmt::format_to(std::back_inserter(svg), "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\"/>\n",
-                     run[0].x, run[0].y, colour);
+    if (run.size() == 1) svg.circle(run[0].x, run[0].y, 3, color);  // a line of one point would be invisible
   }
   if (!path.empty())
-    fmt::format_to(std::back_inserter(svg),
-                   "<path d=\"{}\" fill=\"none\" stroke-width=\"1.6\" stroke-linejoin=\"round\" {}/>\n", path,
-                   stroke);
-  if (chart.series.size() > 1) append_legend_entry(svg, chart, index, stroke);
+    svg.path(path, fmt::format("fill=\"none\" stroke-width=\"1.6\" stroke-linejoin=\"round\" {}", stroke));
+  if (chart.series.size() > 1) draw_legend_entry(svg, chart, index, stroke);
 }
 
 }  // namespace
@@ -292,21 +270,17 @@ std::string line_chart_svg(const ChartOptions& options, const std::vector<ChartS
   Chart chart = {options, series, {}, {}, 0, 0, 0, 0};
   choose_axes(chart);
   place_plot(chart);
-  std::string svg = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" "
-      "font-family=\"sans-serif\" font-size=\"12\" fill=\"#222222\">\n"
-      "<rect width=\"{0}\" height=\"{1}\" fill=\"#ffffff\"/>\n",
-      options.width, options.height);
-  append_frame(svg, chart);
-  for (size_t i = 0; i < series.size(); ++i) append_series(svg, chart, i);
+  SvgDrawing svg(options.width, options.height);
+  draw_frame(svg, chart);
+  for (size_t i = 0; i < series.size(); ++i) draw_series(svg, chart, i);
   const bool is_empty = std::all_of(series.begin(), series.end(), [&](const ChartSeries& s) {
     return std::none_of(s.points.begin(), s.points.end(),
                         [&](const ChartPoint& point) { return is_drawable(point, options.y_scale); });
   });
   if (is_empty)
-    append_text(svg, (chart.left + chart.right) / 2, (chart.top + chart.bottom) / 2, "text-anchor=\"middle\"",
-                "no data");
-  return svg + "</svg>\n";
+    svg.text((chart.left + chart.right) / 2, (chart.top + chart.bottom) / 2, "text-anchor=\"middle\"",
+             "no data");
+  return svg.finish();
 }
 
 void write_line_chart_svg(const std::filesystem::path& path, const ChartOptions& options,

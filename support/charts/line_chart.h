@@ -1,4 +1,4 @@
-// Line charts as SVG text: loss curves, memory plots.
+// Line charts as SVG: loss curves, memory plots.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ struct ChartSeries {
   std::string name;
   std::vector<ChartPoint> points;
   LineShape shape = LineShape::kStraight;
-  double opacity = 1;  // less than 1 for raw values behind their mean
+  double opacity = 1;  // below 1 for raw values behind their mean
 };
 
 struct ChartOptions {
@@ -33,15 +33,15 @@ struct ChartOptions {
   std::string x_label;
   std::string y_label;
   AxisScale y_scale = AxisScale::kLinear;
-  int width = 800;  // of the whole picture, in pixels
+  int width = 800;  // of the whole image, in pixels
   int height = 450;
 };
 
-// The chart as a complete SVG file. Two or more series get a legend. However many the points, the text stays
-// small: of those that share a column of pixels, the first, the lowest, the highest and the last are drawn.
+// The chart as a complete SVG file. Two or more series get a legend. The text stays small for any number of
+// points: of those in one column of pixels, only the first, the lowest, the highest and the last are drawn.
 std::string line_chart_svg(const ChartOptions& options, const std::vector<ChartSeries>& series);
 
-// InputError where the file cannot be written.
+// InputError if the file cannot be written.
 void write_line_chart_svg(const std::filesystem::path& path, const ChartOptions& options,
                           const std::vector<ChartSeries>& series);
 

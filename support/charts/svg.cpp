@@ -29,11 +29,11 @@ std::string escape_xml(std::string_view text) {
 }
 
 SvgDrawing::SvgDrawing(double width, double height)
-    : svg_(fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" "
-                       "viewBox=\"0 0 {0:.0f} "
-                       "{1:.0f}\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#222222\">\n"
-                       "<rect width=\"{0:.0f}\" height=\"{1:.0f}\" fill=\"#ffffff\"/>\n",
-                       width, height)) {}
+    : svg_(fmt::format(
+          "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" "
+          "viewBox=\"0 0 {0:.0f} {1:.0f}\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#222222\">\n"
+          "<rect width=\"{0:.0f}\" height=\"{1:.0f}\" fill=\"#ffffff\"/>\n",
+          width, height)) {}
 
 void SvgDrawing::rectangle(const SvgBox& box, std::string_view attributes, std::string_view tooltip) {
   fmt::format_to(std::back_inserter(svg_),
@@ -44,6 +44,17 @@ void SvgDrawing::rectangle(const SvgBox& box, std::string_view attributes, std::
 
 void SvgDrawing::path(std::string_view data, std::string_view attributes) {
   fmt::format_to(std::back_inserter(svg_), "<path d=\"{}\" {}/>\n", data, attributes);
+}
+
+void SvgDrawing::line(double from_x, double from_y, double to_x, double to_y, std::string_view color) {
+  fmt::format_to(std::back_inserter(svg_),
+                 "<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" stroke=\"{}\"/>\n", from_x,
+                 from_y, to_x, to_y, color);
+}
+
+void SvgDrawing::circle(double x, double y, double radius, std::string_view color) {
+  fmt::format_to(std::back_inserter(svg_), "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.0f}\" fill=\"{}\"/>\n",
+                 x, y, radius, color);
 }
 
 void SvgDrawing::text(double x, double y, std::string_view attributes, std::string_view text) {

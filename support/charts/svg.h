@@ -1,4 +1,4 @@
-// Drawings as SVG text, element by element.
+// Builds SVG text, element by element.
 #pragma once
 
 #include <string>
@@ -6,8 +6,8 @@
 
 namespace ddpm {
 
-// Text as it may stand between tags and in attributes; control characters, which XML cannot write, become
-// spaces.
+// Escapes text for use between tags and in attributes; control characters, which XML cannot
+// represent, become spaces.
 std::string escape_xml(std::string_view text);
 
 // A rectangle in pixels, y downwards.
@@ -18,17 +18,19 @@ struct SvgBox {
   double height = 0;
 };
 
-// A picture on white. `attributes` is XML as it stands ("fill=\"red\""); every other text is escaped.
+// An image on a white background. `attributes` is raw XML ("fill=\"red\""); all other text is escaped.
 class SvgDrawing {
  public:
   SvgDrawing(double width, double height);
 
-  // A viewer shows the tooltip, if any, under the pointer.
+  // Viewers show the tooltip, if any, under the pointer.
   void rectangle(const SvgBox& box, std::string_view attributes, std::string_view tooltip = {});
   void path(std::string_view data, std::string_view attributes);
+  void line(double from_x, double from_y, double to_x, double to_y, std::string_view color);
+  void circle(double x, double y, double radius, std::string_view color);
   void text(double x, double y, std::string_view attributes, std::string_view text);
 
-  // The whole file; nothing may be drawn afterwards.
+  // The complete file; draw nothing afterwards.
   std::string finish();
 
  private:

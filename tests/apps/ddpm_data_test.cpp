@@ -249,8 +249,8 @@ TEST_F(DataTest, RefusesMissingOrBadCelebaLists) {
   with_partition("000001.jpg\n", "list_eval_partition.txt:1");
   with_partition(good_partition + "000011.jpg 7\n", "list_eval_partition.txt:11");
   with_attributes("many\n", "list_attr_celeba.txt:1");
-  with_attributes("1\nBald\n000001.jpg 2\n", "list_attr_celeba.txt:3: '2'");
-  with_attributes("7\nBald\n000001.jpg 1\n", "promises 7 rows");
+  with_attributes("1\nBald\n000001.jpg 2\n", "list_attr_celeba.txt:3: expected -1 or 1, got '2'");
+  with_attributes("7\nBald\n000001.jpg 1\n", "claims 7 rows");
   fs::remove(partition);
   refused(data(prepare_celeba()), "list_eval_partition.txt");
   expect_no_output();
@@ -291,7 +291,7 @@ TEST_F(DataTest, RefusesFilesThatAreNotCifar10) {
   write("short/data_batch_1.bin", cifar_record(1).substr(0, 3000));
   refused(data(prepare("cifar10", path("short"))), "3000 bytes");
   write("label/data_batch_1.bin", cifar_record(1) + cifar_record(10));
-  refused(data(prepare("cifar10", path("label"))), "record 1 has the label 10");
+  refused(data(prepare("cifar10", path("label"))), "record 1 has label 10");
   fs::create_directories(path("empty"));
   refused(data(prepare("cifar10", path("empty"))), "data_batch_1.bin");
   write("empty/data_batch_1.bin", "");
@@ -306,11 +306,11 @@ TEST_F(DataTest, RefusesFilesThatAreNotMnist) {
     refused(data(prepare("mnist", path("mnist"))), what);
   };
   const std::string images = idx({1, 4, 4}, std::string(16, 'x'));
-  with("short", idx({1}, "\x01"), "no idx file");
+  with("short", idx({1}, "\x01"), "not an idx file");
   with(images, idx({1}, "\x0b"), "label 0 is 11");
   with(images, idx({2}, "\x01\x02"), "2 labels");
-  with(images.substr(0, 20), idx({1}, "\x01"), "promises 16 bytes");
-  with(idx({4294967295, 4294967295, 4294967295}, ""), idx({1}, "\x01"), "promises");
+  with(images.substr(0, 20), idx({1}, "\x01"), "claims 16 bytes");
+  with(idx({4294967295, 4294967295, 4294967295}, ""), idx({1}, "\x01"), "claims");
   fs::remove(path("mnist/train-labels-idx1-ubyte"));
   refused(data(prepare("mnist", path("mnist"))), "train-labels-idx1-ubyte");
   // gzip's magic number, method and flags, and then nothing.

@@ -1,4 +1,4 @@
-"""scripts/benchmark_table.py on made-up results: what it picks, adds up and marks."""
+"""scripts/benchmark_table.py on made-up results: what it selects, sums and marks."""
 
 import json
 import pathlib
@@ -18,13 +18,13 @@ def run_script(text: str, *options: str) -> subprocess.CompletedProcess:
 
 
 def written(context: dict, benchmarks: list[dict]) -> str:
-    """As Google Benchmark lays it out."""
+    """Results in Google Benchmark's layout."""
     runs_text = ",\n".join(f"    {{\n      {json.dumps(run)[1:-1]}\n    }}" for run in benchmarks)
     return f'{{\n  "context": {json.dumps(context)},\n  "benchmarks": [\n{runs_text}\n  ]\n}}\n'
 
 
 def cells(printed: str) -> list[list[str]]:
-    """The cells of each line of a table, other lines whole."""
+    """The cells of each table row; other lines unchanged."""
     return [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in printed.splitlines()]
 
 
@@ -39,7 +39,7 @@ def summary(context: dict, benchmarks: list[dict]) -> dict:
 
 
 def runs(name: str, microseconds: float, **fields) -> list[dict]:
-    """Two repetitions' aggregates, as Google Benchmark writes them; only the median tells the truth here."""
+    """Aggregates of two repetitions as Google Benchmark writes them; only the median is meaningful here."""
     run_name = name + "/iterations:50/repeats:2/manual_time"
     return [{"name": f"{run_name}_{kind}", "run_name": run_name, "run_type": "aggregate", "aggregate_name": kind,
              "time_unit": "us", "real_time": factor * microseconds, **fields}
@@ -54,7 +54,7 @@ def failure(name: str, message: str) -> dict:
 class Kernels(unittest.TestCase):
     CONTEXT = {"l2_cache_bytes": "1000"}
 
-    def test_takes_the_median_beside_the_naive_kernel_and_marks_what_no_cache_holds(self):
+    def test_reports_medians_naive_ratios_and_cases_beyond_l2(self):
         rows = tables(self.CONTEXT, [
             *runs("softmax/ours/64/8", 10, **{"bytes/s": 2e12, "share_of_copy": 0.84, "bytes": 1001}),
             *runs("softmax/naive/64/8", 35, **{"bytes/s": 6e11, "share_of_copy": 0.2, "bytes": 1001}),
@@ -62,11 +62,11 @@ class Kernels(unittest.TestCase):
         self.assertEqual(rows[2:], [["softmax", "64 8", "10.0", "2000", "84 %", "yes", "3.5"],
                                     ["softmax", "4 8", "2.0", "1000", "40 %", "", ""]])
 
-    def test_tells_what_failed(self):
+    def test_reports_failures(self):
         self.assertEqual(tables(self.CONTEXT, [failure("softmax/ours/4/8", "no memory")])[2][:3],
                          ["softmax", "4 8", "failed: no memory"])
 
-    def test_summary_has_the_same_figures_unrounded(self):
+    def test_summary_has_the_unrounded_figures(self):
         found = summary({**self.CONTEXT, "gpu": "a GPU", "copy_bytes_per_second": "2.5e12"}, [
             *runs("softmax/ours/64/8", 10, **{"bytes/s": 2.1e12, "share_of_copy": 0.84, "bytes": 1001}),
             *runs("softmax/naive/64/8", 35, **{"bytes/s": 6e11, "share_of_copy": 0.24, "bytes": 1001}),
@@ -84,13 +84,13 @@ class Kernels(unittest.TestCase):
         self.assertEqual(found["kernels"][2],
                          {"kernel": "softmax", "variant": "ours", "arguments": [4, 8], "error": "no memory"})
 
-    def test_a_rehearsal_is_marked(self):
+    def test_marks_a_rehearsal(self):
         run = runs("softmax/ours/4/8", 2, **{"bytes/s": 1e12, "share_of_copy": 0.4, "bytes": 999})
         context = {**self.CONTEXT, "rehearsal": "true"}
-        self.assertIn("no time here means anything", tables(context, run)[0][0])
+        self.assertIn("the times mean nothing", tables(context, run)[0][0])
         self.assertTrue(summary(context, run)["rehearsal"])
 
-    def test_keeps_what_a_benchmark_had_measured_when_it_was_ended(self):
+    def test_reads_a_truncated_benchmark(self):
         text = written(self.CONTEXT, [
             *runs("softmax/ours/64/8", 10, **{"bytes/s": 2e12, "share_of_copy": 0.84, "bytes": 1001}),
             *runs("softmax/ours/4/8", 2, **{"bytes/s": 1e12, "share_of_copy": 0.4, "bytes": 999})])
@@ -101,7 +101,7 @@ class Kernels(unittest.TestCase):
             self.assertIn(["softmax", "64 8", "10.0", "2000", "84 %", "yes", ""], cells(done.stdout))
         self.assertTrue(json.loads(run_script(text[:-10], "--json").stdout)["cut_off"])
 
-    def test_refuses_other_files_in_one_sentence(self):
+    def test_refuses_other_files_in_one_line(self):
         for text in ("", "nothing", "[]", '{"context": {}}'):
             done = run_script(text)
             self.assertEqual(done.returncode, 2, text)
@@ -116,7 +116,7 @@ class Products(unittest.TestCase):
         return runs(f"products/net/2/{layer}/{role}", microseconds, count=count, label=f"{shape} | problem",
                     **{"FLOP/s": flops})
 
-    def test_joins_the_products_of_a_shape_by_role_and_weighs_them_by_count(self):
+    def test_sums_layers_of_a_shape_by_role_and_count(self):
         rows = tables(self.CONTEXT, [
             *self.product("a", "forward", 100, 4e14, 3),
             *self.product("b", "forward", 100, 8e14, 1),  # the same shape, another problem
@@ -130,13 +130,13 @@ class Products(unittest.TestCase):
         # (4 x 100 us x 500 + 400 x 200 + 1000 x 100) / 1800 TFLOP/s.
         self.assertEqual(whole, ["all", "", "", "", "", "211 (21 %)", "1.800", "100 %"])
 
-    def test_counts_a_pass_of_several_products_once(self):
+    def test_counts_a_pass_of_several_gemms_once(self):
         shape = "attention 2x4x8 heads 1"
         rows = tables(self.CONTEXT, [*self.product("a", "forward", 1, 1e14, 5, shape),
                                      *self.product("a", "forward/1", 1, 1e14, 5, shape)])
         self.assertEqual(next(row for row in rows if row[0] == "a")[2], "5")
 
-    def test_sets_two_forms_side_by_side(self):
+    def test_compares_two_forms(self):
         rows = tables(self.CONTEXT, [
             *runs("choices/net/2/a/forward/matrix", 10, count=3, label="conv 1x1"),
             *runs("choices/net/2/a/forward/convolution", 15, count=3, label="conv 1x1"),
@@ -171,7 +171,7 @@ class Products(unittest.TestCase):
         self.assertEqual(network["choices"][1]["forms"][1], {"form": "convolution", "error": "no plan"})
         self.assertIsNone(network["choices"][1]["other_over_ours"])
 
-    def test_names_what_could_not_be_measured(self):
+    def test_lists_what_could_not_be_measured(self):
         rows = tables(self.CONTEXT, [*self.product("a", "forward", 1, 1e14, 1),
                                      failure("products/net/2/b/forward", "no plan")])
         self.assertIn(["Not measured: b/forward: no plan"], rows)

@@ -1,6 +1,6 @@
-"""A benchmark's emulated twin, and the table of what it wrote: emulated_benchmark_test.py PROGRAM FILTER ROWS [ARGUMENT...]
+"""Tests a benchmark's emulated twin and its table: emulated_benchmark_test.py PROGRAM FILTER ROWS [ARGUMENT...]
 
-Runs PROGRAM over the benchmarks that match FILTER. The table must have at least ROWS rows, none of which failed.
+Runs PROGRAM on the benchmarks that match FILTER. The table must have at least ROWS rows, none of which failed.
 """
 
 import json
@@ -24,7 +24,7 @@ def main(program: str, filter_: str, rows: str, *arguments: str) -> None:
         out = os.path.join(folder, "out.json")
         said = run(program, *arguments, f"--benchmark_filter={filter_}", f"--benchmark_out={out}",
                    "--benchmark_out_format=json")
-        assert "no time below means anything" in said, said
+        assert "the times below mean nothing" in said, said
         with open(out) as file:
             written = json.load(file)
         printed = run(sys.executable, str(SCRIPT), out)
@@ -32,7 +32,8 @@ def main(program: str, filter_: str, rows: str, *arguments: str) -> None:
     context = written["context"]
     assert context["gpu"] == "emulated" and context["rehearsal"] == "true", context
     assert float(context["copy_bytes_per_second"]) > 0, context
-    assert summary["rehearsal"] and "no time here means anything" in printed, printed
+    assert summary["rehearsal"] and "the times mean nothing" in printed, printed
+    assert written["benchmarks"], written
     failed = [one for one in written["benchmarks"] if one.get("error_occurred")]
     assert not failed, failed
     found = [line for line in printed.splitlines() if line.startswith("| ") and not line.startswith("| ---")]

@@ -1,4 +1,4 @@
-"""scripts/gpu_run without a GPU and without our programs: what becomes of steps that fail, hang or say nothing of use."""
+"""scripts/gpu_run without a GPU and without our programs: steps that fail, hang, or print nothing useful."""
 
 import contextlib
 import io
@@ -47,13 +47,13 @@ class Steps(WithFolder):
         with contextlib.redirect_stdout(io.StringIO()):
             return (runner or self.runner).run(Step(*arguments, **options))
 
-    def test_a_passing_step_leaves_its_log_and_figures_and_is_saved_at_once(self):
+    def test_a_passing_step_has_a_log_and_figures_and_is_saved(self):
         outcome = self.run_step("say", ["echo", "loss 0.5"], read=lambda text: {"loss": text.split()[-1]})
         self.assertEqual((outcome.verdict, outcome.figures), (PASSED, {"loss": "0.5"}))
         self.assertIn("loss 0.5", (self.folder / outcome.log).read_text())
         self.assertEqual(len(self.saved), 1)
 
-    def test_a_step_that_hangs_is_cut_off_with_all_that_it_started_and_the_next_one_runs(self):
+    def test_a_hanging_step_is_cut_off_with_its_children(self):
         child = self.folder / "child"
         begin = time.monotonic()
         outcome = self.run_step("hang", ["bash", "-c", f"sleep 60 & echo $! > {child}; echo step 7; wait"], limit=1)
@@ -63,14 +63,14 @@ class Steps(WithFolder):
         self.assertTrue(self.is_gone(child.read_text().strip()))
         self.assertEqual(self.run_step("next", ["true"]).verdict, PASSED)
 
-    def test_what_a_step_started_in_a_session_of_its_own_is_ended_too(self):
+    def test_children_in_their_own_session_are_killed(self):
         child = self.folder / "child"
         detached = f"setsid bash -c 'echo $$ > {child}; exec sleep 60' & wait"
         self.run_step("hang", ["bash", "-c", detached], limit=1)
         self.assertTrue(self.is_gone(child.read_text().split()[0]))
 
     def is_gone(self, pid: str) -> bool:
-        """Dead, if perhaps not buried; a moment after the signal."""
+        """Whether the process is dead or a zombie, within ten seconds."""
         for _ in range(100):
             try:
                 if " Z " in pathlib.Path(f"/proc/{pid}/stat").read_text():
@@ -80,7 +80,7 @@ class Steps(WithFolder):
             time.sleep(0.1)
         return False
 
-    def test_an_interrupt_that_is_heeded_counts_as_the_end_where_the_step_ends_so(self):
+    def test_a_step_that_ends_when_cut_passes_after_an_interrupt(self):
         training = "trap 'echo saved; exit 0' INT; while :; do sleep 0.1; done"
         outcome = self.run_step("training", ["bash", "-c", training], limit=1, ends_when_cut=True,
                                 read=lambda text: {"saved": "saved" in text})
@@ -89,19 +89,19 @@ class Steps(WithFolder):
                                 ends_when_cut=True)
         self.assertEqual(outcome.verdict, FAILED)
 
-    def test_of_several_commands_the_first_failure_ends_the_step(self):
+    def test_the_first_failing_command_ends_the_step(self):
         outcome = self.run_step("three", [["echo", "it's one"], ["false"], ["echo", "three"]])
         self.assertEqual(outcome.verdict, FAILED)
         text = (self.folder / outcome.log).read_text()
         self.assertIn("it's one", text)
         self.assertNotIn("+ echo three", text)
 
-    def test_what_cannot_start_fails_has_no_file_or_cannot_be_read_is_told(self):
+    def test_the_note_says_why_a_step_failed(self):
         self.assertIn("cannot start", self.run_step("absent", ["/nonexistent/program"]).note)
         outcome = self.run_step("code", ["bash", "-c", "echo out of memory >&2; exit 3"])
         self.assertEqual((outcome.verdict, outcome.note), (FAILED, "exit code 3; out of memory"))
         outcome = self.run_step("file", ["true"], leaves=("figures.json",))
-        self.assertEqual((outcome.verdict, outcome.note), (FAILED, "it left no figures.json"))
+        self.assertEqual((outcome.verdict, outcome.note), (FAILED, "it did not write figures.json"))
 
         def unreadable(_):
             raise KeyError("loss")
@@ -109,26 +109,26 @@ class Steps(WithFolder):
         self.assertEqual(outcome.verdict, FAILED)
         self.assertIn("KeyError", outcome.note)
 
-    def test_a_function_that_fails_fails_alone(self):
+    def test_a_failing_function_fails_only_its_step(self):
         def broken():
             raise Unreadable("weights.tar.1 is missing")
         self.assertIn("weights.tar.1", self.run_step("join", broken).note)
         self.assertEqual(self.run_step("on", lambda: {"pieces": 2}).figures, {"pieces": 2})
 
-    def test_without_time_or_without_what_it_stands_on_a_step_is_not_run(self):
+    def test_a_step_is_skipped_without_time_or_its_prerequisite(self):
         late = self.make_runner(3)
         outcome = self.run_step("late", ["true"], least=30, runner=late)
         self.assertEqual(outcome.verdict, NOT_RUN)
-        self.assertIn("wants 30", outcome.note)
+        self.assertIn("needs 30", outcome.note)
         self.run_step("first", ["false"])
         outcome = self.run_step("second", ["true"], after="first")
         self.assertEqual((outcome.verdict, outcome.note), (NOT_RUN, "first has not passed"))
 
-    def test_the_deadline_cuts_what_its_own_limit_would_allow(self):
+    def test_the_deadline_overrides_the_limit(self):
         outcome = self.run_step("long", ["sleep", "60"], limit=60, least=0, runner=self.make_runner(1))
         self.assertEqual(outcome.verdict, CUT_OFF)
 
-    def test_a_background_step_runs_beside_the_others_and_is_waited_for(self):
+    def test_join_waits_for_background_steps(self):
         flag = self.folder / "flag"
         wait = f"while [ ! -e {flag} ]; do sleep 0.05; done; echo seen"
         outcome = self.run_step("compile", ["bash", "-c", wait], background=True, limit=60,
@@ -141,16 +141,16 @@ class Steps(WithFolder):
         self.assertFalse(self.runner.is_busy())
         self.assertEqual((outcome.verdict, outcome.figures), (PASSED, {"seen": True}))
 
-    def test_of_a_long_log_begin_and_end_are_kept(self):
+    def test_a_long_log_keeps_its_beginning_and_end(self):
         loud = "echo the begin; head -c 500000 /dev/zero | tr '\\0' x; echo; echo the end"
         text = (self.folder / self.run_step("loud", ["bash", "-c", loud]).log).read_text()
         self.assertLess(len(text), 210_000)
         self.assertTrue(text.startswith("the begin") and text.endswith("the end\n"))
-        self.assertIn("bytes are left out", text)
+        self.assertIn("bytes omitted", text)
 
 
 class Reports(WithFolder):
-    def test_the_summary_and_the_archive_hold_every_step(self):
+    def test_the_summary_and_the_archive_contain_every_step(self):
         results = self.folder / "results"
         results.mkdir()
         runner = Runner(Deadline(100), results, dict(os.environ))
@@ -177,7 +177,7 @@ class Readers(WithFolder):
         path.write_text(json.dumps(content))
         return path
 
-    def test_a_file_that_vanishes_meanwhile_is_left_out_of_the_archive(self):
+    def test_the_archive_skips_vanished_files(self):
         (self.folder / "stays.json").write_text("{}")
         listed = [self.folder / "b.json.part", self.folder / "stays.json"]
         with tempfile.TemporaryDirectory() as out, unittest.mock.patch.object(pathlib.Path, "rglob",
@@ -187,7 +187,7 @@ class Readers(WithFolder):
             with tarfile.open(archive) as tar:
                 self.assertEqual(tar.getnames(), ["run1", "run1/stays.json"])
 
-    def test_tests_that_skip_themselves_are_no_success_on_a_gpu(self):
+    def test_skipped_tests_are_a_failure_on_a_gpu(self):
         passed = "[==========] 4 tests ran.\n[  PASSED  ] 4 tests.\n"
         skipped = "[  PASSED  ] 0 tests.\n[  SKIPPED ] 4 tests, listed below:\n"
         failed = "[  PASSED  ] 3 tests.\n[  FAILED  ] 1 test, listed below:\n[  FAILED  ] Graph.Replays\n"
@@ -199,13 +199,13 @@ class Readers(WithFolder):
             with self.assertRaises(Unreadable):
                 readers.google_test(text, may_skip=False)
 
-    def test_a_sanitizer_without_a_summary_found_nothing_out(self):
+    def test_a_sanitizer_without_a_summary_is_a_failure(self):
         self.assertEqual(readers.sanitizer("========= ERROR SUMMARY: 2 errors"), {"errors": 2})
         self.assertEqual(readers.sanitizer("========= RACECHECK SUMMARY: 0 hazards displayed"), {"errors": 0})
         with self.assertRaises(Unreadable):
             readers.sanitizer("========= Error: device not supported")
 
-    def test_the_worst_output_is_the_one_nearest_to_or_beyond_its_bound(self):
+    def test_the_worst_output_has_the_largest_share_of_its_bound(self):
         def output(name, error, bound):
             return {"name": name, "error": error, "bound": bound}
         found = {"within_bounds": True, "steps": [],
@@ -219,7 +219,7 @@ class Readers(WithFolder):
         with self.assertRaises(Unreadable):
             readers.validation(self.folder / "absent.json")
 
-    def test_both_sides_are_told_with_their_ratio_and_who_was_left_out(self):
+    def test_side_by_side_reports_both_sides_their_ratio_and_omissions(self):
         row = {"images_per_second": {"compile": 1000.0, "ours": 1500.0},
                "milliseconds_per_batch": {"compile": 128.0, "ours": 85.3},
                "peak_memory_bytes": {"compile": 2**35, "ours": 2**34}, "startup_seconds": {"compile": 60.0, "ours": None},
@@ -234,13 +234,13 @@ class Readers(WithFolder):
         with self.assertRaises(Unreadable):
             readers.side_by_side(self.write("b.json", {"ratios": [], "machine": {}}))
 
-    def test_what_was_chosen_and_refused_among_plans_is_counted(self):
+    def test_plans_are_counted_by_outcome(self):
         text = ("measuring 3 products on this GPU (kept in plans.json)\nrefused engine 5 for conv: two runs differ\n"
                 "prepared 3 products: 90 plans proposed, 88 built in 0.1 s\nwarning: engine 6 for conv: wrong\n")
         self.assertEqual(readers.plans(text), {"plans": "prepared 3 products: 90 plans proposed, 88 built in 0.1 s",
                                                "plans refused": 1, "plans warned about": 1})
 
-    def test_a_profile_tells_the_step_and_its_longest_kinds(self):
+    def test_a_profile_reports_the_step_and_its_longest_kinds(self):
         def operation(kind, seconds):
             return {"kind": kind, "count": 5, "seconds": seconds}
         never_run = {"kind": "adam", "count": 0, "seconds": 0}
@@ -260,16 +260,16 @@ class Readers(WithFolder):
             (step / f"{part}.safetensors").write_bytes(weights)
         return run
 
-    def test_checkpoints_are_alike_to_the_byte_or_not(self):
+    def test_checkpoints_are_compared_byte_by_byte(self):
         a, b, c = self.run_folder("a", b"123"), self.run_folder("b", b"123"), self.run_folder("c", b"124")
-        self.assertEqual(readers.same_checkpoints([a, b]), {"files alike": 3})
+        self.assertEqual(readers.same_checkpoints([a, b]), {"identical files": 3})
         for runs in ([a, c], [a, self.folder / "absent"]):
             with self.assertRaises(Unreadable):
                 readers.same_checkpoints(runs)
 
 
 class Commands(unittest.TestCase):
-    def test_a_mistake_is_one_sentence_and_exit_code_two(self):
+    def test_a_usage_error_is_one_line_and_exit_code_two(self):
         for command in (["gpu_suite.sh"], ["gpu_suite.sh", "bundel"], ["gpu_suite.sh", "--run", "7", "bundle"],
                         ["gpu_suite.sh", "--faces", "/nonexistent.zip", "bundle"], ["gpu_suite.sh", "bundle", "--out"],
                         ["gpu_run.sh", "1", "--bin", "/nonexistent"]):
@@ -281,8 +281,8 @@ class Commands(unittest.TestCase):
         return subprocess.run([sys.executable, SOURCES / "scripts" / "gpu_run", "--programs", run],
                               capture_output=True, text=True, check=True).stdout.split()
 
-    def test_every_program_that_a_run_starts_is_named_for_its_bundle(self):
-        """By the names in its own source and in what it shares with others: a bundle of one run holds no more."""
+    def test_every_program_of_a_run_is_listed_for_its_bundle(self):
+        """Searches the names in its source and the shared modules: a bundle of one run contains only these programs."""
         folder = SOURCES / "scripts" / "gpu_run"
         shared = (folder / "context.py").read_text()
         sources = {"1": ("run1_correctness.py", "peers.py"), "2": ("run2_speed.py", "peers.py", "run3_breakdown.py"),
@@ -299,14 +299,14 @@ class Commands(unittest.TestCase):
 
 
 class Shares(unittest.TestCase):
-    def test_time_that_is_left_is_shared_and_nobody_gets_less_than_its_limit(self):
+    def test_spare_time_is_shared_proportionally(self):
         self.assertEqual(run2_speed.fair_share(400, [60, 40]), 240)
         self.assertEqual(run2_speed.fair_share(240, [40, 40, 40]), 80)
         self.assertEqual(run2_speed.fair_share(-5, [60, 40]), 60)
 
 
 class Travel(WithFolder):
-    def test_weights_come_back_in_pieces_and_are_joined(self):
+    def test_weights_are_split_and_joined(self):
         weights = self.folder / "weights"
         weights.mkdir()
         piece = 100_000
@@ -322,7 +322,7 @@ class Travel(WithFolder):
         with self.assertRaises(Unreadable):
             run4_faces.join_pieces(out, work)
 
-    def test_caches_travel_and_what_is_too_large_is_left_out_and_said(self):
+    def test_caches_round_trip_and_omit_what_is_too_large(self):
         work, later = self.folder / "work", self.folder / "later"
         environment = caches.environment(work)
         for variable, name, size in (("XDG_CACHE_HOME", "plans.json", 10), ("TORCHINDUCTOR_CACHE_DIR", "kernel", 10)):
@@ -332,25 +332,25 @@ class Travel(WithFolder):
         self.assertEqual(caches.pack(work, self.folder), "")
         note = caches.unpack(self.folder, later)
         self.assertIn("caches of an earlier run", note)
-        self.assertIn(f"made in {work}", note)  # Triton's hold the path
+        self.assertIn(f"come from {work}", note)  # Triton's cache keys contain the path
         for name in ("plans/deep/plans.json", "inductor/deep/kernel"):
             self.assertEqual((later / "caches" / name).read_bytes(), (work / "caches" / name).read_bytes())
         self.assertEqual(caches.fingerprint(later), caches.fingerprint(work))
-        self.assertNotIn("made in", caches.unpack(self.folder, work))
+        self.assertNotIn("come from", caches.unpack(self.folder, work))
         limit = 100_000
         large = pathlib.Path(environment["TRITON_CACHE_DIR"]) / "cubin"
         large.parent.mkdir(parents=True)
         large.write_bytes(os.urandom(limit + 1))
-        self.assertIn("without triton", caches.pack(work, self.folder, limit))
+        self.assertIn("omits triton", caches.pack(work, self.folder, limit))
         with tarfile.open(self.folder / caches.ARCHIVE) as tar:
             self.assertEqual(sorted(tar.getnames()), ["folder", "inductor/deep/kernel", "plans/deep/plans.json"])
 
-    def test_who_hangs_or_is_missing_is_not_waited_for(self):
+    def test_ask_survives_hanging_and_missing_programs(self):
         with unittest.mock.patch.object(machine, "ASKING_SECONDS", 0.2):
             for command in (["sleep", "60"], ["/nowhere/program"]):
                 self.assertNotEqual(machine.ask(command).returncode, 0)
 
-    def test_a_program_with_all_its_libraries_misses_none(self):
+    def test_absent_libraries_of_a_complete_program_are_none(self):
         self.assertEqual(machine.absent_libraries(pathlib.Path("/bin/sh")), [])
 
 

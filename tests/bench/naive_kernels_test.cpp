@@ -1,5 +1,5 @@
-// The baselines of the benchmarks compute what the kernels beside them do, and write nowhere else: in the
-// emulator, on small shapes.
+// The naive baseline kernels give the results of our kernels and write nothing else: in the emulator,
+// on small shapes.
 #include "bench/kernels/naive_kernels.h"
 
 #include <cmath>
@@ -21,9 +21,9 @@ std::vector<BFloat16> reals(int64_t count, uint64_t seed) {
 }
 std::vector<float> floats(int64_t count, uint64_t seed) { return rounded<float>(random_values(count, seed)); }
 
-// Of one result, by both kernels. Both form it in float from the same inputs, in another order, and bf16 is
-// rounded once: they differ by one unit of bf16, or by some of float where sums of up to a hundred values of
-// one or less are added up in another order (`slack`).
+// Compares one result of both kernels. Both compute it in float from the same inputs and round it to bf16
+// once: they differ by one unit of bf16, plus a few units of float where sums of up to a hundred values of at
+// most one are added in another order (`slack`).
 template <typename T, typename Run>
 void expect_alike(const char* what, const std::vector<T>& initial, const Run& run, double slack = 0x1p-18) {
   const Stream stream;
@@ -137,7 +137,7 @@ TEST_F(NaiveKernels, Softmax) {
 
 TEST_F(NaiveKernels, TimeEmbedding) {
   constexpr TimeEmbeddingParams kShape{.n = 3, .channels = 16};
-  const auto* t = on_device(std::vector<float>{0, 1, 20});  // float's angles are good where they are small
+  const auto* t = on_device(std::vector<float>{0, 1, 20});  // small angles are accurate in float
   expect_alike("time_embedding", reals(3 * 16, 1), [&](Kind kind, BFloat16* y, StreamView on) {
     const TimeEmbeddingArgs<BFloat16, float> args{t, nullptr, y};
     kind == Kind::kNaive ? naive::time_embedding(kShape, args, on) : cuda::time_embedding(kShape, args, on);
@@ -169,8 +169,8 @@ TEST_F(NaiveKernels, Sampling) {
     kind == Kind::kNaive ? naive::guidance(params, {outputs, y}, on)
                          : cuda::guidance<BFloat16>(params, {outputs, y}, on);
   });
-  // Bisection ends at an order statistic, ours interpolates between two: 768 values up to 2 lie some
-  // thousandths apart.
+  // Bisection ends at an order statistic, ours interpolates between two: 768 values up to 2 are a
+  // few thousandths apart.
   expect_alike(
       "dynamic_threshold", floats(kShape.n, 4),
       [&](Kind kind, float* threshold, StreamView on) {
@@ -192,7 +192,7 @@ TEST_F(NaiveKernels, BothEndsOfATrainingStep) {
   const auto* prediction = on_device(reals(kShape.elements(), 1));
   const DeviceBuffer<std::byte> scratch(
       std::max(cuda::loss_scratch_bytes(kShape), cuda::diffuse_scratch_bytes(kShape)));
-  // The naive kernel takes the times that ours has drawn.
+  // The naive kernel uses the times drawn by ours.
   const Guarded<float> t(kShape.n, stream), image_loss(kShape.n, stream);
   expect_alike("diffuse", reals(kShape.elements(), 2), [&](Kind kind, BFloat16* x_t, StreamView on) {
     const DiffuseArgs<BFloat16, float> args{dataset, signal, noise, step, x_t, t.data(), nullptr};
@@ -253,7 +253,7 @@ TEST_F(NaiveKernels, GroupNorm) {
                          : cuda::group_norm(kShape, args, scratch.data(), on);
     on.synchronize();
   });
-  // Ours keeps dy SiLU' rounded to bf16 between its passes: half a unit of values up to 4.
+  // Between its passes ours stores dy SiLU' in bf16: half a unit of values up to 4.
   expect_alike(
       "group_norm_backward", reals(kShape.elements(), 7),
       [&](Kind kind, BFloat16* dx, StreamView on) {

@@ -1,4 +1,4 @@
-"""bench/peers without PyTorch: what it makes of made-up runs and errors, and what it says where PyTorch is missing."""
+"""bench/peers without PyTorch: its results for made-up runs and errors, and its message if PyTorch is missing."""
 
 import argparse
 import contextlib
@@ -33,7 +33,7 @@ class Ratios(unittest.TestCase):
         limits={"bf16_flops_per_second": 1e15, "copy_bytes_per_second": 1e12},
         costs={"train net 2": {"flops_per_image": 1e11, "ideal_bytes_per_image": 1e8}})
 
-    def test_are_of_medians_and_of_the_best_that_competes(self):
+    def test_compare_medians_with_the_best_peer(self):
         row, = side_by_side.ratios([run("ours", [100, 300, 200], 50), run("ours", [400, 500], 60, turn=1),
                                     run("compile", [100], 90), run("eager-graph", [150], 100),
                                     run("eager", [900], 10)], self.OPTIONS)  # eager does not compete
@@ -42,13 +42,13 @@ class Ratios(unittest.TestCase):
         self.assertEqual(row["milliseconds_per_batch"]["eager-graph"], 1000 * 2 / 150)
         self.assertEqual(row["memory_ratio"], 50 / 100)
 
-    def test_shares_are_of_what_the_machine_reached(self):
+    def test_shares_are_relative_to_measured_limits(self):
         row, = side_by_side.ratios([run("ours", [4000]), run("compile", [1000])], self.OPTIONS)
         self.assertAlmostEqual(row["share_of_bf16_peak"]["ours"], 0.4)
         self.assertAlmostEqual(row["share_of_bf16_peak"]["compile"], 0.1)
         self.assertAlmostEqual(row["share_of_copy"]["ours"], 0.4)
 
-    def test_do_without_what_was_not_measured(self):
+    def test_work_without_a_peer(self):
         failed = run("compile", [])
         options = argparse.Namespace(limits=None, costs={})
         row, = side_by_side.ratios([run("ours", [100]), failed], options)
@@ -57,7 +57,7 @@ class Ratios(unittest.TestCase):
         self.assertNotIn("share_of_bf16_peak", row)
 
 
-    def test_leave_out_who_is_wrong_or_ended_badly_and_say_so(self):
+    def test_omit_wrong_and_failed_peers_with_a_reason(self):
         wrong, failed, cut = run("compile", [900]), run("compile-graph", [800]), run("eager-graph", [100])
         wrong.fail("wrong", "conv_in.weight is off")
         failed.fail("failed", "out of memory")
@@ -69,7 +69,7 @@ class Ratios(unittest.TestCase):
                                            "compile-graph": "failed: out of memory",
                                            "eager-graph": "cut off: cut off after 9 s"})
 
-    def test_name_whose_gradients_nobody_checked(self):
+    def test_list_peers_with_unchecked_gradients(self):
         checked = run("compile", [100])
         checked.gradients = "right"
         row, = side_by_side.ratios([run("ours", [200]), checked, run("eager-graph", [90])], self.OPTIONS)
@@ -102,14 +102,14 @@ class Programs(Folder):
         os.kill(process, 9)
         self.fail("what the program started lives on")
 
-    def test_what_hangs_is_cut_off_with_what_it_started(self):
+    def test_a_hanging_program_is_cut_off_with_its_children(self):
         script = self.write("hangs.sh", "#!/bin/sh\nsleep 1000 & echo $! > \"$0.child\"; echo begun; wait\n")
         printed, error = programs.run_limited([script], 0.5)
         self.assertEqual(error, "cut off after 0 s")
         self.assertIn("begun", printed)
         self.assert_ended(int((self.folder / "hangs.sh.child").read_text()))
 
-    def test_who_is_killed_takes_the_program_along_that_it_waits_for(self):
+    def test_killing_the_caller_kills_its_program(self):
         script = self.write("hangs.sh", "#!/bin/sh\necho $$ > \"$0.part\"; mv \"$0.part\" \"$0.id\"; exec sleep 1000\n")
         waits = f"import sys; sys.path.insert(0, {str(PEERS)!r}); import programs; programs.run_limited([{str(script)!r}], 900)"
         waiting = subprocess.Popen([sys.executable, "-c", waits])
@@ -120,12 +120,12 @@ class Programs(Folder):
         waiting.wait()
         self.assert_ended(int((self.folder / "hangs.sh.id").read_text()))
 
-    def test_a_failure_is_told_by_what_was_printed(self):
+    def test_a_failure_is_reported_by_its_last_output(self):
         self.assertEqual(programs.run_limited([self.write("a.sh", "#!/bin/sh\necho no memory >&2; exit 3\n")], 60)[1],
                          "no memory")
         self.assertEqual(programs.run_limited([self.write("b.sh", "#!/bin/sh\nexit 3\n")], 60)[1], "ended with 3")
 
-    def test_results_are_strict_json_and_whole(self):
+    def test_results_are_strict_json(self):
         path = self.folder / "new" / "results.json"
         programs.write_json(path, {"errors": [math.nan, math.inf, 1.5]})
         self.assertEqual(json.loads(path.read_text(), parse_constant=self.fail), {"errors": [None, None, 1.5]})
@@ -133,14 +133,14 @@ class Programs(Folder):
             programs.write_json(path, {"a": object()})
         self.assertEqual(programs.read_json(path), {"errors": [None, None, 1.5]})
 
-    def test_a_program_gets_its_own_limit_or_what_is_left(self):
+    def test_a_program_gets_its_limit_or_the_remaining_time(self):
         self.assertEqual(programs.Deadline(1000, 10).left(), 10)
         self.assertLessEqual(programs.Deadline(10, 1000).left(), 10)
         self.assertTrue(programs.Deadline(1, 1000).is_up())
 
 
 class Measuring(Folder):
-    """With programs that only pretend."""
+    """With fake programs."""
 
     def options(self, **given) -> argparse.Namespace:
         return argparse.Namespace(**({
@@ -156,7 +156,7 @@ mkdir -p "$out"
 for speed in 1 100 300; do echo "{\\"images_per_second\\": $speed}"; done >> "$out/metrics.jsonl"
 """ + more)
 
-    def test_ours_is_warmed_up_once_and_that_is_noted_and_not_measured(self):
+    def test_ours_is_warmed_up_once_without_being_measured(self):
         self.our_trainer()
         options, runs = self.options(), [run("ours", []), run("ours", [], turn=1)]
         side_by_side.measure(runs, options)
@@ -165,7 +165,7 @@ for speed in 1 100 300; do echo "{\\"images_per_second\\": $speed}"; done >> "$o
                          [("train", "net", None)])
         self.assertEqual([(made.verdict, made.images_per_second) for made in runs], [("measured", [100, 300])] * 2)
 
-    def test_what_is_cut_off_keeps_its_windows_and_the_next_one_starts(self):
+    def test_a_program_that_is_cut_off_keeps_its_windows(self):
         self.our_trainer("if [ $steps = 10 ]; then sleep 1000; fi\n")
         results = self.folder / "results.json"
         options = self.options(deadline=programs.Deadline(60, 6), results=results)
@@ -177,17 +177,17 @@ for speed in 1 100 300; do echo "{\\"images_per_second\\": $speed}"; done >> "$o
         self.assertEqual([made["verdict"] for made in json.loads(results.read_text())["runs"]],
                          ["cut off", runs[1].verdict])
 
-    def test_the_memory_that_a_gpu_does_not_tell_is_unknown(self):
+    def test_unreported_memory_is_unknown(self):
         for said, used in (("1234", 1234), ("[N/A]", None), (None, None)):
             with unittest.mock.patch.object(side_by_side, "query_gpu", return_value=said):
                 self.assertEqual(side_by_side.MemoryWatch._used(), used)
 
-    def test_limits_that_are_kept_are_not_measured_again(self):
+    def test_cached_limits_are_not_remeasured(self):
         kept = self.write("limits.json", json.dumps({"bf16_flops_per_second": 1e15}))
         options = self.options(limits_file=kept, deadline=None)  # nothing could be started
         self.assertEqual(side_by_side.measure_limits(options), {"bf16_flops_per_second": 1e15})
 
-    def test_who_is_wrong_is_not_run(self):
+    def test_wrong_peers_are_not_run(self):
         checks = self.write("gradients.json", json.dumps({"checks": [
             {"network": "net", "mode": "train", "side": "compile", "verdict": "wrong", "why": "conv_in.weight is off"},
             {"network": "net", "mode": "sample", "side": "eager-graph", "verdict": "wrong", "why": "another mode"}]}))
@@ -197,7 +197,7 @@ for speed in 1 100 300; do echo "{\\"images_per_second\\": $speed}"; done >> "$o
         self.assertEqual([(made.verdict, made.error) for made in runs],
                          [("wrong", "conv_in.weight is off"), ("not run", "the 0 s were up")])
 
-    def test_what_needs_a_gpu_is_named_where_there_is_none(self):
+    def test_variants_that_need_a_gpu_are_listed_without_one(self):
         graph = run("compile-graph", [])
         side_by_side.measure([graph], self.options(device="cpu"))
         self.assertEqual((graph.verdict, graph.error), ("needs a GPU", "needs a GPU (rehearsal)"))
@@ -214,7 +214,7 @@ class Gradients(unittest.TestCase):
     def judge(self, *tensors: dict, precision: str = "bf16", loss: float | None = 1.0) -> dict:
         return check_gradients.judge("train", precision, {"loss": loss, "reference_loss": 1.0, "tensors": list(tensors)})
 
-    def test_roundings_are_right_and_more_is_wrong(self):
+    def test_rounding_errors_are_right_and_larger_ones_wrong(self):
         unit = 2.0**-8
         self.assertEqual(self.judge(tensor(error=31 * unit))["verdict"], "right")
         entry = self.judge(tensor(), tensor("b.weight", error=33 * unit))
@@ -222,7 +222,7 @@ class Gradients(unittest.TestCase):
         self.assertIn("b.weight", entry["why"])
         self.assertEqual(self.judge(tensor(error=33 * unit), precision="fp32")["verdict"], "wrong")
 
-    def test_a_group_of_channels_that_is_lost_is_wrong(self):
+    def test_a_lost_group_of_channels_is_wrong(self):
         # 4 of 512 channels of a normalisation's weight: 9 % of the norm, but each as large as the others.
         lost = tensor(elements=512, norm=math.sqrt(512), error=2.0, largest=1.2)
         self.assertLess(lost["error"] / lost["norm"], 32 * 2.0**-8)
@@ -237,12 +237,12 @@ class Gradients(unittest.TestCase):
         self.assertEqual(self.judge(tensor(error=math.inf))["verdict"], "wrong")
         self.assertEqual(self.judge()["verdict"], "wrong")  # nothing was compared
 
-    def test_tensors_whose_gradient_is_zero_are_held_against_the_others(self):
+    def test_zero_gradients_are_compared_with_the_other_tensors(self):
         bias = tensor("to_k.bias", norm=1e-9, error=1e-4)
         self.assertEqual(self.judge(tensor(), bias)["verdict"], "right")
         self.assertEqual(self.judge(tensor(), bias | {"error": 0.1})["verdict"], "wrong")
 
-    def test_a_time_that_is_up_is_no_failure_and_no_verdict(self):
+    def test_running_out_of_time_is_neither_failure_nor_verdict(self):
         options = argparse.Namespace(batch=4, kept=None, results=None, about={}, kept_checks={}, benchmark_limit=0,
                                      deadline=programs.Deadline(0, 0))
         checks = []
@@ -250,7 +250,7 @@ class Gradients(unittest.TestCase):
             self.assertTrue(check_gradients.check_network("net", ["eager"], options, checks))
         self.assertEqual({entry["verdict"] for entry in checks}, {"not run"})
 
-    def test_verdicts_are_kept_for_the_same_programs_alone(self):
+    def test_verdicts_are_cached_only_for_the_same_programs(self):
         about = {"gpu": "a", "torch": "2", "triton": "3", "diffusers": "4", "cudnn_benchmark_limit": 10, "commit": "abc"}
         sides = (check_gradients.WITNESS, "eager")
         checks = [{"network": "net", "mode": mode, "side": side, "batch": 4, "verdict": "right"}
@@ -271,13 +271,13 @@ class Gradients(unittest.TestCase):
                 self.assertTrue(check_gradients.check_network("net", ["eager"], options, []))
             self.assertEqual(json.loads(results.read_text())["checks"], checks)
 
-    def test_the_loss_counts(self):
+    def test_a_wrong_loss_is_wrong(self):
         self.assertEqual(self.judge(tensor(), loss=1.01)["verdict"], "right")
         self.assertEqual(self.judge(tensor(), loss=1.02)["verdict"], "wrong")
 
 
 class Libraries(unittest.TestCase):
-    def test_their_absence_is_one_sentence_with_the_command(self):
+    def test_missing_packages_are_one_line_with_the_install_command(self):
         for script in (["side_by_side.py", "--bin", "nowhere", "--smoke"], ["warm_up.py", "--cache", "nowhere"],
                        ["check_gradients.py", "--bin", "nowhere"]):
             # -S: without site-packages.

@@ -29,7 +29,7 @@ class StepLibraryOps : public testing::TestWithParam<const char*> {
 };
 
 // All but the optional fusions.
-TEST_P(StepLibraryOps, MatchWhatADevicePrepares) {
+TEST_P(StepLibraryOps, MatchTheExecutorsProblems) {
   LibraryProblems wanted =
       lower<BFloat16>(program, plan_memory(program, {.compute = 2, .master = 4})).problems();
   const auto is_fused = [](const auto& problem) { return problem.bias; };
@@ -45,9 +45,9 @@ TEST_P(StepLibraryOps, MatchWhatADevicePrepares) {
   for (const GemmProblem& problem : wanted.gemms) EXPECT_TRUE(is_listed(problem)) << to_string(problem);
 }
 
-// The operations' own formulas, counted over the whole step; only convolutions after upsampling are cheaper
-// than theirs, which count the literal form: 4x4 taps on a quarter of the pixels, 16/36.
-TEST_P(StepLibraryOps, CostWhatTheOperationsOfTheStepCost) {
+// The sum of the operations' cost formulas over the step. Folded upsampling convolutions are cheaper than
+// their formula, which counts the literal form: 4x4 taps on a quarter of the pixels, 16/36.
+TEST_P(StepLibraryOps, FlopsMatchTheStepsOperations) {
   double expected = 0;
   for (const Operation& operation : program.operations()) {
     const std::string kind = ddpm::kind(operation.operation);
@@ -62,13 +62,16 @@ TEST_P(StepLibraryOps, CostWhatTheOperationsOfTheStepCost) {
   EXPECT_NEAR(found / expected, 1, 1e-12);  // sums of whole numbers below 2^53, added in another order
 }
 
-TEST_P(StepLibraryOps, HaveNamesOfTheirOwn) {
+TEST_P(StepLibraryOps, HaveUniqueNames) {
   std::set<std::string> names;
+  ASSERT_FALSE(ops.empty());
   for (const StepLibraryOp& op : ops) EXPECT_TRUE(names.insert(op.name).second) << op.name;
-  for (const StepChoice& choice : step_choices(program)) EXPECT_FALSE(choice.name.empty());
+  const auto choices = step_choices(program);
+  ASSERT_FALSE(choices.empty());
+  for (const StepChoice& choice : choices) EXPECT_FALSE(choice.name.empty());
 }
 
-TEST_P(StepLibraryOps, OfOneRoleAddUpToTheOperationsThatHaveIt) {
+TEST_P(StepLibraryOps, CountsMatchTheOperationsOfEachRole) {
   int convolutions[3] = {};  // by role; one product each
   for (const StepLibraryOp& op : ops)
     if (op.shape.find("conv ") != std::string::npos) convolutions[static_cast<int>(op.role)] += op.count;
@@ -79,6 +82,7 @@ TEST_P(StepLibraryOps, OfOneRoleAddUpToTheOperationsThatHaveIt) {
     expected[1] += kind == "conv2d_backward_data" || kind == "upsample_conv2d_backward_data";
     expected[2] += kind == "conv2d_backward_weight" || kind == "upsample_conv2d_backward_weight";
   }
+  EXPECT_THAT(expected, testing::Each(testing::Gt(0)));
   EXPECT_THAT(convolutions, testing::ElementsAreArray(expected));
 }
 
@@ -101,7 +105,7 @@ TEST_P(StepLibraryOps, ChoicesAreThe1x1ConvolutionsAndThoseAfterUpsampling) {
 INSTANTIATE_TEST_SUITE_P(Presets, StepLibraryOps,
                          testing::Values("ddpm-cifar10-32", "ddim-celeba-64", "ddpm-celebahq-256"));
 
-TEST(StepLibraryOp, NamesTheFirstLayerThatAsks) {
+TEST(StepLibraryOp, IsNamedAfterItsFirstLayer) {
   const std::vector<StepLibraryOp> ops = step_library_ops(training_step("ddpm-cifar10-32"));
   const auto conv_in = std::find_if(ops.begin(), ops.end(),
                                     [](const StepLibraryOp& p) { return p.name == "conv_in/forward"; });
@@ -110,7 +114,7 @@ TEST(StepLibraryOp, NamesTheFirstLayerThatAsks) {
   EXPECT_THAT(conv_in->shape, testing::StartsWith("conv 3x3 128x32x32x3 -> 32x32x128"));
 }
 
-TEST(TensorBytes, OfAMatrixReachToItsLastElement) {
+TEST(TensorBytes, ReachTheLastElement) {
   const GemmProblem problem{.m = 2,
                             .n = 3,
                             .k = 4,
@@ -119,11 +123,11 @@ TEST(TensorBytes, OfAMatrixReachToItsLastElement) {
                             .d = {.leading_dimension = 3, .batch_stride = 6},
                             .batch = 2,
                             .output = ElementType::kFloat};
-  // a: 5 before it, one row of 10, 4 of the second; b: (3, 4); c: two of (2, 3) in float.
+  // a: 5 elements before it, one row of 10, 4 of the second row; b: (3, 4); c: two of (2, 3) in float.
   EXPECT_THAT(tensor_bytes(problem), testing::ElementsAre(2 * 19, 2 * 12, 4 * 12));
 }
 
-TEST(LibraryOpCost, ReadsAResultThatIsAddedTo) {
+TEST(LibraryOpCost, CountsReadingAnAccumulatedResult) {
   const GemmProblem plain{.m = 2, .n = 3, .k = 4, .a = {}, .b = {}, .d = {}};
   GemmProblem added = plain;
   added.beta = 1;

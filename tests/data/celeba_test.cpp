@@ -1,4 +1,4 @@
-// CelebA's layout, as our own generator writes it and as damage leaves it.
+// CelebA's layout, as our own generator writes it and with every kind of damage.
 #include "data/celeba.h"
 
 #include <gmock/gmock.h>
@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr int kCount = 10;  // 8 train, 1 validation, 1 test
 
-// A layout of its own for each test, which it may spoil.
+// Each test has its own files, which it may damage.
 class CelebaLayout : public testing::Test {
  protected:
   CelebaLayout() { write_celeba_layout({.count = kCount, .seed = 3, .threads = 2}, folder_.path()); }
@@ -52,7 +52,7 @@ void unpack(const fs::path& zip_path, const fs::path& folder) {
   for (int64_t i = 0; i < zip.count(); ++i) {
     const std::vector<uint8_t> bytes = zip.read(i);
     create_folder((folder / zip.name(i)).parent_path());
-    write_file_atomically(folder / zip.name(i), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    write_file_atomically(folder / zip.name(i), bytes);
   }
 }
 
@@ -63,7 +63,7 @@ TEST_F(CelebaLayout, SplitsFollowThePartition) {
   EXPECT_EQ(open(Split::kAll)->count(), kCount);
 }
 
-TEST_F(CelebaLayout, AttributesAreThoseOfTheFile) {
+TEST_F(CelebaLayout, AttributesMatchTheFile) {
   const auto source = open();
   const Labels& labels = source->labels();
   ASSERT_EQ(labels.kind, LabelKind::kAttributes);
@@ -119,7 +119,7 @@ TEST_F(CelebaLayout, MissingArchiveIsAnError) {
   EXPECT_THAT(open_error(), AllOf(HasSubstr("cannot find"), HasSubstr(zip_.string())));
 }
 
-TEST_F(CelebaLayout, ArchiveThatIsNoneIsAnError) {
+TEST_F(CelebaLayout, MalformedArchiveIsAnError) {
   write_file_atomically(zip_, "this is no zip archive");
   EXPECT_THAT(open_error(), AllOf(HasSubstr(zip_.string()), HasSubstr("zip archive")));
 }
@@ -147,7 +147,7 @@ TEST_F(CelebaLayout, MissingMemberIsAnError) {
               AllOf(HasSubstr("lacks 000005.jpg"), HasSubstr("shorter.zip")));
 }
 
-// The change is in the picture's own data, where a JPEG decoder would show other pixels and say nothing.
+// The changed byte is in the image data, where a JPEG decoder would return wrong pixels without an error.
 TEST_F(CelebaLayout, CorruptMemberIsAnErrorThatNamesIt) {
   std::fstream file(zip_, std::ios::binary | std::ios::in | std::ios::out);
   constexpr int kInsideFirstMember = 1500;
@@ -162,7 +162,7 @@ TEST_F(CelebaLayout, CorruptMemberIsAnErrorThatNamesIt) {
   EXPECT_EQ(source->open_reader()->read(1).width, 178);
 }
 
-TEST_F(CelebaLayout, MemberThatIsNoJpegIsAnErrorThatNamesIt) {
+TEST_F(CelebaLayout, NonJpegMemberIsAnErrorThatNamesIt) {
   ZipWriter zip(zip_);
   for (int i = 1; i <= kCount; ++i)
     zip.add(fmt::format("{:06}.jpg", i), [] { return std::vector<uint8_t>{'G', 'I', 'F', '8', '9', 'a'}; });
@@ -203,7 +203,7 @@ TEST_F(CelebaLayout, MalformedAttributesAreAnErrorWithTheirLine) {
   };
   EXPECT_THAT(error_after("000002.jpg -1", "000002.jpg"), AllOf(HasSubstr(":4: "), HasSubstr("39 values")));
   EXPECT_THAT(error_after("000002.jpg -1", "000002.jpg yes"), AllOf(HasSubstr(":4: "), HasSubstr("'yes'")));
-  EXPECT_THAT(error_after("10\n", "11\n"), HasSubstr("promises 11 rows and holds 10"));
+  EXPECT_THAT(error_after("10\n", "11\n"), HasSubstr("claims 11 rows but has 10"));
   EXPECT_THAT(error_after("10\n", ""), HasSubstr(":1: "));
   EXPECT_THAT(error_after("000002.jpg", "999999.jpg"), HasSubstr("no row for 000002.jpg"));
   write_file_atomically(attributes_, "0\n");

@@ -27,7 +27,7 @@ DatasetCard small_card() {
           .label_names = {}};
 }
 
-// Two images of 3x4x3 in a folder, each file of which a test may spoil.
+// Two images of 3x4x3 in a folder, whose files a test may damage.
 class DatasetFiles : public testing::Test {
  protected:
   DatasetFiles() {
@@ -120,7 +120,7 @@ TEST_F(DatasetFiles, MissingFileAndWrongEndingAreErrors) {
               HasSubstr("folder.npy"));
 }
 
-TEST_F(DatasetFiles, ArraysThatAreNoImagesAreErrors) {
+TEST_F(DatasetFiles, ArraysThatAreNotImagesAreErrors) {
   write_shape({2, 3, 12}, 72);
   EXPECT_THAT(open_error(), AllOf(HasSubstr("(2, 3, 12)"), HasSubstr("four dimensions")));
   write_shape({2, 3, 3, 4}, 72);  // channels first
@@ -152,8 +152,8 @@ TEST_F(DatasetFiles, MalformedCardIsAnError) {
   }
 }
 
-// Beyond every integer, negative, with a fraction, beyond an int.
-TEST_F(DatasetFiles, CardWhoseSizesAreNoneIsAnError) {
+// Too large for any integer, negative, fractional, too large for int, and text.
+TEST_F(DatasetFiles, CardWithInvalidSizesIsAnError) {
   const std::string good = to_json(small_card());
   const std::string height = fmt::format("\"height\": {}", small_card().height);
   ASSERT_NE(good.find(height), std::string::npos);
@@ -165,7 +165,7 @@ TEST_F(DatasetFiles, CardWhoseSizesAreNoneIsAnError) {
   }
 }
 
-TEST_F(DatasetFiles, LabelsThatDoNotFitAreErrors) {
+TEST_F(DatasetFiles, MismatchedLabelsAreErrors) {
   const std::filesystem::path labels = folder_.path() / "set.labels.npy";
   write_npy<int32_t>(labels, std::vector<int32_t>{1, 2, 3}, std::vector<int64_t>{3});
   EXPECT_THAT(open_error(), HasSubstr("labels for 3 images"));
@@ -180,7 +180,7 @@ TEST_F(DatasetFiles, LabelsThatDoNotFitAreErrors) {
   card.label_names = {"Smiling"};
   write_card(card);
   write_npy<uint8_t>(labels, std::vector<uint8_t>{1, 0, 0, 0}, std::vector<int64_t>{2, 2});
-  EXPECT_THAT(open_error(), HasSubstr("holds 2 attributes"));
+  EXPECT_THAT(open_error(), HasSubstr("has 2 attributes"));
 }
 
 TEST(DatasetCard, JsonRoundTrip) {

@@ -1,4 +1,4 @@
-// A data set as an archive of JPEG files: what comes back, and what is refused.
+// Data sets as archives of JPEG files: the round trip, and what is refused.
 #include <gmock/gmock.h>
 
 #include <array>
@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 
-// ---- How far JPEG may be from what was given
+// ---- How far JPEG may be off
 
 // The tables of ISO 10918-1, annex K, that every encoder scales by its quality.
 constexpr std::array<int, 64> kLuma = {16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,
@@ -34,9 +34,9 @@ constexpr std::array<int, 64> kChroma = {17, 18, 24, 47, 99, 99, 99, 99, 18, 21,
                                          99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
                                          99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99};
 
-// The most that a component's block can be off, root mean square: each of its 64 coefficients by half a step
-// of its table, and the transform is orthonormal. Then half a level each for the conversion to the component,
-// the transform's result, and what fixed-point arithmetic adds.
+// The largest RMS error of a component's 8x8 block: each of its 64 coefficients is off by half a step of its
+// table at most, and the transform is orthonormal. Add half a level each for the color conversion, for
+// rounding the transform's result, and for fixed-point arithmetic.
 double component_bound(const std::array<int, 64>& table, int quality) {
   const int scale = quality < 50 ? 5000 / quality : 200 - 2 * quality;
   double sum = 0;
@@ -47,7 +47,8 @@ double component_bound(const std::array<int, 64>& table, int quality) {
   return std::sqrt(sum / 64) + 1.5;
 }
 
-// Of red, green and blue: R = Y + 1.402 Cr, G = Y - 0.344 Cb - 0.714 Cr, B = Y + 1.772 Cb, rounded.
+// The bounds of red, green and blue, from R = Y + 1.402 Cr, G = Y - 0.344 Cb - 0.714 Cr, B = Y +
+// 1.772 Cb, rounded.
 std::array<double, 3> color_bounds(int quality) {
   const double luma = component_bound(kLuma, quality), chroma = component_bound(kChroma, quality);
   return {luma + 1.402 * chroma + 0.5, luma + 1.058 * chroma + 0.5, luma + 1.772 * chroma + 0.5};
@@ -64,8 +65,8 @@ double rms_difference(const Image& a, const Image& b, int channel) {
 
 Image decode(const std::vector<uint8_t>& jpeg) { return JpegDecoder().decode(jpeg, "test"); }
 
-// Sharp colored edges, whole blocks.
-TEST(JpegEncoder, FullChromaStaysWithinWhatQuantizationCanDo) {
+// An image with sharp colored edges that consists of whole blocks.
+TEST(JpegEncoder, FullChromaStaysWithinTheQuantizationBound) {
   const Image image = pattern(64, 48, 3);
   for (const int quality : {20, 50, 75, 90, 95, 100}) {
     const Image back = decode(encode_jpeg(image, quality, JpegChroma::kFull));
@@ -76,7 +77,7 @@ TEST(JpegEncoder, FullChromaStaysWithinWhatQuantizationCanDo) {
   }
 }
 
-TEST(JpegEncoder, HigherQualityAndFullChromaAreNearerAndLarger) {
+TEST(JpegEncoder, HigherQualityAndFullChromaAreCloserAndLarger) {
   const Image image = pattern(64, 48, 3);
   double last_error = std::numeric_limits<double>::infinity();
   size_t last_size = 0;
@@ -93,12 +94,12 @@ TEST(JpegEncoder, HigherQualityAndFullChromaAreNearerAndLarger) {
   }
 }
 
-// The standard's Huffman tables alone are 432 bytes of segments.
-TEST(JpegEncoder, CodeTablesAreMadeForTheImage) {
+// The standard Huffman tables alone take 432 bytes.
+TEST(JpegEncoder, OptimizesTheHuffmanTables) {
   EXPECT_LT(encode_jpeg(Image(64, 64, 3), 90, JpegChroma::kFull).size(), 432u);
 }
 
-TEST(JpegEncoder, UnknownChromaIsNamed) {
+TEST(JpegEncoder, RefusesUnknownChroma) {
   EXPECT_EQ(jpeg_chroma_from_name("4:2:0"), JpegChroma::kHalved);
   EXPECT_THAT(input_error([] { jpeg_chroma_from_name("4:1:1"); }), HasSubstr("'4:1:1'"));
 }
@@ -108,7 +109,7 @@ TEST(JpegEncoder, UnknownChromaIsNamed) {
 Dataset dataset_of(int count, int side, int channels, Labels labels = {}) {
   std::vector<uint8_t> pixels;
   for (int i = 0; i < count; ++i) {
-    // Smooth and each different: two of them are further apart than JPEG moves either.
+    // Smooth and distinct: two images differ by more than JPEG changes either.
     const Image image = resize(pattern(5 + i, 7, channels), side, side, Filter::kBicubic);
     pixels.insert(pixels.end(), image.pixels.begin(), image.pixels.end());
   }
@@ -135,7 +136,7 @@ Labels attributes_of(int count) {
   return labels;
 }
 
-TEST(ImageArchive, ComesBackInOrderWithLabelsAndCard) {
+TEST(ImageArchive, RoundTripsWithLabelsAndCard) {
   const TemporaryFolder folder;
   const fs::path zip = folder.path() / "faces.zip";
   constexpr int kCount = 12;
@@ -170,7 +171,7 @@ TEST(ImageArchive, ComesBackInOrderWithLabelsAndCard) {
   EXPECT_EQ(card.hash, dataset.hash()) << "of the pixels before JPEG";
 }
 
-TEST(ImageArchive, SameBytesWhateverTheThreads) {
+TEST(ImageArchive, BytesDoNotDependOnThreads) {
   const TemporaryFolder folder;
   const Dataset dataset = dataset_of(40, 8, 3);
   write_image_archive(dataset, {.threads = 1}, folder.path() / "a.zip");
@@ -178,7 +179,7 @@ TEST(ImageArchive, SameBytesWhateverTheThreads) {
   EXPECT_EQ(read_file(folder.path() / "a.zip"), read_file(folder.path() / "b.zip"));
 }
 
-TEST(ImageArchive, LimitTakesTheFirstWithTheirLabels) {
+TEST(ImageArchive, LimitKeepsTheFirstImagesAndLabels) {
   const TemporaryFolder folder;
   Labels labels{LabelKind::kClasses, {"cat", "dog"}, {0, 1, 1, 0, 1}, {}};
   const Dataset dataset = dataset_of(5, 8, 3, labels);
@@ -189,11 +190,11 @@ TEST(ImageArchive, LimitTakesTheFirstWithTheirLabels) {
   EXPECT_EQ(source->labels().names, labels.names);
 }
 
-TEST(ImageArchive, GreyImagesStayGrey) {
+TEST(ImageArchive, GrayImagesStayGray) {
   const TemporaryFolder folder;
   const Dataset dataset = dataset_of(2, 16, 1);
   const ImageArchiveSummary summary = write_image_archive(dataset, {.quality = 100}, folder.path() / "a.zip");
-  // component_bound() at quality 100, whose steps are all 1: 2 levels.
+  // At quality 100 all steps are 1, so component_bound() is 2 levels.
   EXPECT_GE(summary.psnr, 20 * std::log10(255 / component_bound(kLuma, 100)));
   const auto source = open_image_folder(folder.path() / "a.zip");
   const Image back = with_channels(source->open_reader()->read(1), 1);
@@ -254,7 +255,7 @@ class OtherArchives : public testing::Test {
   fs::path path_ = folder_.path() / "pictures.zip";
 };
 
-TEST_F(OtherArchives, AreReadInTheOrderOfNamesWithSubfoldersAsClasses) {
+TEST_F(OtherArchives, ReadInNameOrderWithSubfolderClasses) {
   write({{"dogs/", {}},
          {"dogs/a.JPG", encode_jpeg(pattern(16, 8, 3), 95)},
          {"__MACOSX/dogs/._a.JPG", bytes("not a picture")},
@@ -269,43 +270,42 @@ TEST_F(OtherArchives, AreReadInTheOrderOfNamesWithSubfoldersAsClasses) {
   EXPECT_EQ(open_image_folder(path_)->labels().kind, LabelKind::kNone);
 }
 
-TEST_F(OtherArchives, ThatHoldNoPicturesOrBadOnesAreErrors) {
+TEST_F(OtherArchives, MissingOrBadPicturesAreErrors) {
   write({{"notes.txt", bytes("no image")}});
-  EXPECT_THAT(input_error([&] { open_image_folder(path_); }), HasSubstr("holds no .png"));
+  EXPECT_THAT(input_error([&] { open_image_folder(path_); }), HasSubstr("has no .png"));
   write({{"a.png", bytes("broken")}});
   EXPECT_THAT(input_error([&] { open_image_folder(path_)->open_reader()->read(0); }),
               AllOf(HasSubstr("pictures.zip"), HasSubstr("a.png")));
   EXPECT_THAT(input_error([&] { open_image_folder(path_, FolderClasses::kSubfolder); }),
-              HasSubstr("lies in no subfolder"));
+              HasSubstr("is not in a subfolder"));
   write_file_atomically(path_, "no archive");
   EXPECT_THAT(input_error([&] { open_image_folder(path_); }), HasSubstr("as a zip archive"));
 }
 
-TEST_F(OtherArchives, LabelsThatDoNotFitAreErrors) {
+TEST_F(OtherArchives, MismatchedLabelsAreErrors) {
   const Labels labels = attributes_of(3);
   DatasetCard card;
   card.label_names = labels.names;
   const std::vector<uint8_t> jpeg = encode_jpeg(pattern(16, 8, 3), 95);
   write({{"a.jpg", jpeg}, {"labels.npy", encode_labels(labels)}, {"card.json", bytes(to_json(card))}});
-  EXPECT_THAT(input_error([&] { open_image_folder(path_); }), HasSubstr("holds 3 labels for 1 pictures"));
+  EXPECT_THAT(input_error([&] { open_image_folder(path_); }), HasSubstr("has 3 labels for 1 images"));
   write({{"a.jpg", jpeg}, {"labels.npy", bytes("none")}, {"card.json", bytes(to_json(card))}});
   EXPECT_THAT(input_error([&] { open_image_folder(path_); }), HasSubstr("labels.npy"));
   write({{"a.jpg", jpeg}, {"labels.npy", encode_labels(labels)}, {"card.json", bytes("{}")}});
   EXPECT_THAT(input_error([&] { open_image_folder(path_); }), HasSubstr("card.json"));
-  // Somebody else's file of that name, without a card, says nothing about the pictures.
+  // Without a card, a file of that name says nothing about the images.
   write({{"a.jpg", jpeg}, {"labels.npy", bytes("none")}});
   EXPECT_EQ(open_image_folder(path_)->labels().kind, LabelKind::kNone);
 }
 
-TEST_F(OtherArchives, UnpackedOneHoldsTheSame) {
+TEST_F(OtherArchives, UnpackedArchiveHoldsTheSame) {
   const Dataset dataset = dataset_of(4, 16, 3, attributes_of(4));
   write_image_archive(dataset, {}, path_);
   const ZipReader zip(path_);
   create_folder(folder_.path() / "unpacked");
   for (int64_t i = 0; i < zip.count(); ++i) {
     const std::vector<uint8_t> content = zip.read(i);
-    write_file_atomically(folder_.path() / "unpacked" / zip.name(i),
-                          {reinterpret_cast<const char*>(content.data()), content.size()});
+    write_file_atomically(folder_.path() / "unpacked" / zip.name(i), content);
   }
   const auto packed = open_image_folder(path_), unpacked = open_image_folder(folder_.path() / "unpacked");
   ASSERT_EQ(packed->count(), unpacked->count());

@@ -1,4 +1,4 @@
-// PNG, JPEG, animated PNG and contact sheets. Oracle for decoding: Pillow's own results.
+// PNG, JPEG, animated PNG and contact sheets. The oracle for decoding is Pillow.
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -25,16 +25,15 @@ Bytes file_bytes(const std::filesystem::path& path) {
 
 Image decode(const Bytes& bytes) { return ImageDecoder().decode(bytes, "test"); }
 
-// Bound 1: another release of libjpeg-turbo than Pillow's may round its transforms differently in the last
-// bit.
-TEST(Jpeg, DecodesAsPillow) {
+// Bound 1: a libjpeg-turbo release other than Pillow's may round its transforms differently.
+TEST(Jpeg, MatchesPillow) {
   EXPECT_LE(largest_difference(decode(file_bytes(fixture_path("color.jpg"))), fixture("color_jpg")), 1);
   EXPECT_LE(largest_difference(decode(file_bytes(fixture_path("grey.jpg"))), fixture("grey_jpg")), 1);
 }
 
-TEST(Jpeg, EncodedImageComesBackNearly) {
+TEST(Jpeg, RoundTripIsClose) {
   const Image image = resize(pattern(9, 7, 3), 64, 48, Filter::kBicubic);
-  // Smooth content at quality 95: a few levels of quantisation and chroma subsampling.
+  // Smooth content at quality 95: quantization and chroma subsampling cost a few levels.
   EXPECT_LE(largest_difference(decode(encode_jpeg(image, 95)), image), 40);
 }
 
@@ -61,7 +60,7 @@ TEST(Jpeg, DecoderWorksAgainAfterAFailure) {
   EXPECT_LE(largest_difference(decoder.decode(whole, "whole"), fixture("color_jpg")), 1);
 }
 
-TEST(Png, DecodesAsPillow) {
+TEST(Png, MatchesPillow) {
   EXPECT_EQ(largest_difference(decode(file_bytes(fixture_path("palette.png"))), fixture("palette_png")), 0);
   EXPECT_EQ(
       largest_difference(decode(file_bytes(fixture_path("transparent.png"))), fixture("transparent_png")), 0);
@@ -76,7 +75,7 @@ TEST(Png, RoundTripIsExact) {
   }
 }
 
-TEST(Png, ViewIsWrittenWithoutItsSurroundings) {
+TEST(Png, WritesOnlyTheView) {
   const Image image = pattern(20, 20, 3);
   const ImageView view = ImageView(image).crop(3, 4, 9, 7);
   EXPECT_EQ(largest_difference(decode(encode_png(view)), copy(view)), 0);
@@ -143,12 +142,12 @@ TEST(Apng, HasTheChunksOfTheSpecificationInOrder) {
   EXPECT_EQ(types, "IHDR sRGB acTL fcTL IDAT fcTL fdAT fcTL fdAT IEND ");
 }
 
-// A frame's data, put back into a still picture, must give the frame: libpng checks header, data and order.
+// A frame's data must be that of a still PNG of the frame.
 TEST(Apng, EveryFrameDecodes) {
   std::vector<Image> frames = {pattern(16, 12, 3), pattern(16, 12, 3)};
   std::reverse(frames[1].pixels.begin(), frames[1].pixels.end());
   const Bytes file = encode_apng(frames);
-  EXPECT_EQ(largest_difference(decode_png(file, "first"), frames[0]), 0);  // a viewer that knows no animation
+  EXPECT_EQ(largest_difference(decode_png(file, "first"), frames[0]), 0);  // what a viewer without APNG shows
   const std::vector<Chunk> chunks = chunks_of(file);
   const Bytes still = encode_png(frames[1]);
   const Chunk still_data = chunks_of(still).at(2);

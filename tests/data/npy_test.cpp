@@ -1,4 +1,4 @@
-// .npy and .npz. Oracle: NumPy wrote the fixtures that resize_test.cpp reads; here the bytes are checked.
+// .npy and .npz, byte by byte; resize_test.cpp reads fixtures that NumPy itself wrote.
 #include "data/npy.h"
 
 #include <gmock/gmock.h>
@@ -31,7 +31,7 @@ std::string parse_error(const std::string& file) {
   });
 }
 
-TEST(Npy, HeaderIsTheOneOfTheFormat) {
+TEST(Npy, HeaderFollowsTheFormat) {
   const std::string header = npy_header("|u1", std::vector<int64_t>{2, 3});
   EXPECT_EQ(header.size() % 64, 0U);
   EXPECT_THAT(header, testing::StartsWith(std::string("\x93NUMPY\x01\x00\x76\x00", 10)));
@@ -49,7 +49,7 @@ TEST(Npy, RoundTrip) {
   EXPECT_EQ(array.shape, (std::vector<int64_t>{3, 2}));
 }
 
-TEST(Npy, VersionsTwoAndThreeAreRead) {
+TEST(Npy, ReadsVersionsTwoAndThree) {
   for (const char major : {'\x02', '\x03'}) {
     const std::string file =
         npy_file("{'descr': '|u1', 'fortran_order': False, 'shape': (4,), }\n", 4, major);
@@ -81,13 +81,13 @@ TEST(Npy, EachMalformedFileIsAnErrorWithItsReason) {
   EXPECT_THAT(parse_error(npy_file("{'descr': '|u1', 'fortran_order': 0, 'shape': (2, 3), }", 6)),
               HasSubstr("neither True nor False"));
   EXPECT_THAT(parse_error(npy_file("{'descr': '|u1', 'fortran_order': False, 'shape': (2, -3), }", 6)),
-              HasSubstr("no size"));
+              HasSubstr("not a size"));
   EXPECT_THAT(parse_error(npy_file("{'descr': '|u1', 'fortran_order': False, 'shape': 6, }", 6)),
-              HasSubstr("no tuple"));
+              HasSubstr("not a tuple"));
 }
 
 // 2^32 * 2^32 wraps to 0 and 2^62 * 3 to a negative number: neither may pass for a small array. 2^62 * 2 * 0
-// is an empty array, which no signed 64-bit product reaches from the left.
+// is an empty array, but its product overflows on the way.
 TEST(Npy, ShapeWhoseProductOverflowsIsAnError) {
   for (const char* shape : {"(4294967296, 4294967296)", "(4611686018427387904, 3)", "(99999999999999999999,)",
                             "(4611686018427387904, 2, 0)"})
@@ -96,7 +96,7 @@ TEST(Npy, ShapeWhoseProductOverflowsIsAnError) {
                 HasSubstr("broken.npy: not a usable .npy file"));
 }
 
-TEST(Npz, HoldsArraysAsNumpyStoresThem) {
+TEST(Npz, StoresArraysLikeNumpy) {
   const TemporaryFolder folder;
   const Image image = pattern(4, 3, 3);
   std::vector<uint8_t> pixels = image.pixels;
@@ -120,7 +120,7 @@ TEST(Npz, HoldsArraysAsNumpyStoresThem) {
   EXPECT_GT(std::filesystem::file_size(folder.path() / "samples.npz"), pixels.size());
 }
 
-// A limit on the size of files stands for a full disk.
+// A limit on the file size simulates a full disk.
 TEST(Npz, FullDiskIsAnErrorAndLeavesNothing) {
   const TemporaryFolder folder;
   const std::vector<uint8_t> pixels(size_t{200} * 1000 * 3);
@@ -140,7 +140,7 @@ TEST(Npz, FullDiskIsAnErrorAndLeavesNothing) {
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
-TEST(Npz, WhatTheMakingOfAnImageThrowsComesOutAndNothingIsLeft) {
+TEST(Npz, ImageErrorsPropagateAndLeaveNothing) {
   const TemporaryFolder folder;
   const auto third_fails = [](int64_t i) {
     if (i == 2) throw_input("no third image");
@@ -163,7 +163,7 @@ TEST(Npz, UnwritableFolderIsAnError) {
 }
 
 // CelebA has 202,599 images; beyond 65,535 members an archive needs the zip64 form.
-TEST(ZipWriter, HoldsMoreMembersThanTheOldFormat) {
+TEST(ZipWriter, HoldsMoreThan65535Members) {
   constexpr int64_t kMembers = 70'000;
   const TemporaryFolder folder;
   ZipWriter writer(folder.path() / "many.zip");
@@ -178,7 +178,7 @@ TEST(ZipWriter, HoldsMoreMembersThanTheOldFormat) {
   }
 }
 
-TEST(ZipWriter, ExceptionOfAContentComesOutAndNothingIsLeft) {
+TEST(ZipWriter, ContentErrorsPropagateAndLeaveNothing) {
   const TemporaryFolder folder;
   ZipWriter writer(folder.path() / "a.zip");
   writer.add("good", [] { return std::vector<uint8_t>{1}; });

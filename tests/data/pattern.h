@@ -1,4 +1,4 @@
-// The test image that scripts/make_pillow_fixtures.py draws too, and helpers around the fixtures. Tests only.
+// The test image, which scripts/make_pillow_fixtures.py draws too, and helpers for the fixtures.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -39,16 +39,16 @@ inline Image fixture(const std::string& name) {
   return image;
 }
 
-// The largest difference of two images of one shape; 256 where the shapes differ.
+// The largest difference of two images of one shape; 256 where the shapes differ or there are no pixels.
 inline int largest_difference(const Image& a, const Image& b) {
-  if (a.width != b.width || a.height != b.height || a.channels != b.channels) return 256;
+  if (a.width != b.width || a.height != b.height || a.channels != b.channels || a.pixels.empty()) return 256;
   int largest = 0;
   for (size_t i = 0; i < a.pixels.size(); ++i)
     largest = std::max(largest, std::abs(a.pixels[i] - b.pixels[i]));
   return largest;
 }
 
-// The sentence of the InputError that `action` throws; empty where it throws none.
+// The message of the InputError that `action` throws; empty if it throws none.
 inline std::string input_error(const std::function<void()>& action) {
   try {
     action();
@@ -58,7 +58,7 @@ inline std::string input_error(const std::function<void()>& action) {
   return {};
 }
 
-// The folder of real data, or nothing; to be followed by GTEST_SKIP.
+// The folder of real data; null if there is none, and then the test must call GTEST_SKIP.
 inline const char* test_data_folder() { return std::getenv("DDPM_TEST_DATA"); }
 
 }  // namespace ddpm

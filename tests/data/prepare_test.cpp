@@ -1,4 +1,4 @@
-// The pipeline from a source to a data set on disk: order, threads, errors, stops and what is left behind.
+// The pipeline from a source to a data set on disk: order, threads, errors, early stops and leftovers.
 #include "data/prepare.h"
 
 #include <gmock/gmock.h>
@@ -22,7 +22,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 namespace fs = std::filesystem;
 
-// Image i is 10x8 and filled with i; image `broken_` cannot be read, and those after it neither.
+// Image i is 10x8 and filled with i. Image `broken_` and those after it cannot be read.
 class CountingSource : public ImageSource {
  public:
   explicit CountingSource(int64_t count, int64_t broken = -1) : count_(count), broken_(broken) {
@@ -71,7 +71,7 @@ std::vector<std::string> files_in(const fs::path& folder) {
   return names;
 }
 
-TEST(Prepare, WritesImagesInOrderWhateverTheThreads) {
+TEST(Prepare, OrderDoesNotDependOnThreads) {
   const TemporaryFolder folder;
   std::string hash;
   for (const int threads : {1, 2, 5}) {
@@ -88,7 +88,7 @@ TEST(Prepare, WritesImagesInOrderWhateverTheThreads) {
   EXPECT_EQ(files_in(folder.path()), (std::vector<std::string>{"a.json", "a.labels.npy", "a.npy"}));
 }
 
-TEST(Prepare, LimitTakesTheFirst) {
+TEST(Prepare, LimitKeepsTheFirstImages) {
   PrepareOptions options = small_options(2);
   options.limit = 5;
   const TemporaryFolder folder;
@@ -112,7 +112,7 @@ TEST(Prepare, MemoryAndFileHoldTheSame) {
   EXPECT_EQ(memory.labels().attributes, Dataset::open(folder.path() / "faces.npy").labels().attributes);
 }
 
-TEST(Prepare, OneChannelIsGrey) {
+TEST(Prepare, OneChannelIsGray) {
   PrepareOptions options = small_options(1);
   options.channels = 1;
   const Dataset dataset = prepare_in_memory(CountingSource(3), options);
@@ -163,7 +163,7 @@ TEST(Prepare, OptionsOutOfRangeAreErrors) {
   EXPECT_THAT(error([](PrepareOptions& options) { options.size = 100000; }), HasSubstr("size 100000"));
   EXPECT_THAT(error([](PrepareOptions& options) { options.channels = 4; }), HasSubstr("4 channels"));
   EXPECT_THAT(error([](PrepareOptions& options) { options.limit = -1; }), HasSubstr("limit -1"));
-  EXPECT_THAT(error([](PrepareOptions& options) { options.threads = -2; }), HasSubstr("-2 threads"));
+  EXPECT_THAT(error([](PrepareOptions& options) { options.threads = -2; }), HasSubstr("threads -2"));
   EXPECT_THAT(
       input_error([&] { prepare_dataset(CountingSource(3), small_options(1), folder.path() / "a.zip"); }),
       HasSubstr(".npy"));
@@ -173,7 +173,7 @@ TEST(Prepare, OptionsOutOfRangeAreErrors) {
   EXPECT_TRUE(fs::is_empty(folder.path()));
 }
 
-TEST(Prepare, ImageThatDoesNotFitTheCropIsAnErrorThatCountsIt) {
+TEST(Prepare, MismatchedCropIsAnErrorWithTheImagesIndex) {
   PrepareOptions options = small_options(2);
   options.crop = Crop::kDdim;
   EXPECT_THAT(input_error([&] { prepare_in_memory(CountingSource(3), options); }),
@@ -185,7 +185,7 @@ TEST(Prepare, UnwritableFolderIsAnError) {
               HasSubstr("/nonexistent/a.npy"));
 }
 
-// A limit on the size of files stands for a full disk: the system refuses the write in the same place.
+// A limit on the file size simulates a full disk: the same write fails.
 TEST(Prepare, FullDiskIsAnErrorAndLeavesNothing) {
   const TemporaryFolder folder;
   rlimit before{};
@@ -204,7 +204,7 @@ TEST(Prepare, FullDiskIsAnErrorAndLeavesNothing) {
   EXPECT_TRUE(fs::is_empty(folder.path()));
 }
 
-TEST(OrderedWorkers, HandsOutInOrderAndWithinItsWindow) {
+TEST(OrderedWorkers, DeliversInOrderWithinItsWindow) {
   std::atomic<int64_t> made = 0;
   OrderedWorkers<int64_t> workers(1000, 3, [&made]() -> OrderedWorkers<int64_t>::Produce {
     return [&made](int64_t i) {
@@ -215,7 +215,7 @@ TEST(OrderedWorkers, HandsOutInOrderAndWithinItsWindow) {
   });
   for (int64_t i = 0; i < 1000; ++i) {
     ASSERT_EQ(workers.next(), i * i);
-    ASSERT_LE(made.load(), i + 1 + 3 * 32);  // 32 items wait for each thread
+    ASSERT_LE(made.load(), i + 1 + 3 * 32);  // at most 32 items wait per thread
   }
 }
 
@@ -224,7 +224,7 @@ TEST(OrderedWorkers, FailureToStartReachesTheConsumer) {
   EXPECT_EQ(input_error([&] { workers.next(); }), "no archive");
 }
 
-TEST(OrderedWorkers, MayBeLeftEarly) {
+TEST(OrderedWorkers, MayBeDestroyedEarly) {
   OrderedWorkers<int> workers(100000, 4, [] { return [](int64_t i) { return static_cast<int>(i); }; });
   EXPECT_EQ(workers.next(), 0);
 }

@@ -31,7 +31,7 @@ TEST(SyntheticFaces, AreAFunctionOfSeedAndIndex) {
   EXPECT_EQ(face(1, 5, 32).pixels, face(1, 5, 32).pixels);
   EXPECT_NE(face(1, 5, 32).pixels, face(1, 6, 32).pixels);
   EXPECT_NE(face(1, 5, 32).pixels, face(2, 5, 32).pixels);
-  // Not a shift of each other either: face 6 of one family is no face of the next.
+  // Seeds are not shifts of each other, either.
   EXPECT_NE(face(1, 6, 32).pixels, face(2, 5, 32).pixels);
 }
 
@@ -44,9 +44,8 @@ TEST(SyntheticFaces, NoTwoOfAThousandAreEqual) {
   EXPECT_EQ(seen.size(), 1000U);
 }
 
-// Antialiasing: a face drawn at twice the size and averaged is the face drawn small, but for edges, where the
-// drawn coverage is first-order. 3 levels in the mean is a tenth of what a shift by one small pixel gives
-// (checked below).
+// Antialiasing: a face drawn at twice the size and averaged is the face drawn small, except at edges, where
+// the coverage is first-order. Two different faces differ by more than 20 levels on average (checked below).
 TEST(SyntheticFaces, SizesShowTheSameFace) {
   for (int64_t i = 0; i < 20; ++i) {
     const Image small = face(0, i, 64);
@@ -58,6 +57,7 @@ TEST(SyntheticFaces, SizesShowTheSameFace) {
 
 TEST(SyntheticFaces, EveryAttributeOccursAndNoneAlways) {
   const size_t width = synthetic_face_attributes().size();
+  ASSERT_GT(width, 0u);
   std::vector<int> counts(width);
   constexpr int kFaces = 1000;
   for (int64_t i = 0; i < kFaces; ++i) {
@@ -65,8 +65,7 @@ TEST(SyntheticFaces, EveryAttributeOccursAndNoneAlways) {
     ASSERT_EQ(labels.size(), width);
     for (size_t k = 0; k < width; ++k) counts[k] += labels[k];
   }
-  // The rarest are drawn with a probability of 6 %: fewer than 2 % or more than 98 % of 1000 would be a
-  // defect.
+  // The rarest have a probability of 6 %: fewer than 2 % or more than 98 % of 1000 would be a bug.
   for (size_t k = 0; k < width; ++k) {
     EXPECT_GT(counts[k], kFaces / 50) << synthetic_face_attributes()[k];
     EXPECT_LT(counts[k], kFaces * 49 / 50) << synthetic_face_attributes()[k];
@@ -90,7 +89,7 @@ TEST(SyntheticFaces, LabelsDescribeTheParameters) {
     EXPECT_EQ(labels.at(at(name)), 0) << name;
 }
 
-// What the label tells of is in the picture: with glasses the region of the eyes differs, the chin does not.
+// Labels describe the image: glasses change the region of the eyes, not the chin.
 TEST(SyntheticFaces, GlassesChangeTheEyesAlone) {
   FaceParameters parameters = face_parameters(0, 3);
   const auto draw = [&](Glasses glasses) {
@@ -130,15 +129,18 @@ TEST(Canvas, CoverageOfAHalfPixelIsHalf) {
   EXPECT_EQ(image.pixels[6], 0);
 }
 
-// The bounds only save time: what lies outside them is outside the shape.
+// The bounds only save time: everything outside of them is outside of the shape.
 TEST(Canvas, BoundsHoldTheWholeShape) {
   const auto check = [](const auto& shape) {
     const Circle bounds = shape.bounds();
+    int inside = 0;
     for (double y = -2; y <= 2; y += 0.05)
       for (double x = -2; x <= 2; x += 0.05)
         if (shape.distance({x, y}) < 0) {
           EXPECT_LE(length(Point{x, y} - bounds.center), bounds.radius + 1e-9);
+          ++inside;
         }
+    EXPECT_GT(inside, 0);
   };
   check(Ellipse{{0.2, 0.1}, 0.7, 0.3});
   check(Capsule{{-0.5, 0.2}, {0.8, -0.3}, 0.1});

@@ -3,7 +3,7 @@
 diffusers names float32 explicitly in places where precision matters for an oracle: beta schedules
 (1 - alpha_bar at t = 0 keeps only three digits in float32), sigmas, and the angles of the time embedding.
 Rewriting these formulas here would give up the independence that the fixtures are for, so the modules see
-`torch` and `numpy` through a pane in which the name float32 means float64."""
+`torch` and `numpy` through a wrapper in which the name float32 means float64."""
 
 import contextlib
 import types

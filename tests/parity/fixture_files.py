@@ -1,4 +1,4 @@
-"""Reading and writing of fixture files, and the seeded random tensors they start from."""
+"""Reads and writes fixture files, and draws the seeded random tensors they start from."""
 
 import json
 import zlib
@@ -10,14 +10,14 @@ from safetensors.torch import save_file
 
 
 def generator(name: str) -> np.random.Generator:
-    """A random generator for the fixture `name`: adding a fixture leaves the others as they are.
+    """A random generator for the fixture `name`, so that adding a fixture does not change the others.
 
     NumPy's generator rather than PyTorch's, because its streams are stable across versions."""
     return np.random.default_rng(zlib.crc32(name.encode()))
 
 
 def normal(rng: np.random.Generator, *shape: int) -> torch.Tensor:
-    """Standard normal float64 values that float32 represents exactly, so that both precisions start alike."""
+    """Standard normal float64 values that float32 represents exactly, so that both precisions start equal."""
     return torch.from_numpy(rng.standard_normal(shape).astype(np.float32).astype(np.float64))
 
 
@@ -30,7 +30,7 @@ def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
 
 
 def write_json_lines(path: Path, key: str, rows: list, **head: object) -> None:
-    """Writes {head..., key: [rows]} with one row to a line: short, and a diff shows which row changed."""
+    """Writes {head..., key: [rows]} with one row per line: compact, and a diff shows which row changed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join("  " + json.dumps(row) for row in rows)
     fields = "".join(f" {json.dumps(name)}: {json.dumps(value)},\n" for name, value in head.items())
@@ -38,5 +38,5 @@ def write_json_lines(path: Path, key: str, rows: list, **head: object) -> None:
 
 
 def relative_error(actual: torch.Tensor, expected: torch.Tensor) -> float:
-    """max |actual - expected| / max |expected|: what every bound of the parity tests refers to."""
+    """max |actual - expected| / max |expected|, to which every bound of the parity tests refers."""
     return ((actual.double() - expected.double()).abs().max() / expected.double().abs().max()).item()

@@ -1,5 +1,5 @@
-// What the parity tests share: where diffusers' answers lie, PyTorch's order of elements and the measure of
-// an error, as tests/parity/README.md defines them. Tests only; depends on model/weights/safetensors.h.
+// Shared by the parity tests: the fixtures that diffusers wrote, PyTorch's tensor layout, and the error
+// measure of tests/parity/README.md.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "data/tensor_order.h"
 #include "model/weights/safetensors.h"
 #include "support/atomic_file.h"
 
@@ -21,20 +22,14 @@ inline nlohmann::json read_json(const std::filesystem::path& path) {
   return nlohmann::json::parse(read_file(path));
 }
 
-// (N,C,H,W) -> (N,H,W,C); filters (K,C,R,S) -> (K,R,S,C) likewise. Other ranks agree in both.
+// (N, C, H, W) -> (N, H, W, C); filters (K, C, R, S) -> (K, R, S, C) likewise. Other ranks are the
+// same in both.
 template <typename T>
 std::vector<T> channels_last(const std::vector<T>& values, const std::vector<int64_t>& shape) {
-  if (shape.size() != 4) return values;
-  const auto n = size_t(shape[0]), c = size_t(shape[1]), pixels = size_t(shape[2] * shape[3]);
-  std::vector<T> result(values.size());
-  for (size_t i = 0; i < n; ++i)
-    for (size_t channel = 0; channel < c; ++channel)
-      for (size_t pixel = 0; pixel < pixels; ++pixel)
-        result[(i * pixels + pixel) * c + channel] = values[(i * c + channel) * pixels + pixel];
-  return result;
+  return shape.size() == 4 ? ddpm::channels_last(values, shape) : values;
 }
 
-// A tensor of a fixture in our order.
+// A fixture's tensor in our layout.
 inline std::vector<double> read_channels_last(const SafetensorsFile& file, const std::string& name) {
   return channels_last(file.values<double>(name), file.tensor(name).shape);
 }
@@ -45,7 +40,7 @@ inline double largest(const std::vector<double>& values) {
   return most;
 }
 
-// max |actual - expected|; infinite where the counts differ or a value is not finite.
+// max |actual - expected|; infinite if the sizes differ or a value is not finite.
 template <typename T>
 double largest_difference(std::span<const T> actual, const std::vector<double>& expected) {
   if (actual.size() != expected.size()) return INFINITY;
@@ -58,9 +53,11 @@ double largest_difference(std::span<const T> actual, const std::vector<double>& 
   return most;
 }
 
+// Infinite, too, if all expected values are zero or there are none, so that comparing nothing never passes.
 template <typename T>
 double relative_error(const std::vector<T>& actual, const std::vector<double>& expected) {
-  return largest_difference<T>(actual, expected) / largest(expected);
+  const double scale = largest(expected);
+  return scale > 0 ? largest_difference<T>(actual, expected) / scale : INFINITY;
 }
 
 }  // namespace ddpm::parity

@@ -1,10 +1,10 @@
 """Compares this project's programs with PyTorch and diffusers, live, in both directions.
 
-diffusers -> here: `make` writes a pipeline with random weights for a preset, an input, and diffusers' answer
-to it; import the folder, run it on input.npy and timesteps.npy, and hold the result against output.npy.
+diffusers -> here: `make` writes a pipeline with random weights for a preset, an input, and diffusers' output
+for it; import the folder, run it on input.npy and timesteps.npy, and compare the result with output.npy.
 
 here -> diffusers: `forward` opens an exported folder, runs it on a stored input and reports the error of a
-stored output; `sample` draws images from a stored noise and reports how far stored images are, in levels.
+stored output; `sample` generates images from stored noise and reports how far stored images differ, in levels.
 
 Arrays are .npy in PyTorch's order (N, C, H, W), timesteps (N,). Images are .npz with `arr_0` as uint8
 (N, H, W, C), or .npy floats in [-1, 1] as (N, C, H, W).
@@ -28,7 +28,7 @@ from presets import PRESETS
 
 
 def _load(folder: Path) -> tuple[UNet2DModel, dict]:
-    """The network and the scheduler's configuration, of a pipeline folder or of a flat one."""
+    """The network and the scheduler's configuration from a pipeline folder or a flat folder."""
     if (folder / "model_index.json").exists():
         pipeline = DDPMPipeline.from_pretrained(folder)
         return pipeline.unet.eval(), dict(pipeline.scheduler.config)
@@ -53,7 +53,7 @@ def _read_levels(path: Path) -> np.ndarray:
 
 @contextlib.contextmanager
 def _noise_of_step(noise: torch.Tensor | None) -> Iterator[list[int]]:
-    """While open, the schedulers take noise[step] instead of drawing; the caller sets the step."""
+    """Within the block, schedulers use noise[step] instead of drawing noise; the caller sets the step."""
     step = [0]
     modules = (diffusers.schedulers.scheduling_ddpm, diffusers.schedulers.scheduling_ddim)
     drawn = [module.randn_tensor for module in modules]
@@ -120,7 +120,7 @@ def sample(arguments: argparse.Namespace) -> int:
     scheduler.set_timesteps(arguments.steps)
     step_noise = _array(arguments.step_noise).float() if arguments.step_noise else None
     if step_noise is None and (arguments.sampler == "ddpm" or arguments.eta > 0):
-        print("this sampler draws noise at every step: give it with --step-noise", file=sys.stderr)
+        print("this sampler draws noise at every step: pass --step-noise", file=sys.stderr)
         return 2
     expected = _levels(_sample(model, scheduler, _array(arguments.noise).float(), step_noise, options))
     actual = _read_levels(arguments.images)
@@ -164,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--sampler", choices=("ddim", "ddpm"), default="ddim")
     command.add_argument("--steps", type=int, default=50)
     command.add_argument("--eta", type=float, default=0.0, help="DDIM's eta (%(default)g)")
-    command.add_argument("--step-noise", type=Path, help="(steps, N, C, H, W), where the sampler draws noise")
+    command.add_argument("--step-noise", type=Path, help="(steps, N, C, H, W), if the sampler draws noise")
     command.add_argument(
         "--bound", type=int, default=1, help="largest difference allowed in levels (%(default)d)"
     )

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Holds the built programs against diffusers on a full-size network with random weights, in both directions:
+# Compares the built programs with diffusers on a full-size network with random weights, in both directions:
 #   tests/parity/live_compare.sh PRESET [STEPS]     PRESET: ddpm-cifar10-32, ddim-celeba-64 or ddpm-celebahq-256
-# PYTHON names an interpreter with scripts/requirements-parity.txt installed (default: python3), BIN the folder of the
-# programs. Prints the errors; exits 1 where one is beyond its bound. STEPS (default 10) are DDIM's.
+# PYTHON is an interpreter with scripts/requirements-parity.txt installed (default: python3), BIN the folder of the
+# programs. Prints the errors; exit code 1 if one exceeds its bound. STEPS (default 10) is the number of DDIM steps.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 preset="$1" steps="${2:-10}"

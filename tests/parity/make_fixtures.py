@@ -1,4 +1,4 @@
-"""Writes every fixture of this folder, or checks that the committed ones are what diffusers says today.
+"""Writes every fixture of this folder, or checks the committed ones against diffusers.
 
 python tests/parity/make_fixtures.py           # rewrites fixtures/ and tensor_names.json
 python tests/parity/make_fixtures.py --check   # writes to a temporary folder and compares bytes
@@ -20,7 +20,7 @@ from scheduler_fixtures import write_scheduler_fixtures
 from unet_fixtures import write_unet_fixtures
 
 _HERE = Path(__file__).resolve().parent
-_LARGEST_TOTAL = 3_000_000  # bytes; the fixtures live in the repository
+_LARGEST_TOTAL = 3_000_000  # bytes, since the fixtures are committed
 
 
 def _write_all(folder: Path) -> None:
@@ -51,10 +51,10 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--check", action="store_true", help="compare with the committed fixtures, change nothing"
+        "--check", action="store_true", help="only compare with the committed fixtures"
     )
     arguments = parser.parse_args()
-    torch.set_num_threads(1)  # the order of summation, hence the last bit, depends on the number of threads
+    torch.set_num_threads(1)  # the summation order, hence the last bit, depends on the number of threads
     torch.use_deterministic_algorithms(True)
 
     with tempfile.TemporaryDirectory() as temporary:

@@ -1,6 +1,6 @@
 """Single operations, forward and backward, in float64.
 
-Every case holds its inputs, `output`, `probe`, and `grad.<input>` for the loss sum(output * probe). Names and
+Every case has its inputs, `output`, `probe`, and `grad.<input>` for the loss sum(output * probe). Names and
 layouts are PyTorch's: activations (N, C, H, W), convolutions (out, in, kh, kw), linear weights (out, in)."""
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Inputs = dict[str, torch.Tensor]
 
 
 def _convolution(stride: int, padding: tuple[int, int, int, int], upsample: bool = False) -> Callable:
-    """padding: left, right, top, bottom, as torch.nn.functional.pad takes it."""
+    """padding: left, right, top, bottom, as for torch.nn.functional.pad."""
 
     def forward(x: Inputs) -> torch.Tensor:
         sample = (
@@ -34,7 +34,7 @@ def _group_norm(x: Inputs, groups: int, eps: float, silu: bool) -> torch.Tensor:
 
 
 def _film_group_norm(x: Inputs, groups: int, eps: float) -> torch.Tensor:
-    """resnet_time_scale_shift = "scale_shift": scale and shift come per image and channel."""
+    """resnet_time_scale_shift = "scale_shift": one scale and shift per image and channel."""
     normalised = functional.group_norm(x["input"], groups, x["weight"], x["bias"], eps)
     return functional.silu(normalised * (1 + x["scale"][:, :, None, None]) + x["shift"][:, :, None, None])
 
@@ -94,7 +94,7 @@ def _attention_case(tokens: int, channels: int, heads: int) -> tuple:
 
 
 def _linear_case(inputs: int, outputs: int, silu: bool) -> tuple:
-    """silu: applied to the input, as before every time projection."""
+    """silu: applied to the input, like before every time projection."""
     shapes = {"input": (3, inputs), "weight": (outputs, inputs), "bias": (outputs,)}
     return (
         shapes,
@@ -105,7 +105,7 @@ def _linear_case(inputs: int, outputs: int, silu: bool) -> tuple:
     )
 
 
-# Name -> (input shapes, forward, what the JSON says of it).
+# Name -> (input shapes, forward, options in the JSON).
 _CASES = {
     "conv3x3": _convolution_case((3, 5), (6, 5), 3, stride=1, padding=(1, 1, 1, 1)),
     "conv3x3_one_pixel": _convolution_case((3, 5), (1, 1), 3, stride=1, padding=(1, 1, 1, 1)),

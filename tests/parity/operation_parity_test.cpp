@@ -12,12 +12,12 @@ namespace {
 
 using Values = std::vector<double>;
 
-// Both sides compute in double; sums of some hundred terms of order one in two orders differ by less.
+// Both sides compute in double; two orders of summing a few hundred terms of order one differ by less.
 constexpr double kBound = 1e-12;
 
 nlohmann::json cases() { return read_json(fixtures() / "operations/operations.json").at("cases"); }
 
-// One case of operations.json: its options and its tensors, in our order.
+// One case of operations.json: its options and its tensors in our layout.
 class Case {
  public:
   explicit Case(std::string name)
@@ -179,7 +179,7 @@ TEST_P(AttentionParity, OutputAndGradients) {
                              .length = fixture.extent("query", 1),
                              .heads = heads,
                              .head_dim = channels / heads};
-  // q, k and v of each pixel side by side.
+  // q, k and v of each pixel are contiguous.
   const auto side_by_side = [&](const std::string& prefix) {
     const Values q = fixture.values(prefix + "query"), k = fixture.values(prefix + "key"),
                  v = fixture.values(prefix + "value");

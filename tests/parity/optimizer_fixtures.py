@@ -12,7 +12,7 @@ _STEPS = 6
 _WARMUP = 4
 _EMA_DECAY = 0.9
 
-# Name -> (optimiser, its options, clipping norm or None). Two gradients lie above the norm 5, four below.
+# Name -> (optimizer, its options, clipping norm or None). Two gradients have a norm above 5, four below.
 _CASES = {
     "adam": (torch.optim.Adam, {"lr": 1e-2, "betas": (0.9, 0.999), "eps": 1e-8}, None),
     "adam_clipped": (torch.optim.Adam, {"lr": 1e-2, "betas": (0.9, 0.999), "eps": 1e-8}, 5.0),
@@ -42,7 +42,7 @@ def _run(case: tuple, start: torch.Tensor, gradients: torch.Tensor) -> dict[str,
     optimizer = make_optimizer(model.parameters(), **options)
     warmup = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / _WARMUP))
     constant = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(_EMA_DECAY))
-    # The first call of update_parameters copies the weights; the average is to start from the initial ones.
+    # The first call of update_parameters copies the weights; the average must start from the initial ones.
     constant.update_parameters(model)
     ramped = start.clone()
 
@@ -77,7 +77,7 @@ def write_optimizer_fixtures(folder: Path) -> None:
     rng = generator("optimizer")
     start, gradients = normal(rng, _LENGTH), normal(rng, _STEPS, _LENGTH)
     gradients *= torch.tensor([2.0, 0.1, 0.02, 1.5, 1e-4, 0.5], dtype=torch.float64)[:, None]
-    gradients[:, 3] = 0.0  # a weight that never sees a gradient
+    gradients[:, 3] = 0.0  # a weight that never gets a gradient
     ramp = torch.tensor([_ramped_decay(update) for update in range(_STEPS)], dtype=torch.float64)
     tensors, rows = {"start": start, "gradients": gradients, "ema_ramped_decay": ramp}, []
     for name, case in _CASES.items():

@@ -1,4 +1,4 @@
-// Adam, AdamW, gradient clipping, warm-up and the moving average against PyTorch's optimisers and diffusers'
+// Adam, AdamW, gradient clipping, warm-up and the moving average against PyTorch's optimizers and diffusers'
 // EMAModel, in double.
 #include <gtest/gtest.h>
 
@@ -13,7 +13,7 @@ namespace {
 
 using Values = std::vector<double>;
 
-// A handful of operations an element and step, both sides in double.
+// A few operations per element and step, both sides in double.
 constexpr double kBound = 1e-13;
 
 nlohmann::json cases() { return read_json(fixtures() / "optimizer/optimizer.json").at("cases"); }

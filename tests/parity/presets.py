@@ -46,7 +46,7 @@ PRESETS = {
 
 
 def write_tensor_names(path: Path) -> None:
-    """Every tensor of the three presets by name and shape, taken from models that hold no memory."""
+    """Every tensor of the three presets by name and shape, from models without storage."""
     presets, tensors = [], []
     for preset, config in PRESETS.items():
         with torch.device("meta"):
@@ -60,7 +60,7 @@ def write_tensor_names(path: Path) -> None:
 
 
 def write_defaults(path: Path) -> None:
-    """The value that holds for each key which a config.json or scheduler_config.json leaves out."""
+    """The default value of each key that a config.json or scheduler_config.json may omit."""
     classes = (
         UNet2DModel,
         DDPMScheduler,

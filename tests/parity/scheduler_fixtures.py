@@ -1,7 +1,7 @@
-"""Whole sampler trajectories of diffusers' schedulers, in double precision.
+"""Sampler trajectories of diffusers' schedulers, in double precision.
 
-The model is the closed form m(x, t) = 0.9 cos(t / 1000) x + offset: its answer depends on x and t, so a step
-that errs spoils all later ones. Where a scheduler scales the model's input, x is the scaled one. The noise of
+The model is the closed form m(x, t) = 0.9 cos(t / 1000) x + offset: its output depends on x and t, so an error
+in one step shows in all later ones. If a scheduler scales the model's input, x is the scaled one. The noise of
 step k is noise[k], drawn or not. All cases share one start, offset and noise (inputs.safetensors)."""
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ import torch
 from double_precision import double_precision
 from fixture_files import generator, normal, relative_error, write_json_lines, write_tensors
 
-_SHAPE = (2, 3, 2, 3)  # height and width differ, so that a transposition shows
+_SHAPE = (2, 3, 2, 3)  # height and width differ, to detect transpositions
 _LONGEST = 20
 _GAIN = 0.9
 _ZERO_SNR = dict(rescale_betas_zero_snr=True, timestep_spacing="trailing")
@@ -252,7 +252,7 @@ def _model(inputs: dict[str, torch.Tensor], config: dict) -> Callable:
 def _trajectory(
     module, class_name: str, case: tuple, inputs: dict, dtype: torch.dtype
 ) -> dict[str, torch.Tensor]:
-    """Samples once. x[0] is the start at the first noise level, x[k] the state after k calls of step()."""
+    """One trajectory: x[0] is the start at the first noise level, x[k] the state after k calls of step()."""
     config, steps, options = case
     scheduler = getattr(module, class_name)(**config)
     if isinstance(steps, list):
@@ -290,7 +290,7 @@ def _write_family(folder: Path, family: str, inputs: dict[str, torch.Tensor]) ->
         config, steps, options = case
         call = {"timesteps": steps} if isinstance(steps, list) else {"num_inference_steps": steps}
         rows.append({"name": name, "config": config, "set_timesteps": call, "step": options})
-        error = max(relative_error(*states) for states in zip(single, result["x"]))  # of each state by itself
+        error = max(relative_error(*states) for states in zip(single, result["x"]))  # of each state separately
         print(f"{family + '/' + name:40s} diffusers in float32: {error:.1e}")
     write_tensors(folder / f"{family}.safetensors", tensors)
     write_json_lines(folder / f"{family}.json", "cases", rows, _class_name=class_name)

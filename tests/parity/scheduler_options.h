@@ -1,4 +1,4 @@
-// A case of the scheduler fixtures in our terms. Tests only; depends on model/sampling/sampler_table.h.
+// Translates a case of the scheduler fixtures into our options.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -9,10 +9,10 @@
 
 namespace ddpm::parity {
 
-// `config` as diffusers writes it: an absent key holds the default of the class.
+// `config` as diffusers writes it: an absent key has the default of the class.
 NoiseScheduleOptions schedule_options(const std::string& class_name, const nlohmann::json& config);
 
-// `test` is an entry of "cases": config, and the arguments of set_timesteps and step.
+// `test` is an entry of "cases": config and the arguments of set_timesteps() and step().
 SamplerOptions sampler_options(const std::string& class_name, const nlohmann::json& test);
 
 }  // namespace ddpm::parity

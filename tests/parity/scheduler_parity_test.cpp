@@ -1,5 +1,5 @@
-// Whole sampler trajectories of diffusers' schedulers, replayed by the tables of model/sampling/sampler_table.h and
-// the reference kernels, in double and in float.
+// Trajectories of diffusers' schedulers, replayed with our sampler tables (model/sampling/sampler_table.h)
+// and the reference kernels, in double and in float.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ const std::filesystem::path kSchedulers = fixtures() / "schedulers";
 const std::vector<int64_t> kShape = {2, 3, 2, 3};  // (N, C, H, W) of the fixtures
 constexpr int64_t kElements = 2 * 3 * 2 * 3;
 
-// A tensor of several states, the k-th in our order.
+// The k-th of several states in one tensor, in our layout.
 template <typename T>
 std::vector<T> state(const std::vector<double>& states, size_t k) {
   const auto begin = states.begin() + static_cast<int64_t>(k) * kElements;
@@ -27,7 +27,7 @@ std::vector<T> state(const std::vector<double>& states, size_t k) {
   return {ours.begin(), ours.end()};
 }
 
-// What all cases share.
+// The inputs shared by all cases.
 template <typename T>
 struct Inputs {
   std::vector<T> start, offset, variance;
@@ -42,7 +42,7 @@ struct Inputs {
   }
 };
 
-// Runs a table with the fixtures' model and noise in the place of the network and our random numbers.
+// Runs a table with the fixtures' model and noise instead of a network and our random numbers.
 template <typename T>
 class Replay {
  public:
@@ -58,7 +58,7 @@ class Replay {
                             ? SamplerOutput::kMeanAndLogVariance
                             : SamplerOutput::kMean,
               .start_deviation = table.start_deviation};
-    // The step's own noise is switched off; the fixtures' is added after it.
+    // The step's own noise is disabled; the fixtures' noise is added afterwards.
     for (size_t k = 0; k < noise_.size(); ++k) std::swap(rows()[k].noise, noise_[k]);
     memory_.assign(static_cast<size_t>(shape_.history_size * kElements),
                    T(NAN));  // nothing until it is written
@@ -90,7 +90,7 @@ class Replay {
  private:
   SamplerRow<T>* rows() { return reinterpret_cast<SamplerRow<T>*>(flat_.data()); }
 
-  // m(x, t) = 0.9 cos(t / 1000) x + offset, and the fixtures' variance where the network predicts one.
+  // m(x, t) = 0.9 cos(t / 1000) x + offset, and the fixtures' variance if the network predicts one.
   std::vector<T> model(int64_t k) {
     const T gain = T(0.9 * std::cos(double(rows()[k].timestep) / 1000));
     std::vector<T> output;
@@ -127,8 +127,8 @@ std::vector<double> read_timesteps(const SafetensorsFile& file, const std::strin
   return {whole.begin(), whole.end()};
 }
 
-// Our x over that of diffusers after k calls of step(): theirs is X = x0 + sigma eps for Euler and Heun, and
-// the last X is handed over as it is.
+// The ratio of our x to diffusers' after k calls of step(): for Euler and Heun theirs is X = x0 + sigma eps,
+// except that the last X is returned unscaled.
 double scale_of_state(const SafetensorsFile& expected, const std::string& name, const SamplerOptions& options,
                       size_t k, size_t steps) {
   const bool in_sigma = options.method == SamplerMethod::kEuler || options.method == SamplerMethod::kHeun;
@@ -157,8 +157,8 @@ double trajectory_error(const std::string& name, const SamplerTable& table, cons
 
 double bound(const SamplerOptions& options, const SamplerTable& table, bool is_double) {
   if (!is_double) return 1e-4;  // tests/parity/README.md: diffusers' own float32 is off by up to 3.3e-5
-  // Where its last timestep is above 0, diffusers' DDPM adds noise of deviation 1e-10 in the last step too,
-  // since its smallest variance is 1e-20; the paper adds none.
+  // If its last timestep is above 0, diffusers' DDPM adds noise of standard deviation 1e-10 even in the last
+  // step, since its smallest variance is 1e-20; the paper adds none.
   if (options.method == SamplerMethod::kDdpm && table.rows.back().timestep > 0) return 1e-9;
   // Differences such as 1 - alpha_bar and lambda_t - lambda_s lose three digits; twenty steps add up.
   return 1e-12;
@@ -170,10 +170,11 @@ INSTANTIATE_TEST_SUITE_P(Families, Schedulers,
                                            "edm_euler"),
                          [](const auto& instance) { return std::string(instance.param); });
 
-TEST_P(Schedulers, TrajectoriesAgreeWithDiffusers) {
+TEST_P(Schedulers, TrajectoriesMatchDiffusers) {
   const std::string family = GetParam();
   const nlohmann::json file = read_json(kSchedulers / (family + ".json"));
   const SafetensorsFile expected(kSchedulers / (family + ".safetensors"));
+  ASSERT_FALSE(file["cases"].empty());
   double worst[2] = {};
   for (const nlohmann::json& test : file["cases"]) {
     const std::string name = test["name"];
@@ -182,7 +183,7 @@ TEST_P(Schedulers, TrajectoriesAgreeWithDiffusers) {
         sampler_table(NoiseSchedule(schedule_options(file["_class_name"], test["config"])), options);
     std::vector<double> timesteps;
     for (const SamplerRow<double>& row : table.rows) timesteps.push_back(row.timestep);
-    // Fractional timesteps go through logarithms of sigmas.
+    // Fractional timesteps are computed from logarithms of sigmas.
     EXPECT_LT(relative_error(timesteps, read_timesteps(expected, name + "/timesteps")), 1e-12) << name;
     const double errors[2] = {trajectory_error<double>(name, table, options, expected),
                               trajectory_error<float>(name, table, options, expected)};

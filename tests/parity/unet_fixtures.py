@@ -1,7 +1,7 @@
 """Small random UNet2DModel networks, one per option: weights, inputs, output and every gradient.
 
-Values are computed in float64 from float32-exact weights and inputs, then stored as float32: what is stored
-is the true result to half a unit in the last place; float code is judged by its own error alone."""
+Values are computed in float64 from float32-exact weights and inputs, then stored as float32: the stored values
+are exact to half a unit in the last place, so float code is judged by its own error alone."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from diffusers import UNet2DModel
 from double_precision import double_precision
 from fixture_files import generator, normal, relative_error, write_json_lines, write_tensors
 
-# Two levels, one resnet a level, four channels: the smallest network that has every kind of part.
+# Two levels, one resnet per level, four channels: the smallest network with every kind of part.
 _SMALL = dict(
     sample_size=8,
     block_out_channels=(4, 4),
@@ -22,7 +22,7 @@ _SMALL = dict(
     up_block_types=("AttnUpBlock2D", "UpBlock2D"),
     attention_head_dim=2,
 )
-# What Ho et al.'s models set differently from diffusers' defaults.
+# The settings of Ho et al.'s models that differ from diffusers' defaults.
 _DDPM = dict(
     freq_shift=1, flip_sin_to_cos=False, downsample_padding=0, attention_head_dim=None, norm_eps=1e-6
 )
@@ -90,12 +90,12 @@ CASES = {
     "center_input": {**_SMALL, "center_input_sample": True},
 }
 
-# Tensors below this are what rounding leaves of exact zeros: attention does not depend on the keys' bias.
+# Tensors below this are rounding errors of exact zeros: attention does not depend on the keys' bias.
 _ROUNDING_RESIDUE = 1e-12
 
 
 def _randomise(model: torch.nn.Module, name: str) -> None:
-    """Gains near one, small biases, weights of unit gain: nothing vanishes, and no two tensors are alike."""
+    """Gains near one, small biases, weights of unit gain: nothing vanishes, and no two tensors are equal."""
     rng = generator("weights " + name)
     for key, parameter in sorted(model.named_parameters()):
         value = normal(rng, *parameter.shape)
@@ -148,7 +148,7 @@ def _as_float32(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def write_unet_fixture(folder: Path, name: str) -> dict[str, float]:
-    """Writes one case, and returns how far diffusers' own float32 run is from the stored values."""
+    """Writes one case; returns the error of diffusers' own float32 run."""
     config = CASES[name]
     model = UNet2DModel(**config).eval()
     _randomise(model, name)

@@ -1,4 +1,4 @@
-// Whole U-Nets against diffusers: the same weights and input give the same output and the same gradients.
+// U-Nets against diffusers: the same weights and inputs give the same outputs and gradients.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -35,10 +35,10 @@ std::vector<double> one_hot(const std::vector<double>& classes, int count) {
   return rows;
 }
 
-// A tensor of a fixture in the order that ours has.
+// A fixture's tensor in the layout of ours.
 std::vector<double> in_our_order(const NamedTensor& tensor, const std::vector<double>& values) {
   if (tensor.layout != TensorLayout::kTransposed) return channels_last(values, tensor.shape);
-  // A transposed matrix (rows, columns) is the one image of (1, rows, columns, 1) with its channels last.
+  // Transposing a (rows, columns) matrix moves the channels of one (1, rows, columns, 1) image last.
   return channels_last(values, {1, tensor.shape[0], tensor.shape[1], 1});
 }
 
@@ -70,7 +70,7 @@ class Network {
            largest(expected_.values<double>("output"));
   }
 
-  // Over the input and all parameters, relative to the largest gradient of the network.
+  // The largest error of the input's and all parameters' gradients, relative to the largest gradient.
   double gradient_error() {
     double scale = 0;
     double most = largest_difference<T>(executor_.values(dx_), read_channels_last(expected_, "grad_sample"));
@@ -79,7 +79,8 @@ class Network {
     for_each_tensor(executor_.program(), [&](const NamedTensor& tensor, int64_t offset) {
       const size_t count = size_t(element_count(tensor.shape));
       const std::string name = "grad." + tensor.name;
-      // A tensor that diffusers does not train (the frequencies of `fourier`) must not move here either.
+      // Tensors that diffusers does not train (the frequencies of `fourier`) must have no
+      // gradient here, either.
       const std::vector<double> expected = expected_.contains(name)
                                                ? in_our_order(tensor, expected_.values<double>(name))
                                                : std::vector<double>(count, 0.0);
@@ -91,7 +92,7 @@ class Network {
     return most / scale;
   }
 
-  // Names under which diffusers has a gradient, but we have no tensor.
+  // Names of diffusers' gradients for which we have no tensor.
   std::vector<std::string> gradients_without_tensor() const {
     std::vector<std::string> names;
     for (const auto& [name, view] : expected_.tensors())
@@ -127,27 +128,27 @@ class UnetParity : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Cases, UnetParity, ::testing::ValuesIn(cases()),
                          [](const auto& instance) { return instance.param; });
 
-// The fixtures are float64 results rounded to float32: off by half a unit of float32, 2^-24 of the value.
-// Ours in double adds some 1e-13.
+// The fixtures are float64 results rounded to float32, which are off by half a unit, 2^-24 of the value. Our
+// double results add about 1e-13.
 constexpr double kRounding = 0x1p-24 * 1.001;
-// In float: diffusers' own float32 run is off by 7e-7 and 1.2e-6 (tests/parity/README.md); other orders of
-// summation are allowed eight times that.
+// In float, diffusers' own float32 run is off by 7e-7 and 1.2e-6 (tests/parity/README.md); other summation
+// orders may be off by eight times that.
 constexpr double kFloatBound = 1e-5;
 
-TEST_P(UnetParity, DoubleIsDiffusersUpToTheFixturesRounding) {
+TEST_P(UnetParity, DoubleMatchesDiffusersUpToFixtureRounding) {
   Network<double> network(GetParam(), CpuKernels::kReference);
   EXPECT_LT(network.output_error(), kRounding);
   EXPECT_LT(network.gradient_error(), kRounding);
   EXPECT_THAT(network.gradients_without_tensor(), ::testing::IsEmpty());
 }
 
-TEST_P(UnetParity, FloatWithOnednnIsDiffusersUpToFloatRounding) {
+TEST_P(UnetParity, OneDnnMatchesDiffusersUpToFloatRounding) {
   Network<float> network(GetParam(), CpuKernels::kFast);
   EXPECT_LT(network.output_error(), kFloatBound);
   EXPECT_LT(network.gradient_error(), kFloatBound);
 }
 
-TEST_P(UnetParity, FloatWithPlainLoopsIsDiffusersUpToFloatRounding) {
+TEST_P(UnetParity, PlainLoopsMatchDiffusersUpToFloatRounding) {
   Network<float> network(GetParam(), CpuKernels::kReference);
   EXPECT_LT(network.output_error(), kFloatBound);
   EXPECT_LT(network.gradient_error(), kFloatBound);

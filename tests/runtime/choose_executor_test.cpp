@@ -1,4 +1,4 @@
-// Which executor is chosen for what a user asks.
+// Which executor the user's device and precision options select.
 #include "runtime/choose_executor.h"
 
 #include <gmock/gmock.h>
@@ -12,7 +12,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-// What choosing was refused with; empty where it was not.
+// The error message of choosing this executor; empty if there is none.
 std::string refusal(Device device, ComputePrecision precision) {
   try {
     choose_executor(device, precision);
@@ -22,7 +22,7 @@ std::string refusal(Device device, ComputePrecision precision) {
   }
 }
 
-TEST(Executors, TheCpuComputesInFloat) {
+TEST(Executors, CpuComputesInFp32) {
   for (const ComputePrecision precision : {ComputePrecision::kAuto, ComputePrecision::kFp32}) {
     const ExecutorChoice choice = choose_executor(Device::kCpu, precision);
     EXPECT_EQ(choice.device, Device::kCpu);
@@ -32,7 +32,7 @@ TEST(Executors, TheCpuComputesInFloat) {
   EXPECT_THAT(refusal(Device::kCpu, ComputePrecision::kBf16), HasSubstr("the CPU computes in fp32"));
 }
 
-TEST(Executors, CudaIsUsedWhereItIsAndTheReasonGivenWhereItIsNot) {
+TEST(Executors, AutoUsesCudaOrExplainsWhyNot) {
   const ExecutorChoice automatic = choose_executor(Device::kAuto, ComputePrecision::kAuto);
   if (automatic.device == Device::kCuda) {
     EXPECT_EQ(automatic.precision, ComputePrecision::kBf16);
@@ -46,7 +46,7 @@ TEST(Executors, CudaIsUsedWhereItIsAndTheReasonGivenWhereItIsNot) {
   EXPECT_THAT(refusal(Device::kAuto, ComputePrecision::kBf16), HasSubstr("bf16 is for the GPU"));
 }
 
-TEST(Executors, TheCpusExecutorRunsPrograms) {
+TEST(Executors, CpuExecutorRunsPrograms) {
   Program program;
   const BufferId counter = program.add_buffer("counter", {1}, Role::kState, DType::kIndex);
   program.add("count", Phase::kUpdate, AdvanceCounter{counter});

@@ -1,4 +1,4 @@
-// Files appear whole or not at all.
+// Files appear complete or not at all.
 #include "support/atomic_file.h"
 
 #include <gmock/gmock.h>
@@ -46,7 +46,7 @@ TEST(AtomicFile, SeekRewritesTheHeader) {
   EXPECT_EQ(read_file(file.path()), "headbody");
 }
 
-TEST(AtomicFile, SaysWhichFileAndWhyWhenTheFolderIsMissing) {
+TEST(AtomicFile, MissingFolderErrorNamesTheFile) {
   try {
     AtomicFile file("/nonexistent/folder/a.txt");
     FAIL() << "nothing was thrown";
@@ -62,7 +62,7 @@ TEST(ReadFile, RefusesAMissingFileAndAFolder) {
   EXPECT_THROW(read_file(folder.path()), InputError);
 }
 
-TEST(CreateFolder, RefusesANameThatAFileHas) {
+TEST(CreateFolder, RefusesTheNameOfAFile) {
   const TemporaryFolder folder;
   write_file_atomically(folder.path() / "a", "x");
   EXPECT_THROW(create_folder(folder.path() / "a"), InputError);
@@ -77,7 +77,7 @@ void write_folder(const std::filesystem::path& folder, const char* text) {
   write_file_atomically(folder / "file", text);
 }
 
-TEST(ReplaceFolder, TakesTheNameWhetherOrNotItIsTaken) {
+TEST(ReplaceFolder, WorksWithAndWithoutATarget) {
   const TemporaryFolder folder;
   const std::filesystem::path from = folder.path() / "new", to = folder.path() / "final";
   for (const char* text : {"first", "second"}) {
@@ -88,7 +88,7 @@ TEST(ReplaceFolder, TakesTheNameWhetherOrNotItIsTaken) {
   }
 }
 
-TEST(ReplaceFolder, WithoutASourceIsAnErrorThatLeavesTheTargetAlone) {
+TEST(ReplaceFolder, MissingSourceLeavesTheTargetAlone) {
   const TemporaryFolder folder;
   write_folder(folder.path() / "final", "kept");
   EXPECT_THROW(replace_folder(folder.path() / "none", folder.path() / "final"), InputError);

@@ -1,4 +1,4 @@
-// Line charts: the geometry of known points, and data that is missing, constant, huge or hostile.
+// Line charts: the geometry of known points, and missing, constant, huge or hostile data.
 #include "support/charts/line_chart.h"
 
 #include <gmock/gmock.h>
@@ -38,13 +38,12 @@ ChartOptions options(AxisScale y_scale = AxisScale::kLinear) {
   return chart;
 }
 
-// The plot's rectangle in an 800 x 450 picture with y labels of one or two characters, from the layout's
-// margins.
+// The plot area of an 800x450 chart with y labels of one or two characters, from the layout's margins.
 constexpr const char* kTop = "44.0";
 constexpr const char* kBottom = "394.0";
 constexpr const char* kRight = "776.0";
 
-TEST(LineChart, PutsTheEndsOfTheDataAtTheEndsOfTheAxes) {
+TEST(LineChart, AxesSpanTheData) {
   const std::string svg = line_chart_svg(options(), {{"a", {{0, 0}, {5, 10}, {10, 5}}}});
   const double left = 44 + 2 * 6.8;  // "10" is the widest label
   EXPECT_THAT(svg, HasSubstr(fmt::format("d=\"M{:.1f} {}L{:.1f} {}L{} 219.0\"", left, kBottom,
@@ -54,9 +53,9 @@ TEST(LineChart, PutsTheEndsOfTheDataAtTheEndsOfTheAxes) {
   EXPECT_EQ(count_of(svg, "</svg>"), 1u);
 }
 
-TEST(LineChart, IsLogarithmicWhereAsked) {
+TEST(LineChart, SupportsLogAxes) {
   const std::string svg = line_chart_svg(options(AxisScale::kLog), {{"a", {{0, 1}, {1, 10}, {2, 100}}}});
-  EXPECT_THAT(svg, HasSubstr(" 219.0L"));  // 10 stands midway between 1 and 100
+  EXPECT_THAT(svg, HasSubstr(" 219.0L"));  // 10 is midway between 1 and 100
   for (const char* tick : {">1<", ">2<", ">5<", ">10<", ">100<"}) EXPECT_THAT(svg, HasSubstr(tick));
   const std::string wide = line_chart_svg(options(AxisScale::kLog), {{"a", {{0, 1e-8}, {1, 1e8}}}});
   EXPECT_LT(count_of(wide, "<line "), 8u + 6 + 4);  // the decades do not crowd
@@ -67,7 +66,7 @@ TEST(LineChart, DrawsStepsAsSteps) {
   EXPECT_THAT(svg, HasSubstr(fmt::format("V{}H{}V219.0\"", kTop, kRight)));
 }
 
-TEST(LineChart, LeavesAGapWhereAValueIsMissing) {
+TEST(LineChart, LeavesGapsForMissingValues) {
   const std::string svg = line_chart_svg(
       options(), {{"a", {{0, 1}, {1, 2}, {2, kNan}, {3, kInfinity}, {kNan, 1}, {4, 1}, {5, 2}}}});
   EXPECT_EQ(count_of(svg, "L"), 2u);  // two lines of two points
@@ -75,10 +74,10 @@ TEST(LineChart, LeavesAGapWhereAValueIsMissing) {
   const std::string log =
       line_chart_svg(options(AxisScale::kLog), {{"a", {{0, 1}, {1, 2}, {2, 0}, {3, -1}, {4, 3}}}});
   EXPECT_EQ(count_of(log, "L"), 1u);
-  EXPECT_EQ(count_of(log, "<circle"), 1u);  // the last point stands alone
+  EXPECT_EQ(count_of(log, "<circle"), 1u);  // the last point is alone
 }
 
-TEST(LineChart, SaysWhereThereIsNothing) {
+TEST(LineChart, SaysNoData) {
   for (const AxisScale scale : {AxisScale::kLinear, AxisScale::kLog}) {
     EXPECT_THAT(line_chart_svg(options(scale), {}), HasSubstr("no data"));
     EXPECT_THAT(line_chart_svg(options(scale), {{"a", {}}}), HasSubstr("no data"));
@@ -87,7 +86,7 @@ TEST(LineChart, SaysWhereThereIsNothing) {
   EXPECT_THAT(line_chart_svg(options(), {{"a", {{0, 0}}}}), Not(HasSubstr("no data")));
 }
 
-TEST(LineChart, HoldsForAnyRangeOfValues) {
+TEST(LineChart, HandlesAnyRangeOfValues) {
   constexpr double kTiny = std::numeric_limits<double>::denorm_min();
   const std::vector<std::vector<ChartPoint>> hard = {
       {{3, 5}},

@@ -8,8 +8,7 @@
 namespace ddpm {
 namespace {
 
-// To a hundredth of a second, or two where ticks and the clock round apart; how long a sleep takes beyond
-// what was asked for is the machine's business.
+// Accurate to 0.01 s. The sleep may take longer than requested, so the upper bound is measured.
 TEST(ProcessAge, GrowsWithTheClock) {
   const auto begin = std::chrono::steady_clock::now();
   const double before = process_age_seconds();
@@ -21,8 +20,8 @@ TEST(ProcessAge, GrowsWithTheClock) {
   EXPECT_LE(after - before, seconds + 1e-6);
 }
 
-// A test program is young: were the boot's time taken for the process's start, this would be the machine's.
-TEST(ProcessAge, IsThatOfThisProcess) { EXPECT_LT(process_age_seconds(), 300); }
+// A test program is young; if the age were counted from boot, this would be the machine's uptime.
+TEST(ProcessAge, MeasuresThisProcess) { EXPECT_LT(process_age_seconds(), 300); }
 
 }  // namespace
 }  // namespace ddpm

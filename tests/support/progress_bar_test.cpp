@@ -11,7 +11,7 @@ namespace {
 
 ProgressOptions options() { return {.label = "training", .total = 1000, .first = 100, .items_per_step = 16}; }
 
-TEST(ProgressLine, TellsShareRateAndTimeLeft) {
+TEST(ProgressLine, ShowsProgressRateAndEta) {
   // 300 steps of this run in 10 s: 480 images/s, and 600 steps more take 20 s.
   const std::string line =
       progress_line(options(), {.done = 400, .elapsed_s = 10, .detail = "loss 0.123"}, 100);
@@ -26,7 +26,7 @@ TEST(ProgressLine, FitsNarrowTerminals) {
               static_cast<size_t>(width));
 }
 
-TEST(ProgressLine, StartAndEndDivideByNothing) {
+TEST(ProgressLine, StartAndEndDoNotDivideByZero) {
   EXPECT_THAT(progress_plain_line(options(), {.done = 100, .elapsed_s = 0, .detail = {}}),
               testing::Not(testing::HasSubstr("ETA")));
   EXPECT_THAT(progress_plain_line(options(), {.done = 1000, .elapsed_s = 3, .detail = {}}),
@@ -34,14 +34,14 @@ TEST(ProgressLine, StartAndEndDivideByNothing) {
   EXPECT_THAT(progress_plain_line({.label = "empty", .total = 0}, {}), testing::HasSubstr("100% 0/0"));
 }
 
-TEST(FormatDuration, HasHoursOnlyWhereThereAre) {
+TEST(FormatDuration, ShowsHoursOnlyWhenNeeded) {
   EXPECT_EQ(format_duration(7.4), "0:07");
   EXPECT_EQ(format_duration(754), "12:34");
   EXPECT_EQ(format_duration(3723), "1:02:03");
   EXPECT_EQ(format_duration(-1), "0:00");
 }
 
-// Writes of a bar to something that is no terminal.
+// What a bar writes to a stream that is not a terminal.
 std::string written(double plain_interval_s) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(), std::fclose);
   {
@@ -54,7 +54,7 @@ std::string written(double plain_interval_s) {
   return text;
 }
 
-TEST(ProgressBar, WritesPlainLinesNowAndThenToAFile) {
+TEST(ProgressBar, WritesPlainLinesToAFile) {
   EXPECT_EQ(written(1e6), "");
   const std::string text = written(0);
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3);

@@ -74,6 +74,7 @@ const T* data_or_null(const std::vector<T>& values) {
 
 template <typename T>
 void expect_all_near(const std::vector<T>& actual, const std::vector<T>& expected, double bound) {
+  ASSERT_FALSE(expected.empty());
   ASSERT_EQ(actual.size(), expected.size());
   for (size_t i = 0; i < actual.size(); ++i) EXPECT_NEAR(actual[i], expected[i], bound) << "element " << i;
 }

@@ -106,6 +106,7 @@ TEST(NoiseSchedule, AgreesWithDiffusers) {
       {"squaredcos_cap_v2_zero_snr", BetaSchedule::kSquaredCosine, TerminalSnr::kZero},
   };
   const std::vector<int64_t> steps = expected.values<int64_t>("steps");
+  ASSERT_FALSE(steps.empty());
   for (const auto& test : cases) {
     NoiseScheduleOptions options;
     options.beta_schedule = test.schedule;

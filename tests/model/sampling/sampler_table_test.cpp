@@ -217,6 +217,7 @@ TEST(SamplerTable, AncestralStepsKeepTheMarginalOfAPoint) {
         options.variance_type = VarianceType::kFixedSmall;
         options.prediction = Prediction::kSample;
         const SamplerTable table = sampler_table(schedule, options);
+        ASSERT_FALSE(table.rows.empty());
         const auto alpha_bar = [&](size_t k) {
           return k < table.rows.size() ? schedule.alpha_bar()[static_cast<size_t>(table.rows[k].timestep)]
                                        : 1;
@@ -298,9 +299,11 @@ TEST(SamplerTable, HeunEvaluatesTwicePerStepExceptTheLast) {
 
 TEST(SamplerTable, DeterministicSamplersDrawNoNoise) {
   for (const SamplerMethod method : {SamplerMethod::kDdim, SamplerMethod::kDpmpp, SamplerMethod::kUnipc,
-                                     SamplerMethod::kEuler, SamplerMethod::kHeun})
-    for (const SamplerRow<double>& row : sampler_table(linear_schedule(), unclipped(method, 50)).rows)
-      EXPECT_EQ(row.noise, 0) << sampler_method_name(method);
+                                     SamplerMethod::kEuler, SamplerMethod::kHeun}) {
+    const SamplerTable table = sampler_table(linear_schedule(), unclipped(method, 50));
+    ASSERT_FALSE(table.rows.empty());
+    for (const SamplerRow<double>& row : table.rows) EXPECT_EQ(row.noise, 0) << sampler_method_name(method);
+  }
 }
 
 TEST(SamplerTable, LastStepDrawsNoNoise) {
@@ -381,7 +384,9 @@ TEST(SamplerTable, RefusesEpsilonWithoutSignal) {
   options.prediction = Prediction::kVelocity;
   for (const SamplerMethod method : kMethods) {
     options.method = method;
-    for (SamplerRow<double> row : sampler_table(schedule, options).rows) {
+    const SamplerTable table = sampler_table(schedule, options);
+    ASSERT_FALSE(table.rows.empty());
+    for (SamplerRow<double> row : table.rows) {
       row.clip_range = 0;  // infinite, since nothing is clipped
       for (const double value : std::bit_cast<std::array<double, kSamplerColumns>>(row))
         EXPECT_TRUE(std::isfinite(value)) << sampler_method_name(method);

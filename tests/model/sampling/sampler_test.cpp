@@ -128,11 +128,14 @@ TEST(Sampler, GuidanceWorksWithThresholdingAndGivenNoise) {
       << "both copies of the batch begin with the given noise";
 }
 
-TEST(Sampler, ClippedSamplesStayInRange) {
-  for (const SamplerMethod method : {SamplerMethod::kDdpm, SamplerMethod::kDdim, SamplerMethod::kDpmpp})
-    for (const float value : generate(generation(method, 2), 0, 2))
+TEST(Sampler, ClippedSamplesLieInTheirRange) {
+  for (const SamplerMethod method : {SamplerMethod::kDdpm, SamplerMethod::kDdim, SamplerMethod::kDpmpp}) {
+    const std::vector<float> values = generate(generation(method, 2), 0, 2);
+    ASSERT_FALSE(values.empty());
+    for (const float value : values)
       ASSERT_LE(std::abs(value), 1.0f + 1e-5f)
           << "the last step lands on the clipped estimate but for rounding";
+  }
 }
 
 TEST(Sampler, SeedImageAndWeightsAllMatter) {
@@ -150,8 +153,9 @@ TEST(Sampler, SeedImageAndWeightsAllMatter) {
 TEST(Sampler, DdimIsDeterministicAndEtaAddsNoise) {
   GenerationOptions quiet = generation(SamplerMethod::kDdim, 1), noisy = quiet;
   noisy.sampler.eta = 1;
-  for (const SamplerRow<double>& row : sampler_table(NoiseSchedule(quiet.schedule), quiet.sampler).rows)
-    EXPECT_EQ(row.noise, 0);
+  const SamplerTable table = sampler_table(NoiseSchedule(quiet.schedule), quiet.sampler);
+  ASSERT_FALSE(table.rows.empty());
+  for (const SamplerRow<double>& row : table.rows) EXPECT_EQ(row.noise, 0);
   // Both begin alike, so that only the noise can part them.
   EXPECT_NE(generate(quiet, 0, 1), generate(noisy, 0, 1));
 }
@@ -192,6 +196,7 @@ TEST(Sampler, StopsWhenProgressReturnsFalse) {
 
 TEST(Sampler, TimestepsFall) {
   Sampler sampler(generation(SamplerMethod::kDdpm, 1), weights(generation(SamplerMethod::kDdpm, 1)));
+  ASSERT_GT(sampler.steps(), 1);
   for (int step = 1; step < sampler.steps(); ++step)
     EXPECT_LT(sampler.timestep(step), sampler.timestep(step - 1));
 }

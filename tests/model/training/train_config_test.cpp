@@ -135,6 +135,7 @@ TEST_F(TrainConfigFile, EachOptionRoundTripsThroughToml) {
   std::vector<Setting> others;
   for (const auto& [key, text] : other_values()) others.push_back({key, text});
   const TrainConfig config = with_settings(others), again = with_settings(read(to_toml(config)));
+  ASSERT_FALSE(train_options().empty());
   for (const ConfigOption& option : train_options()) {
     ASSERT_TRUE(other_values().contains(option.key))
         << "give this test a value for the new option " << option.key;
@@ -157,7 +158,8 @@ TEST_F(TrainConfigFile, NumbersRoundTripToTheLastBit) {
   EXPECT_EQ(again.schedule.beta_end, config.schedule.beta_end);
 }
 
-TEST_F(TrainConfigFile, DefaultsRoundTrip) {
+TEST_F(TrainConfigFile, DefaultsComeBackToo) {
+  ASSERT_FALSE(presets().empty());
   for (const Preset& preset : presets()) {
     const TrainConfig config = make_train_config({{"preset", std::string(preset.name)}});
     EXPECT_EQ(to_toml(make_train_config(read(to_toml(config)))), to_toml(config)) << preset.name;
@@ -166,6 +168,7 @@ TEST_F(TrainConfigFile, DefaultsRoundTrip) {
 
 TEST(TrainConfig, KeysAreUniqueAndHaveHelp) {
   std::set<std::string> keys;
+  ASSERT_FALSE(train_options().empty());
   for (const ConfigOption& option : train_options()) {
     EXPECT_TRUE(keys.insert(option.key).second) << option.key;
     EXPECT_FALSE(option.help.empty()) << option.key;

@@ -109,6 +109,7 @@ TEST(TrainingProgram, AntitheticTimestepsComeInPairs) {
   TrainingMetrics metrics;
   trainer.train_step(metrics);
   const std::vector<float> t = t_of(trainer);
+  ASSERT_EQ(t.size(), 4u);
   for (size_t i = 0; i < t.size(); i += 2) EXPECT_EQ(t[i] + t[i + 1], 49);
 }
 
@@ -145,6 +146,7 @@ TEST(TrainingProgram, MinSnrWeightsEachLossByItsTimestep) {
   const auto weights = loss_weights(config.loss_weighting, config.min_snr_gamma,
                                     NoiseSchedule(config.schedule), config.diffusion.prediction);
   const std::vector<float> t = t_of(weighted);
+  ASSERT_EQ(t.size(), 4u);
   EXPECT_EQ(t, t_of(plain));
   for (size_t i = 0; i < t.size(); ++i)
     EXPECT_NEAR(by_time[i] / alike[i], weights[static_cast<size_t>(t[i])], 1e-6)

@@ -37,6 +37,7 @@ TEST_P(PublishedPreset, HasTheTensorsOfDiffusers) {
   std::map<std::string, Shape> expected, actual;
   for (const nlohmann::json& entry : published().at("tensors"))
     if (entry.at(0) == GetParam()) expected[entry.at(1)] = entry.at(2).get<Shape>();
+  ASSERT_FALSE(expected.empty());
   for_each_tensor(unet_program(find_preset(GetParam()).network, 1), [&](const NamedTensor& tensor, int64_t) {
     EXPECT_TRUE(actual.emplace(tensor.name, tensor.shape).second) << tensor.name << " twice";
   });
@@ -62,7 +63,8 @@ TEST(Presets, OwnNetworksKeepTheirSizes) {
   EXPECT_EQ(unet_program(find_preset("demo").network, 1).parameter_count(), 1'063'651);
 }
 
-TEST(Presets, EachIsAValidConfiguration) {
+TEST(Presets, EachMakesAConfigurationThatIsAccepted) {
+  ASSERT_FALSE(presets().empty());
   for (const Preset& preset : presets()) {
     const TrainConfig config = make_train_config({{"preset", std::string(preset.name)}});
     EXPECT_EQ(config.network, preset.network);

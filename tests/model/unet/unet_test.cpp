@@ -42,7 +42,9 @@ TEST(Unet, CifarNetworkHasAttentionAtSixteenPixelsAndInTheMiddle) {
 TEST(Unet, HeadsAreTheChannelsDividedByTheirWidth) {
   UnetConfig config = find_preset("tiny-32").network;
   config.attention_head_dim = 16;
-  for (const auto& [name, op] : all_of<Attention>(unet_program(config, 1))) {
+  const auto attentions = all_of<Attention>(unet_program(config, 1));
+  ASSERT_FALSE(attentions.empty());
+  for (const auto& [name, op] : attentions) {
     EXPECT_EQ(op.shape.heads, 4) << name;
     EXPECT_EQ(op.shape.head_dim, 16) << name;
   }

@@ -128,16 +128,21 @@ TEST(InitialParameters, HoStartsResidualBranchesNearZero) {
   EXPECT_EQ(almost_zero, 8 + 4 + 1);
 }
 
-TEST(InitialParameters, HoStartsBiasesAtZeroAndNormsAtIdentity) {
+TEST(InitialParameters, HoStartsBiasesAtZeroAndNormsAtTheIdentity) {
+  int biases = 0, scales = 0;
   for (const auto& [name, tensor] : initial_tensors(Initialization::kHo)) {
     if (!name.ends_with(".bias") && !is_norm(name)) continue;
+    ++(name.ends_with(".bias") ? biases : scales);
     const float value = name.ends_with(".bias") ? 0 : 1;
     EXPECT_EQ(tensor.values, std::vector<float>(tensor.values.size(), value)) << name;
   }
+  EXPECT_GT(biases, 0);
+  EXPECT_GT(scales, 0);
 }
 
 TEST(InitialParameters, PytorchDrawsWeightsAndBiasesByFanIn) {
   const auto all = initial_tensors(Initialization::kPyTorch);
+  ASSERT_FALSE(all.empty());
   for (const auto& [name, tensor] : all) {
     if (is_norm(name)) continue;
     // A bias has the limit of the weight beside it.
@@ -167,12 +172,14 @@ TEST(InitialParameters, TensorsAreIndependent) {
     ++drawn;
     first_values.insert(tensor.values[0]);
   }
+  EXPECT_GT(drawn, 1u);
   EXPECT_EQ(first_values.size(), drawn) << "two tensors begin with the same value";
 }
 
 TEST(InitialParameters, PaddingIsZero) {
   const Program program = unet_program(network(Initialization::kPyTorch), 1);
   std::vector<float> arena = initial_parameters(program, 1);
+  ASSERT_GT(program.parameter_elements(), program.parameter_count()) << "there is no padding";
   for_each_tensor(program, [&](const NamedTensor& tensor, int64_t offset) {
     std::fill_n(arena.begin() + offset, element_count(tensor.shape), 0.0f);
   });

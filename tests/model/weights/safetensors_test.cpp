@@ -85,6 +85,7 @@ TEST(WriteSafetensors, WritesTheSameBytesAsTheFormatsOwnLibrary) {
   std::vector<SafetensorsEntry> entries;
   for (const auto& [name, view] : file.tensors())
     entries.push_back({name, view.type, view.shape, view.bytes});
+  ASSERT_FALSE(entries.empty());
   write_safetensors(folder.path() / "copy", entries, file.metadata());
   EXPECT_EQ(read_file(folder.path() / "copy"), read_file(kFixture));
 }

@@ -1,5 +1,5 @@
-// Programs on the CPU: memory that is reused does not change a bit, float and double and both kinds of
-// products agree, and wrong use is refused.
+// Programs on the CPU: memory reuse does not change a bit; float, double, oneDNN and plain loops agree;
+// misuse is refused.
 #include "runtime/cpu/cpu_executor.h"
 
 #include <gtest/gtest.h>
@@ -58,37 +58,44 @@ TEST(CpuExecutor, MemoryReuseDoesNotChangeABit) {
   TrainingProgram kept = planned;
   for (size_t i = 0; i < kept.program.buffers().size(); ++i) kept.program.keep(BufferId(i));
   Training<float> with_reuse(planned), without_reuse(kept);
+  ASSERT_GT(with_reuse.executor.memory_plan().arena_bytes, 0);
   ASSERT_EQ(without_reuse.executor.memory_plan().arena_bytes, 0);
   EXPECT_EQ(with_reuse.after_steps(3), without_reuse.after_steps(3));
 }
 
-TEST(CpuExecutor, NothingIsReadFromTheArenaBeforeItIsWritten) {
+TEST(CpuExecutor, NeverReadsUnwrittenArenaMemory) {
   const TrainingProgram made = small_training_program();
   Training<float> clean(made), poisoned(made);
+  int filled = 0;
   for (size_t i = 0; i < made.program.buffers().size(); ++i)
-    if (poisoned.executor.memory_plan().placements[i].offset >= 0)
+    if (poisoned.executor.memory_plan().placements[i].offset >= 0) {
       std::ranges::fill(poisoned.executor.values(BufferId(i)), std::numeric_limits<float>::quiet_NaN());
+      ++filled;
+    }
+  ASSERT_GT(filled, 0);
   EXPECT_EQ(clean.after_steps(1), poisoned.after_steps(1));
 }
 
-TEST(CpuExecutor, SameProgramAndInputsGiveTheSameBits) {
+TEST(CpuExecutor, IsDeterministic) {
   const TrainingProgram made = small_training_program();
   Training<float> first(made), second(made);
   EXPECT_EQ(first.after_steps(3), second.after_steps(3));
 }
 
-// Rounding differs by the order of summation; a step of this network adds up some hundred terms a value, and
-// errors pass through about fifty operations: 100 * 50 units of float at the very most. Seen: some tens.
+// Rounding depends on the order of summation. A step of this network sums about a hundred terms per value,
+// and errors pass through about fifty operations: at most 100 * 50 units of float. In practice a few tens.
 constexpr double kFloatBound = 5000 * 0x1p-24;
 
 void expect_close(std::span<const float> actual, const std::vector<double>& expected) {
   double largest = 0;
   for (const double value : expected) largest = std::max(largest, std::abs(value));
+  ASSERT_EQ(actual.size(), expected.size());
+  ASSERT_GT(largest, 0);
   for (size_t i = 0; i < expected.size(); ++i)
     EXPECT_NEAR(actual[i], expected[i], kFloatBound * largest) << i;
 }
 
-TEST(CpuExecutor, FloatGradientsAreThoseOfDouble) {
+TEST(CpuExecutor, FloatGradientsMatchDouble) {
   const TrainingProgram made = small_training_program();
   Training<double> exact(made);
   exact.executor.run(Phase::kForward);
@@ -102,7 +109,7 @@ TEST(CpuExecutor, FloatGradientsAreThoseOfDouble) {
   }
 }
 
-TEST(CpuExecutor, EachRunOfAPhaseRunsItsOperationsOnce) {
+TEST(CpuExecutor, RunsEachOperationOncePerPhase) {
   Training<float> training(small_training_program());
   EXPECT_TRUE(training.executor.operation_times().empty());
   training.executor.measure_operations();
@@ -128,6 +135,7 @@ TEST(CpuExecutor, PaddingBetweenParametersStaysZero) {
   for_each_tensor(training.executor.program(), [&](const NamedTensor& tensor, int64_t offset) {
     std::fill_n(arena.begin() + offset, element_count(tensor.shape), 0.1f);
   });
+  ASSERT_GT(std::ranges::count(arena, 0.0f), 0) << "there is no padding";
   training.executor.write_parameters(arena);
   training.step();
   for (size_t i = 0; i < arena.size(); ++i)
@@ -143,12 +151,12 @@ TEST(CpuExecutor, RefusesValuesOfTheWrongSizeOrKind) {
   EXPECT_THROW(executor.write(training.buffers.gradient_norm, two), LogicError);
   EXPECT_THROW(executor.write_parameters(two), LogicError);
   EXPECT_THROW(executor.write(training.buffers.step, std::vector<float>{1}), LogicError)
-      << "a counter is no float";
-  EXPECT_THROW(executor.read_index(training.buffers.gradient_norm), LogicError) << "a float is no counter";
+      << "a counter is not a float";
+  EXPECT_THROW(executor.read_index(training.buffers.gradient_norm), LogicError) << "a float is not a counter";
   EXPECT_THROW(executor.bind_bytes(training.buffers.dataset, std::vector<uint8_t>(5)), LogicError);
 }
 
-TEST(CpuExecutor, RefusesToRunWithoutItsDataSet) {
+TEST(CpuExecutor, RefusesToRunWithoutADataset) {
   const TrainingProgram made = small_training_program();
   CpuExecutor<float> executor(made.program);
   EXPECT_THROW(executor.run(Phase::kForward), LogicError);

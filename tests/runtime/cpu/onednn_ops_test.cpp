@@ -1,4 +1,4 @@
-// Convolutions and attention through oneDNN against the plain loops in double, on the same rounded inputs.
+// Convolutions and attention through oneDNN against plain loops in double, on the same rounded inputs.
 #include "runtime/cpu/onednn_ops.h"
 
 #include <fmt/format.h>
@@ -22,24 +22,26 @@ using reference::Output;
 using reference::random_values;
 using reference::to_double;
 
-constexpr double kUnit =
-    0x1p-24;  // half a unit in the last place of 1: the largest rounding error of one operation
+// Half a unit in the last place of 1: the largest rounding error of one operation.
+constexpr double kUnit = 0x1p-24;
 
 std::vector<double> magnitudes(std::vector<double> values) {
   for (double& value : values) value = std::abs(value);
   return values;
 }
 
-// A sum of `terms` products in float, in whatever order, is off by at most terms * unit * the sum of the
-// products' magnitudes (Higham 2002, section 3.1; the second-order terms are within the two added).
+// A sum of `terms` products in float, in any order, is off by at most terms * unit * the sum of the products'
+// magnitudes (Higham 2002, section 3.1); two more terms cover the second-order error.
 void expect_sums(const std::vector<float>& actual, const std::vector<double>& exact,
                  const std::vector<double>& of_magnitudes, int64_t terms) {
+  ASSERT_FALSE(exact.empty());
   ASSERT_EQ(actual.size(), exact.size());
   for (size_t i = 0; i < exact.size(); ++i)
     ASSERT_NEAR(actual[i], exact[i], double(terms + 2) * kUnit * of_magnitudes[i]) << "element " << i;
 }
 
-// One computation, in float through oneDNN and in double on the values and on their magnitudes.
+// Compares a computation in float through oneDNN with plain loops in double on the values and
+// on their magnitudes.
 template <typename Products, typename Loops>
 void compare(int64_t terms, const std::vector<std::vector<float>>& inputs, const Products& products,
              const Loops& loops) {
@@ -107,7 +109,7 @@ std::vector<Conv2dShape> conv2d_shapes() {
 
 enum class Residual { kNone, kApart, kInPlace };
 
-class Conv2dProducts : public ::testing::TestWithParam<Conv2dShape> {
+class OneDnnConv2d : public ::testing::TestWithParam<Conv2dShape> {
  protected:
   const Conv2dShape s = GetParam();
   OneDnnOps onednn;
@@ -115,10 +117,10 @@ class Conv2dProducts : public ::testing::TestWithParam<Conv2dShape> {
                            weight = random_values<float>(s.weight_elements(), 2),
                            bias = random_values<float>(s.k, 3), dy = random_values<float>(s.y_elements(), 4);
 };
-INSTANTIATE_TEST_SUITE_P(Shapes, Conv2dProducts, ::testing::ValuesIn(conv2d_shapes()),
+INSTANTIATE_TEST_SUITE_P(Shapes, OneDnnConv2d, ::testing::ValuesIn(conv2d_shapes()),
                          [](const auto& instance) { return describe(instance.param); });
 
-TEST_P(Conv2dProducts, ForwardWithEachCombinationOfBiasAndResidual) {
+TEST_P(OneDnnConv2d, ForwardWithEveryBiasAndResidual) {
   const std::vector<float> addend = random_values<float>(s.y_elements(), 5);
   for (const bool with_bias : {false, true})
     for (const Residual residual : {Residual::kNone, Residual::kApart, Residual::kInPlace}) {
@@ -143,7 +145,7 @@ TEST_P(Conv2dProducts, ForwardWithEachCombinationOfBiasAndResidual) {
     }
 }
 
-TEST_P(Conv2dProducts, BackwardDataWithEachResidual) {
+TEST_P(OneDnnConv2d, BackwardDataWithEveryResidual) {
   const std::vector<float> addend = random_values<float>(s.x_elements(), 5);
   for (const Residual residual : {Residual::kNone, Residual::kApart, Residual::kInPlace}) {
     SCOPED_TRACE(fmt::format("residual {}", int(residual)));
@@ -167,7 +169,7 @@ TEST_P(Conv2dProducts, BackwardDataWithEachResidual) {
   }
 }
 
-TEST_P(Conv2dProducts, BackwardWeightAddsToWhatIsThere) {
+TEST_P(OneDnnConv2d, BackwardWeightAccumulates) {
   const std::vector<float> before = random_values<float>(s.weight_elements(), 6),
                            before_bias = random_values<float>(s.k, 7);
   for (const bool with_bias : {false, true}) {
@@ -199,9 +201,9 @@ TEST_P(Conv2dProducts, BackwardWeightAddsToWhatIsThere) {
   }
 }
 
-// A primitive that is kept for a shape must not be taken for another shape, and scratch memory that grew for
-// one must still serve the other.
-TEST(OneDnnOps, ShapesInTurnsGiveTheBitsOfEachAlone) {
+// A cached primitive must not be used for another shape, and scratch memory grown for one shape must still
+// work for the others.
+TEST(OneDnnOps, AlternatingShapesMatchFreshPrimitives) {
   OneDnnOps shared;
   for (int round = 0; round < 2; ++round)
     for (const Conv2dShape& s : conv2d_shapes()) {
@@ -216,7 +218,7 @@ TEST(OneDnnOps, ShapesInTurnsGiveTheBitsOfEachAlone) {
 }
 
 // A generated image must not depend on the batch it is drawn in.
-TEST_P(Conv2dProducts, ImageHasTheSameBitsInEveryBatch) {
+TEST_P(OneDnnConv2d, ImageHasTheSameBitsInEveryBatch) {
   std::vector<float> together(size_t(s.y_elements())), alone(together.size());
   onednn.conv2d(s, {x.data(), weight.data(), bias.data(), nullptr, together.data()});
   Conv2dShape one = s;
@@ -227,11 +229,12 @@ TEST_P(Conv2dProducts, ImageHasTheSameBitsInEveryBatch) {
   EXPECT_EQ(together, alone);
 }
 
-// oneDNN divides the channels of small, deep images by the batch and the number of threads: with AVX-512, 2.6
-// gives the first shape, and 3.7 the second, other bits alone than among nine on four threads.
+// oneDNN splits the channels of small, deep images depending on the batch and the number of threads: with
+// AVX-512, version 2.6 (first shape) and 3.7 (second shape) give other bits for one image than for nine
+// on four threads.
 TEST(OneDnnOps, ImageHasTheSameBitsInEveryBatchOnManyThreads) {
 #if defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "ThreadSanitizer cannot see the barriers of GNU OpenMP, with which oneDNN shares its work";
+  GTEST_SKIP() << "ThreadSanitizer does not understand the GNU OpenMP barriers that oneDNN uses";
 #endif
   const int threads_before = omp_get_max_threads();
   for (const Conv2dShape& s :
@@ -258,7 +261,7 @@ TEST(OneDnnOps, ImageHasTheSameBitsInEveryBatchOnManyThreads) {
 
 // ---- upsampling ----
 
-class UpsampleProducts : public ::testing::TestWithParam<UpsampleConv2dShape> {
+class OneDnnUpsample : public ::testing::TestWithParam<UpsampleConv2dShape> {
  protected:
   const UpsampleConv2dShape s = GetParam();
   const Conv2dShape full = s.upsampled();
@@ -269,12 +272,12 @@ class UpsampleProducts : public ::testing::TestWithParam<UpsampleConv2dShape> {
                            bias = random_values<float>(s.k, 3),
                            dy = random_values<float>(full.y_elements(), 4);
 };
-INSTANTIATE_TEST_SUITE_P(Shapes, UpsampleProducts,
+INSTANTIATE_TEST_SUITE_P(Shapes, OneDnnUpsample,
                          ::testing::Values(UpsampleConv2dShape{.n = 2, .h = 4, .w = 4, .c = 8, .k = 8},
                                            UpsampleConv2dShape{.n = 1, .h = 1, .w = 3, .c = 1, .k = 5},
                                            UpsampleConv2dShape{.n = 3, .h = 5, .w = 2, .c = 7, .k = 1}));
 
-TEST_P(UpsampleProducts, Forward) {
+TEST_P(OneDnnUpsample, Forward) {
   compare(
       9 * s.c + 1, {x, weight, bias},
       [&](const Tensors<float>& in) {
@@ -289,7 +292,7 @@ TEST_P(UpsampleProducts, Forward) {
       });
 }
 
-TEST_P(UpsampleProducts, BackwardDataWithEachResidual) {
+TEST_P(OneDnnUpsample, BackwardDataWithEveryResidual) {
   const std::vector<float> addend = random_values<float>(x_elements, 5);
   for (const Residual residual : {Residual::kNone, Residual::kApart, Residual::kInPlace}) {
     SCOPED_TRACE(fmt::format("residual {}", int(residual)));
@@ -313,7 +316,7 @@ TEST_P(UpsampleProducts, BackwardDataWithEachResidual) {
   }
 }
 
-TEST_P(UpsampleProducts, BackwardWeightAddsToWhatIsThere) {
+TEST_P(OneDnnUpsample, BackwardWeightAccumulates) {
   const std::vector<float> before = random_values<float>(full.weight_elements(), 6);
   compare(
       int64_t{s.n} * full.p() * full.q() + 1, {x, dy, before},
@@ -348,19 +351,21 @@ AttentionResult run_attention(const AttentionShape& s, const std::vector<T>& qkv
 }
 
 double worst(const std::vector<double>& actual, const std::vector<double>& expected) {
+  EXPECT_FALSE(expected.empty());
+  EXPECT_EQ(actual.size(), expected.size());
   double most = 0;
   for (size_t i = 0; i < expected.size(); ++i) most = std::max(most, std::abs(actual[i] - expected[i]));
   return most;
 }
 
-class AttentionProducts : public ::testing::TestWithParam<AttentionShape> {};
-INSTANTIATE_TEST_SUITE_P(Shapes, AttentionProducts,
+class OneDnnAttention : public ::testing::TestWithParam<AttentionShape> {};
+INSTANTIATE_TEST_SUITE_P(Shapes, OneDnnAttention,
                          ::testing::Values(AttentionShape{.n = 2, .length = 16, .heads = 1, .head_dim = 32},
                                            AttentionShape{.n = 2, .length = 9, .heads = 3, .head_dim = 5},
                                            AttentionShape{.n = 1, .length = 1, .heads = 2, .head_dim = 1},
                                            AttentionShape{.n = 3, .length = 64, .heads = 4, .head_dim = 8}));
 
-TEST_P(AttentionProducts, AsCloseToDoubleAsThePlainLoopsInFloat) {
+TEST_P(OneDnnAttention, IsAsAccurateAsThePlainLoops) {
   const AttentionShape s = GetParam();
   const std::vector<float> qkv = random_values<float>(3 * s.y_elements(), 1),
                            dy = random_values<float>(s.y_elements(), 2);
@@ -372,16 +377,15 @@ TEST_P(AttentionProducts, AsCloseToDoubleAsThePlainLoopsInFloat) {
   const AttentionResult fast = run_attention(
       s, qkv, dy, [&](const auto& shape, const auto& args) { onednn.attention(shape, args); },
       [&](const auto& shape, const auto& args) { onednn.attention_backward(shape, args); });
-  // Another order of the same sums: at most a few times the plain loops' error, which may by chance be
-  // nothing.
+  // Another order of the same sums: at most a few times the plain loops' error, which may happen to be zero.
   EXPECT_LE(worst(fast.y, exact.y), 4 * worst(plain.y, exact.y) + 16 * kUnit);
   EXPECT_LE(worst(fast.dqkv, exact.dqkv), 4 * worst(plain.dqkv, exact.dqkv) + 16 * kUnit);
 }
 
 // A generated image must not depend on the batch it is drawn in.
-TEST_P(AttentionProducts, ImageHasTheSameBitsInEveryBatch) {
+TEST_P(OneDnnAttention, ImageHasTheSameBitsInEveryBatch) {
   AttentionShape s = GetParam(), one = s;
-  s.n = 5;  // an odd number of images cannot be shared evenly by two threads
+  s.n = 5;  // an odd number of images cannot be split evenly between two threads
   one.n = 1;
   const std::vector<float> qkv = random_values<float>(3 * s.y_elements(), 1);
   std::vector<float> probabilities(size_t(s.score_elements())), together(size_t(s.y_elements())),

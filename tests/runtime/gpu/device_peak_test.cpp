@@ -1,4 +1,4 @@
-// Peaks from the driver's numbers, beside those that NVIDIA prints for the same clocks.
+// Peaks computed from the driver's numbers, compared with NVIDIA's data sheets at the same clocks.
 #include "runtime/gpu/device_peak.h"
 
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 namespace ddpm {
 namespace {
 
-TEST(DevicePeak, IsThatOfTheDataSheets) {
+TEST(DevicePeak, MatchesTheDataSheets) {
   // H100 SXM: 989.4 TFLOP/s bf16 and 66.9 fp32 at 1830 and 1980 MHz, 3.35 TB/s.
   const GpuProperties h100{90, 132, 1.83e9, 2.619e9, 5120};
   EXPECT_NEAR(device_peak(h100, ComputePrecision::kBf16).flops_per_second, 989.4e12, 0.1e12);
@@ -20,7 +20,7 @@ TEST(DevicePeak, IsThatOfTheDataSheets) {
   EXPECT_NEAR(device_peak(a100, ComputePrecision::kFp32).bytes_per_second, 1.555e12, 0.001e12);
 }
 
-TEST(DevicePeak, IsNotMadeUpForOthers) {
+TEST(DevicePeak, IsZeroForUnknownGpus) {
   EXPECT_EQ(device_peak({89, 128, 2.52e9, 10.5e9, 384}, ComputePrecision::kBf16).flops_per_second, 0);
 }
 

@@ -1,4 +1,4 @@
-// What the GPU executor does beside computing: graphs, records, measuring, memory, refusals.
+// The GPU executor's graphs, records, measurements, memory and error handling.
 #include "runtime/gpu/gpu_device.h"
 
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ struct Training {
   explicit Training(const TrainingProgram& made, ComputePrecision precision = ComputePrecision::kFp32)
       : Training(made, unmeasured_executors(precision)(made.program)) {}
 
-  // Everything that lives on after a step.
+  // Everything that persists after a step.
   std::vector<float> state() const {
     std::vector<float> all(static_cast<size_t>(executor->program().parameter_elements()));
     executor->read_parameters(all);
@@ -51,7 +51,7 @@ struct Training {
 
 TrainingProgram small_program() { return training_program_of(plain_network()); }
 
-TEST(GpuExecutor, GraphsGiveTheBitsOfSingleOperations) {
+TEST(GpuExecutor, GraphsMatchEagerExecution) {
   for (const ComputePrecision precision : {ComputePrecision::kFp32, ComputePrecision::kBf16}) {
     Training captured(small_program(), precision), one_by_one(small_program(), precision),
         by_phase(small_program(), precision);
@@ -65,13 +65,13 @@ TEST(GpuExecutor, GraphsGiveTheBitsOfSingleOperations) {
   }
 }
 
-TEST(GpuExecutor, SameProgramAndInputsGiveTheSameBits) {
+TEST(GpuExecutor, IsDeterministic) {
   Training first(small_program()), second(small_program());
   EXPECT_EQ(first.after_steps(3), second.after_steps(3));
 }
 
 #ifdef DDPM_LINKS_EMULATOR
-TEST(GpuExecutor, AnyOrderOfThreadsGivesTheSameBits) {
+TEST(GpuExecutor, ThreadOrderDoesNotChangeABit) {
   const TrainingProgram made = small_program();
   std::vector<std::vector<float>> results;
   for (Stream& stream : streams_of_every_order()) {
@@ -81,12 +81,13 @@ TEST(GpuExecutor, AnyOrderOfThreadsGivesTheSameBits) {
                                                                    UpsampleForm::kAuto, std::move(stream))));
     results.push_back(training.after_steps(2));
   }
+  ASSERT_GT(results.size(), 1u);
   for (const std::vector<float>& result : results) EXPECT_EQ(result, results.front());
 }
 #endif
 
-// Both are within the bounds of operations_test.cpp; that they differ shows that the option arrives.
-TEST(GpuExecutor, UpsamplesInTheFormAskedFor) {
+// operations_test.cpp checks that both are correct; a difference shows that the option has an effect.
+TEST(GpuExecutor, UsesTheRequestedUpsampleForm) {
   const TrainingProgram made = small_program();
   const auto state_of = [&](UpsampleForm form) {
     return Training(made, unmeasured_executors(ComputePrecision::kBf16, form)(made.program)).after_steps(2);
@@ -103,15 +104,15 @@ TEST(GpuExecutor, MemoryReuseDoesNotChangeABit) {
   EXPECT_EQ(with_reuse.after_steps(2), without_reuse.after_steps(2));
 }
 
-TEST(GpuExecutor, Bf16TakesHalfTheMemoryOfActivations) {
+TEST(GpuExecutor, Bf16HalvesActivationMemory) {
   const TrainingProgram made = small_program();
   const int64_t fp32 = unmeasured_executors(ComputePrecision::kFp32)(made.program)->memory_plan().arena_bytes;
   const int64_t bf16 = unmeasured_executors(ComputePrecision::kBf16)(made.program)->memory_plan().arena_bytes;
-  EXPECT_LT(bf16, 0.6 * static_cast<double>(fp32));  // a tenth for statistics, and what alignment costs
+  EXPECT_LT(bf16, 0.6 * static_cast<double>(fp32));  // a tenth for statistics and alignment
 }
 
-TEST(GpuExecutor, RecordsAreTheValuesAfterEachStep) {
-  constexpr int kSteps = 40;  // more than there are places for records under way
+TEST(GpuExecutor, RecordsHoldTheValuesOfEachStep) {
+  constexpr int kSteps = 40;  // more than there are slots for pending records
   Training recording(small_program()), reading(small_program());
   const auto [image_loss, t] = std::pair(recording.buffers.image_loss, recording.buffers.t);
   recording.executor->keep_records({image_loss, t});
@@ -129,12 +130,12 @@ TEST(GpuExecutor, RecordsAreTheValuesAfterEachStep) {
   EXPECT_TRUE(recording.executor->take_records(0).empty()) << "each record is handed out once";
 }
 
-TEST(GpuExecutor, RecordsOfAnActivationAreRefused) {
+TEST(GpuExecutor, RefusesToRecordAnActivation) {
   Training training(small_program());
   EXPECT_THROW(training.executor->keep_records({training.executor->program().find("x_t")}), LogicError);
 }
 
-TEST(GpuExecutor, OtherBytesAreReadByGraphsThatWereCapturedBefore) {
+TEST(GpuExecutor, CapturedGraphsReadNewlyBoundBytes) {
   Training training(small_program()), other(small_program());
   training.executor->run(kStep);
   training.executor->run(kStep);  // captured
@@ -148,11 +149,11 @@ TEST(GpuExecutor, OtherBytesAreReadByGraphsThatWereCapturedBefore) {
             other.executor->read(other.buffers.image_loss));
 }
 
-TEST(GpuExecutor, MeasuringChangesNoBit) {
+TEST(GpuExecutor, MeasuringDoesNotChangeABit) {
   for (const ComputePrecision precision : {ComputePrecision::kFp32, ComputePrecision::kBf16}) {
     Training plain(small_program(), precision), measured(small_program(), precision);
     measured.executor->measure_operations();
-    EXPECT_EQ(measured.after_steps(5), plain.after_steps(5)) << "both forms of the graph ran twice";
+    EXPECT_EQ(measured.after_steps(5), plain.after_steps(5)) << "both graphs ran twice";
   }
 }
 
@@ -160,9 +161,10 @@ TEST(GpuExecutor, MeasuresEachOperationInsideTheGraph) {
   Training training(small_program());
   EXPECT_TRUE(training.executor->graph_times().empty());
   training.executor->measure_operations();
-  for (int step = 0; step < 6; ++step) training.executor->run(kStep);  // one by one, then timed, plain, ...
+  for (int step = 0; step < 6; ++step) training.executor->run(kStep);  // eager, then timed, plain, ...
   const std::vector<OperationTime> times = training.executor->operation_times();
   const auto& operations = training.executor->program().operations();
+  ASSERT_EQ(times.size(), operations.size());
   ASSERT_EQ(times.size(), operations.size());
   double sum = 0;
   for (size_t i = 0; i < times.size(); ++i) {
@@ -179,14 +181,14 @@ TEST(GpuExecutor, MeasuresEachOperationInsideTheGraph) {
   EXPECT_EQ(graph.operations, static_cast<int64_t>(operations.size()));
   EXPECT_GT(graph.seconds, 0);
   EXPECT_GE(graph.empty_seconds, 0);
-  // Of three runs the median lies between a third of their sum and the sum of two.
+  // The median of three runs is between a third of their sum and the sum of two.
   EXPECT_GT(graph.operations_seconds, 0);
   EXPECT_LE(graph.operations_seconds, 3 * sum / 2 * (1 + 1e-6));
   EXPECT_GE(graph.timed_seconds, graph.operations_seconds) << "intervals do not overlap";
 }
 
-// Every operation of a step launches something, and the graph without events has no events.
-TEST(GpuExecutor, CountsTheNodesOfTheGraphAsItAlwaysRuns) {
+// Every operation of a step launches something, and the plain graph has no events.
+TEST(GpuExecutor, CountsTheNodesOfThePlainGraph) {
   Training training(small_program());
   training.executor->measure_operations();
   training.after_steps(3);
@@ -204,15 +206,18 @@ TEST(GpuExecutor, MeasuresGraphsThatShareOperations) {
   training.executor->run(kStep);  // captured before measuring begins
   training.executor->measure_operations();
   training.executor->run(kStep);                                              // timed
-  for (int run = 0; run < 4; ++run) training.executor->run(Phase::kForward);  // alone, timed, plain, timed
+  for (int run = 0; run < 4; ++run) training.executor->run(Phase::kForward);  // eager, timed, plain, timed
   const std::vector<OperationTime> times = training.executor->operation_times();
   const auto& operations = training.executor->program().operations();
+  ASSERT_EQ(times.size(), operations.size());
   for (size_t i = 0; i < times.size(); ++i)
     EXPECT_EQ(times[i].runs, operations[i].phase == Phase::kForward ? 3 : 1) << operations[i].name;
   EXPECT_EQ(training.executor->graph_times().size(), 2U);
 
-  training.executor->measure_operations();  // anew
-  for (const OperationTime& time : training.executor->operation_times()) EXPECT_EQ(time.runs, 0);
+  training.executor->measure_operations();  // resets the times
+  const std::vector<OperationTime> reset = training.executor->operation_times();
+  ASSERT_EQ(reset.size(), operations.size());
+  for (const OperationTime& time : reset) EXPECT_EQ(time.runs, 0);
   EXPECT_TRUE(training.executor->graph_times().empty());
 }
 
@@ -225,13 +230,14 @@ TEST(GpuExecutor, MeasuresOperationsOneByOne) {
   const std::vector<OperationTime> times = training.executor->operation_times();
   const auto& operations = training.executor->program().operations();
   ASSERT_EQ(times.size(), operations.size());
+  ASSERT_EQ(times.size(), operations.size());
   for (size_t i = 0; i < times.size(); ++i) {
     EXPECT_EQ(times[i].runs, operations[i].phase == Phase::kForward ? 2 : 1) << operations[i].name;
     EXPECT_GE(times[i].seconds, 0) << operations[i].name;
   }
 }
 
-TEST(GpuExecutor, ValuesComeBackAsTheyAreStored) {
+TEST(GpuExecutor, ReadsBackTheStoredValues) {
   const TrainingProgram made = small_program();
   const BufferId x = made.program.find("x_t");
   std::vector<float> values(static_cast<size_t>(element_count(made.program.shape(x))));
@@ -253,13 +259,13 @@ TEST(GpuExecutor, RefusesValuesOfTheWrongSizeOrKind) {
   const std::vector<float> one{1}, two{1, 2};
   EXPECT_THROW(executor.write(training.buffers.gradient_norm, two), LogicError);
   EXPECT_THROW(executor.write_parameters(two), LogicError);
-  EXPECT_THROW(executor.write(training.buffers.step, one), LogicError) << "a counter is no float";
+  EXPECT_THROW(executor.write(training.buffers.step, one), LogicError) << "a counter is not a float";
   EXPECT_THROW(executor.write_index(training.buffers.t, 1), LogicError);
   EXPECT_THROW(executor.bind_bytes(training.buffers.dataset, std::vector<uint8_t>(3)), LogicError);
   EXPECT_THROW(executor.run_operation(training.executor->program().operations().size()), LogicError);
 }
 
-TEST(GpuExecutor, ChannelsThatAreNoWholeVectorsAreRefused) {
+TEST(GpuExecutor, RefusesChannelsThatAreNotWholeVectors) {
   UnetConfig network = plain_network();
   network.block_out_channels = {12, 20};
   network.attention = {false, false};

@@ -1,6 +1,6 @@
-// Counts what a step of training and one of sampling ask of the device once their graphs are captured. The
-// linker puts the functions below in front of the device layer's own (CMakeLists.txt: --wrap), in the
-// emulator as on CUDA.
+// Counts the device calls of a training step and of a sampling step after their graphs are captured. The
+// linker puts the functions below in front of the device layer's (--wrap in CMakeLists.txt), for the emulator
+// and for CUDA.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -17,12 +17,12 @@ namespace {
 
 struct Counts {
   int allocations = 0;
-  int synchronisations = 0;
+  int synchronizations = 0;
   int copies = 0;
   int graphs = 0;
 };
-Counts counts;                 // what the wrappers, being plain functions, count in
-std::atomic<int> event_waits;  // a thread that reads ahead waits for events too
+Counts counts;                 // a global, since the wrappers are plain functions
+std::atomic<int> event_waits;  // atomic, since a prefetching thread waits for events, too
 
 }  // namespace
 
@@ -48,7 +48,7 @@ void* wrapped_allocate_pinned(size_t bytes) {
 void real_synchronize(const ddpm::StreamView* stream) DDPM_REAL("_ZNK4ddpm10StreamView11synchronizeEv");
 void wrapped_synchronize(const ddpm::StreamView* stream) DDPM_WRAPPED("_ZNK4ddpm10StreamView11synchronizeEv");
 void wrapped_synchronize(const ddpm::StreamView* stream) {
-  ++counts.synchronisations;
+  ++counts.synchronizations;
   real_synchronize(stream);
 }
 
@@ -83,7 +83,7 @@ namespace {
 
 constexpr int kSteps = 50;
 
-// Counts what kSteps steps ask for, after two that make the graph; returns their records.
+// Counts the calls of kSteps steps after two that make the graph; returns the number of records.
 size_t count_steps(const TrainingProgram& made, Executor& executor) {
   executor.keep_records(
       {made.buffers.image_loss, made.buffers.t, made.buffers.gradient_norm, made.buffers.learning_rate});
@@ -93,8 +93,8 @@ size_t count_steps(const TrainingProgram& made, Executor& executor) {
   };
   step();
   step();
-  EXPECT_GT(counts.allocations, 0) << "the wrappers are not linked in front";
-  EXPECT_GT(counts.synchronisations, 0);
+  EXPECT_GT(counts.allocations, 0) << "the wrappers are not linked";
+  EXPECT_GT(counts.synchronizations, 0);
 
   counts = {};
   size_t records = 0;
@@ -102,20 +102,20 @@ size_t count_steps(const TrainingProgram& made, Executor& executor) {
   return records;
 }
 
-TEST(HotLoop, AStepIsOneGraphAndTheCopiesOfItsRecord) {
+TEST(HotLoop, TrainingStepIsOneGraphAndItsRecordCopies) {
   const TrainingProgram made = training_program_of(plain_network());
   const std::vector<uint8_t> pixels = random_pixels(made);
   const auto executor = unmeasured_executors(ComputePrecision::kBf16)(made.program);
   prepare_training(made, pixels, *executor);
   const size_t records = count_steps(made, *executor);
   EXPECT_EQ(counts.allocations, 0);
-  EXPECT_EQ(counts.synchronisations, 0);
+  EXPECT_EQ(counts.synchronizations, 0);
   EXPECT_EQ(counts.graphs, kSteps);
-  EXPECT_EQ(counts.copies, 4 * kSteps) << "to pinned memory, one for each buffer of a record";
-  EXPECT_EQ(records, 2 + kSteps - kStepsAhead) << "the last ones may be under way";
+  EXPECT_EQ(counts.copies, 4 * kSteps) << "to pinned memory, one per buffer of a record";
+  EXPECT_EQ(records, 2 + kSteps - kStepsAhead) << "the last ones may be pending";
 }
 
-TEST(HotLoop, AMeasuredStepIsOneGraphToo) {
+TEST(HotLoop, MeasuredStepIsOneGraph) {
   const TrainingProgram made = training_program_of(plain_network());
   const std::vector<uint8_t> pixels = random_pixels(made);
   const auto executor = unmeasured_executors(ComputePrecision::kBf16)(made.program);
@@ -123,12 +123,12 @@ TEST(HotLoop, AMeasuredStepIsOneGraphToo) {
   executor->measure_operations();
   count_steps(made, *executor);
   EXPECT_EQ(counts.allocations, 0);
-  EXPECT_EQ(counts.synchronisations, 0) << "it waits for events of earlier steps, not for the stream";
+  EXPECT_EQ(counts.synchronizations, 0) << "it waits for events of earlier steps, not for the stream";
   EXPECT_EQ(counts.graphs, kSteps);
   EXPECT_EQ(counts.copies, 4 * kSteps);
 }
 
-// Of two images at a time.
+// Samples two images at a time.
 Sampler small_sampler(int steps) {
   const GenerationOptions options{.network = plain_network(),
                                   .schedule = {},
@@ -139,8 +139,8 @@ Sampler small_sampler(int steps) {
                  unmeasured_executors(ComputePrecision::kBf16));
 }
 
-// The caller watches every step, as a progress bar and a test for an interrupt do, but asks for no images.
-TEST(HotLoop, ASamplingStepIsOneGraphAndTheLoopStaysAFewStepsAhead) {
+// The caller is notified of every step, for a progress bar and interrupts, but reads no images.
+TEST(HotLoop, SamplingStepIsOneGraphAFewStepsAhead) {
   Sampler sampler = small_sampler(kSteps);
   Counts captured, all;
   int waits = 0;
@@ -154,25 +154,27 @@ TEST(HotLoop, ASamplingStepIsOneGraphAndTheLoopStaysAFewStepsAhead) {
   });
   ASSERT_FALSE(images.empty());
   EXPECT_EQ(all.allocations, captured.allocations);
-  EXPECT_EQ(all.synchronisations, captured.synchronisations);
+  EXPECT_EQ(all.synchronizations, captured.synchronizations);
   EXPECT_EQ(all.copies, captured.copies);
   EXPECT_EQ(all.graphs - captured.graphs, kSteps - 2);
-  // Each waits for the one that lies so many before it; the first of all runs is the start.
+  // Each step waits for the one kStepsAhead before it; the first run is the start.
   EXPECT_EQ(event_waits - waits, 1 + kSteps - int{kStepsAhead});
 }
 
-TEST(HotLoop, SamplingCopiesTheImagesOfTheMomentsThatAreAskedFor) {
+TEST(HotLoop, SamplingCopiesOnlyRequestedImages) {
   Sampler sampler = small_sampler(6);
-  int copies = 0;
+  int copies = 0, calls = 0;
   sampler.generate(0, 2, [&](int step, const Sampler::ReadImages& read) {
+    ++calls;
     if (step == 0) copies = counts.copies;
     if (step == 3) read();
     EXPECT_EQ(counts.copies - copies, step < 3 ? 0 : 1) << step;
     return true;
   });
+  EXPECT_EQ(calls, 1 + 6) << "the start and every step";
 }
 
-TEST(HotLoop, AStreamedDataSetCostsOneCopyMore) {
+TEST(HotLoop, StreamedDatasetAddsOneCopy) {
   const TrainingProgram made =
       training_program(training_of(plain_network()), {.count = 10, .rows = DatasetRows::kBatchImages});
   const auto executor = unmeasured_executors(ComputePrecision::kBf16)(made.program);
@@ -180,7 +182,7 @@ TEST(HotLoop, AStreamedDataSetCostsOneCopyMore) {
   executor->stream_bytes(made.buffers.dataset, 0, [](int64_t, std::span<uint8_t> bytes) { bytes[0] = 1; });
   count_steps(made, *executor);
   EXPECT_EQ(counts.allocations, 0);
-  EXPECT_EQ(counts.synchronisations, 0);
+  EXPECT_EQ(counts.synchronizations, 0);
   EXPECT_EQ(counts.graphs, kSteps);
   EXPECT_EQ(counts.copies, (4 + 1) * kSteps);
 }

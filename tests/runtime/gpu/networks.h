@@ -1,6 +1,5 @@
-// Small U-Nets that the GPU's kernels can run (channels are whole vectors in bf16 too), which have every
-// operation between them, and executors of their training and sampling, ready to run. Tests only; depends on
-// tests/runtime/program/small_unet.h.
+// Small U-Nets for the GPU kernels (channels are whole vectors, even in bf16) that together use every
+// operation, and helpers to prepare their training and sampling.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +14,8 @@
 
 namespace ddpm {
 
-// Concatenations, attention of several heads, strided and upsampling convolutions, dropout. Attention goes
-// over 4x4 pixels: two vectors of bf16.
+// Concatenations, multi-head attention, strided and upsampling convolutions, dropout. Attention is over 4x4
+// pixels, two bf16 vectors.
 inline UnetConfig plain_network() {
   UnetConfig config;
   config.image_size = 8;
@@ -28,7 +27,7 @@ inline UnetConfig plain_network() {
   return config;
 }
 
-// FiLM, blocks that resample, labels, Fourier features and the division of the output that goes with them.
+// FiLM, resampling blocks, labels, and Fourier features with the division of the output that they need.
 inline UnetConfig conditional_network() {
   UnetConfig config = plain_network();
   config.resnet_downsampling = {true, true};
@@ -42,7 +41,7 @@ inline UnetConfig conditional_network() {
   return config;
 }
 
-// A learned embedding of the time, and a second time as the condition.
+// A learned time embedding, and a second time as the condition.
 inline UnetConfig learned_time_network() {
   UnetConfig config = plain_network();
   config.block_out_channels = {16, 16};
@@ -73,8 +72,8 @@ inline std::vector<uint8_t> random_pixels(const TrainingProgram& made) {
   return pixels;
 }
 
-// Weights that bf16 holds exactly, so that all executors compute with the same; large enough that every
-// operation matters, where Ho's own start leaves the residual branches almost zero.
+// Weights that bf16 represents exactly, so that all executors use the same values; large enough that every
+// operation matters, while Ho's initialization leaves the residual branches almost zero.
 inline std::vector<float> random_weights(const Program& program) {
   std::vector<float> weights(static_cast<size_t>(program.parameter_elements()));
   fill_random<float>(weights, 6, 0.25);
@@ -82,7 +81,7 @@ inline std::vector<float> random_weights(const Program& program) {
   return weights;
 }
 
-// `pixels` must outlive the executor where it is the CPU's.
+// `pixels` must outlive a CPU executor.
 inline void prepare_training(const TrainingProgram& made, const std::vector<uint8_t>& pixels,
                              Executor& executor) {
   executor.bind_bytes(made.buffers.dataset, pixels);

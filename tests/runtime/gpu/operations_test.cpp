@@ -1,5 +1,5 @@
-// Every operation of whole training and sampling programs as the GPU executor dispatches it, against the CPU
-// executor in double, one operation at a time.
+// Every operation of training and sampling programs as the GPU executor runs it, one at a time, against the
+// CPU executor in double.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -27,7 +27,7 @@ class GpuOperations : public testing::TestWithParam<Case> {
  protected:
   ErrorModel model() const { return error_model(GetParam().precision); }
 
-  // Runs `phases` and expects every output within its bound; prints the closest.
+  // Runs `phases` and expects every output to be within its bound; prints the worst ratio.
   void compare(std::initializer_list<Phase> phases, Executor& reference, Executor& device) {
     const std::vector<OutputError> errors = compare_operations(phases, reference, device, model());
     ASSERT_FALSE(errors.empty());
@@ -46,7 +46,7 @@ class GpuOperations : public testing::TestWithParam<Case> {
   std::set<std::string> kinds_;
 };
 
-TEST_P(GpuOperations, OfATrainingStepAreThoseOfTheCpu) {
+TEST_P(GpuOperations, TrainingStepMatchesCpu) {
   const TrainingProgram made = training_program_of(GetParam().network);
   const std::vector<uint8_t> pixels = random_pixels(made);
   CpuExecutor<double> reference(made.program);
@@ -58,10 +58,10 @@ TEST_P(GpuOperations, OfATrainingStepAreThoseOfTheCpu) {
   compare({Phase::kForward, Phase::kBackward, Phase::kUpdate}, reference, *device);
   std::set<std::string> all;
   for (const Operation& operation : made.program.operations()) all.insert(kind(operation.operation));
-  EXPECT_EQ(kinds_, all) << "an operation went unseen";
+  EXPECT_EQ(kinds_, all) << "an operation was not compared";
 }
 
-TEST_P(GpuOperations, OfASamplingStepAreThoseOfTheCpu) {
+TEST_P(GpuOperations, SamplingStepMatchesCpu) {
   const GenerationOptions options{
       .network = GetParam().network,
       .schedule = {.timesteps = 20},

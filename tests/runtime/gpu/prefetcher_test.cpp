@@ -1,4 +1,4 @@
-// Bytes that a thread reads ahead, in the emulator and on a GPU.
+// Prefetching each step's bytes on a background thread, in the emulator and on a GPU.
 #include "runtime/gpu/prefetcher.h"
 
 #include <gtest/gtest.h>
@@ -12,9 +12,9 @@ namespace ddpm {
 namespace {
 
 constexpr size_t kBytes = 1000;
-constexpr int kAhead = 4;  // steps that are read before the first is asked for
+constexpr int kAhead = 4;  // steps that are read ahead
 
-// Bytes that tell their step.
+// Bytes that identify their step.
 void fill_with_step(int64_t step, std::span<uint8_t> bytes) {
   std::fill(bytes.begin(), bytes.end(), static_cast<uint8_t>(step));
 }
@@ -27,15 +27,15 @@ std::vector<uint8_t> next(Prefetcher& bytes, const DeviceBuffer<uint8_t>& target
   return values;
 }
 
-TEST(Prefetcher, EachStepFindsItsOwnBytes) {
+TEST(Prefetcher, DeliversEachStepsBytes) {
   const Stream stream;
   const DeviceBuffer<uint8_t> target(kBytes);
   Prefetcher bytes(target.span(), 250, fill_with_step);
-  for (int64_t step = 250; step < 270; ++step)  // several times round the places
+  for (int64_t step = 250; step < 270; ++step)  // several times around the ring
     EXPECT_EQ(next(bytes, target, stream), std::vector<uint8_t>(kBytes, static_cast<uint8_t>(step)));
 }
 
-TEST(Prefetcher, ReadsAFewStepsAheadAndNoMore) {
+TEST(Prefetcher, ReadsAtMostAFewStepsAhead) {
   const Stream stream;
   const DeviceBuffer<uint8_t> target(kBytes);
   std::atomic<int64_t> last = -1;
@@ -48,11 +48,11 @@ TEST(Prefetcher, ReadsAFewStepsAheadAndNoMore) {
       next(bytes, target, stream);
       EXPECT_LE(last, i + kAhead);
     }
-  }  // ends although nobody asks for what was read
+  }  // the destructor does not wait for unread bytes
   EXPECT_GE(last, 9);
 }
 
-TEST(Prefetcher, WhatTheReaderThrowsComesOutAtItsStep) {
+TEST(Prefetcher, RethrowsReaderErrorsAtTheirStep) {
   const Stream stream;
   const DeviceBuffer<uint8_t> target(kBytes);
   Prefetcher bytes(target.span(), 0, [](int64_t step, std::span<uint8_t> to) {

@@ -1,5 +1,5 @@
-// Training and sampling through Trainer and Sampler on the GPU executor: resumed runs, checkpoints of the
-// other device, the loss beside the CPU's.
+// Trainer and Sampler on the GPU executor: resumed runs, checkpoints of the other device, the loss compared
+// with the CPU's.
 #include "model/training/trainer.h"
 
 #include <gtest/gtest.h>
@@ -32,7 +32,7 @@ class GpuTrainer : public testing::TestWithParam<ComputePrecision> {
   const Dataset dataset = small_dataset();
 };
 
-TEST_P(GpuTrainer, ResumedRunGoesOnBitForBit) {
+TEST_P(GpuTrainer, ResumesBitForBit) {
   Trainer straight = trainer(), first = trainer(), resumed = trainer();
   straight.initialize();
   first.initialize();
@@ -45,7 +45,7 @@ TEST_P(GpuTrainer, ResumedRunGoesOnBitForBit) {
   EXPECT_EQ(weights(resumed), weights(straight));
 }
 
-TEST_P(GpuTrainer, AStreamedDataSetGivesTheSameBits) {
+TEST_P(GpuTrainer, StreamedDatasetGivesTheSameBits) {
   const auto streaming = [&] {
     return Trainer(small_config(), dataset, unmeasured_executors(GetParam()), DataPlacement::kStreamed);
   };
@@ -62,7 +62,7 @@ TEST_P(GpuTrainer, AStreamedDataSetGivesTheSameBits) {
   EXPECT_EQ(weights(resumed), weights(resident));
 }
 
-TEST_P(GpuTrainer, CheckpointsGoFromDeviceToDevice) {
+TEST_P(GpuTrainer, CheckpointsMoveBetweenDevices) {
   Trainer on_gpu = trainer(), back = trainer(), on_cpu(small_config(), dataset);
   on_gpu.initialize();
   train(on_gpu, 3);
@@ -74,7 +74,7 @@ TEST_P(GpuTrainer, CheckpointsGoFromDeviceToDevice) {
   back.restore(open_checkpoint(folder.path() / "cpu"));
   train(back, 1);
   train(on_gpu, 1);
-  EXPECT_EQ(weights(back), weights(on_gpu)) << "nothing was lost on the way";
+  EXPECT_EQ(weights(back), weights(on_gpu)) << "the round trip lost something";
 }
 
 TEST_P(GpuTrainer, LearnsLikeTheCpu) {
@@ -92,7 +92,7 @@ TEST_P(GpuTrainer, LearnsLikeTheCpu) {
   }
 }
 
-TEST_P(GpuTrainer, NoMetricsAreMissingAfterAStepThatIsLogged) {
+TEST_P(GpuTrainer, LoggedStepsHaveAllMetrics) {
   Trainer on_gpu = trainer();
   on_gpu.initialize();
   TrainingMetrics metrics;
@@ -104,19 +104,19 @@ TEST_P(GpuTrainer, NoMetricsAreMissingAfterAStepThatIsLogged) {
   }
 }
 
-// What a run that is stopped between two such steps has to know before it saves.
-TEST_P(GpuTrainer, CatchesUpWithTheStepsUnderWay) {
+// A run that is stopped between two logged steps must catch up before it saves.
+TEST_P(GpuTrainer, CatchUpCollectsPendingSteps) {
   Trainer on_gpu = trainer();
   on_gpu.initialize();
   TrainingMetrics metrics = train(on_gpu, 13);
-  ASSERT_EQ(metrics.gradient_norm.count, 10) << "the last three are under way";
+  ASSERT_EQ(metrics.gradient_norm.count, 10) << "the last three are pending";
   on_gpu.catch_up(metrics);
   EXPECT_EQ(metrics.gradient_norm.count, 13);
   on_gpu.catch_up(metrics);
-  EXPECT_EQ(metrics.gradient_norm.count, 13) << "each joins once";
+  EXPECT_EQ(metrics.gradient_norm.count, 13) << "each is counted once";
 }
 
-TEST_P(GpuTrainer, ALossThatIsNotFiniteShowsWhenCaughtUp) {
+TEST_P(GpuTrainer, CatchUpReportsANonFiniteLoss) {
   TrainConfig diverging = small_config();
   diverging.optimizer.learning_rate = 1e30;
   diverging.optimizer.warmup_steps = 0;
@@ -129,7 +129,7 @@ TEST_P(GpuTrainer, ALossThatIsNotFiniteShowsWhenCaughtUp) {
   EXPECT_FALSE(metrics.finite());
 }
 
-TEST_P(GpuTrainer, SamplesAreThoseOfTheCpuUpToRounding) {
+TEST_P(GpuTrainer, SamplesMatchCpuUpToRounding) {
   Trainer on_gpu = trainer(), on_cpu(small_config(), dataset);
   on_cpu.initialize();
   train(on_cpu, 5);
@@ -137,14 +137,15 @@ TEST_P(GpuTrainer, SamplesAreThoseOfTheCpuUpToRounding) {
   on_gpu.restore(open_checkpoint(folder.path()));
   const std::vector<Image> expected = on_cpu.sample(), actual = on_gpu.sample();
   ASSERT_EQ(actual.size(), expected.size());
+  ASSERT_FALSE(actual.empty());
   double difference = 0, count = 0;
   for (size_t i = 0; i < actual.size(); ++i)
     for (size_t k = 0; k < actual[i].pixels.size(); ++k) {
       difference += std::abs(int(actual[i].pixels[k]) - int(expected[i].pixels[k]));
       ++count;
     }
-  // Levels of 255, on average: in float a pixel in a hundred may round the other way; in bf16 the network's
-  // answer errs by some 2^-8 of its size, that is one or two levels.
+  // The mean difference in levels of 255: in float one pixel in a hundred may round differently; in bf16 the
+  // model output is off by about 2^-8 of its size, one or two levels.
   EXPECT_LT(difference / count, GetParam() == ComputePrecision::kBf16 ? 3 : 0.01);
 }
 

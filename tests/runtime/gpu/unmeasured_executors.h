@@ -1,6 +1,5 @@
-// Executors of the linked backend for tests: on a GPU their plans are the first proposed, since measuring
-// would take the time of a whole step for each product and write to the user's cache. Tests only; depends on
-// runtime/gpu/backend.h.
+// Executors of the linked backend. On a GPU they use the first plan proposed, since autotuning would take the
+// time of a whole step per problem and write to the user's cache.
 #pragma once
 
 #include "runtime/gpu/backend.h"

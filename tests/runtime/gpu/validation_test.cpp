@@ -1,5 +1,5 @@
-// Validation finds what is wrong and nothing else: devices that compute another network than they are asked
-// to, as mistakes would have it.
+// Validation detects faulty devices, simulated by running a slightly different network, and
+// accepts correct ones.
 #include "model/training/validation.h"
 
 #include <gtest/gtest.h>
@@ -44,13 +44,15 @@ std::set<std::string> kinds_beyond_bounds(const ValidationReport& report) {
 
 class Validation : public testing::TestWithParam<ComputePrecision> {};
 
-TEST_P(Validation, OfWhatIsRightIsWithinAllBounds) {
+TEST_P(Validation, CorrectDeviceIsWithinBounds) {
   const ValidationOptions options = small_validation(GetParam());
-  EXPECT_TRUE(validate_training(options, unmeasured_executors(GetParam())).is_within_bounds());
+  const ValidationReport report = validate_training(options, unmeasured_executors(GetParam()));
+  EXPECT_FALSE(report.operations.empty());
+  EXPECT_TRUE(report.is_within_bounds());
   EXPECT_TRUE(validate_training(options, mistaken(options, [](TrainConfig&) {})).is_within_bounds());
 }
 
-TEST_P(Validation, TrainsWithTheWeightsOfTheLossThatAreAskedFor) {
+TEST_P(Validation, UsesTheConfiguredLossWeights) {
   ValidationOptions options = small_validation(GetParam());
   options.config.loss_weighting = LossWeighting::kMinSnr;
   bool has_weights = false;
@@ -60,12 +62,12 @@ TEST_P(Validation, TrainsWithTheWeightsOfTheLossThatAreAskedFor) {
                               [](const Buffer& buffer) { return buffer.name == "loss_weight"; });
     return unmeasured_executors(GetParam())(program);
   };
-  // Weights that nobody wrote would be zeros, and the relative error of a loss of zero is no number.
+  // Unwritten weights would be zeros, and the relative error of a zero loss is NaN.
   EXPECT_TRUE(validate_training(options, device).is_within_bounds());
   EXPECT_TRUE(has_weights);
 }
 
-TEST_P(Validation, FindsZerosOnTheWrongSide) {
+TEST_P(Validation, DetectsWrongPadding) {
   const ValidationOptions options = small_validation(GetParam());
   const ValidationReport report = validate_training(options, mistaken(options, [](TrainConfig& changed) {
                                                       changed.network.downsampling = Downsampling::kPadAround;
@@ -78,15 +80,15 @@ TEST_P(Validation, FindsZerosOnTheWrongSide) {
         << error.name;
 }
 
-TEST_P(Validation, FindsAnotherMaskOfDropout) {
+TEST_P(Validation, DetectsAnotherDropoutMask) {
   const ValidationOptions options = small_validation(GetParam());
   const ValidationReport report =
       validate_training(options, mistaken(options, [](TrainConfig& changed) { changed.dropout = 0.2; }));
   EXPECT_EQ(kinds_beyond_bounds(report), (std::set<std::string>{"group_norm", "group_norm_backward"}));
 }
 
-// (1 - 0.999) m' against (1 - 0.9985) m': nothing else of the step shows it.
-TEST_P(Validation, FindsAnotherDecayInTheOptimiser) {
+// (1 - 0.999) against (1 - 0.9985): only v shows the difference.
+TEST_P(Validation, DetectsAnotherOptimizerDecay) {
   const ValidationOptions options = small_validation(GetParam());
   const ValidationReport report = validate_training(
       options, mistaken(options, [](TrainConfig& changed) { changed.optimizer.beta2 = 0.9985; }));
@@ -94,12 +96,12 @@ TEST_P(Validation, FindsAnotherDecayInTheOptimiser) {
   EXPECT_EQ(report.operations.front().output, "v") << "worst first";
 }
 
-TEST_P(Validation, FindsStepsThatDriftApart) {
+TEST_P(Validation, DetectsDriftingSteps) {
   const ValidationOptions options = small_validation(GetParam());
   ValidationReport report = validate_training(
       options, mistaken(options, [](TrainConfig& changed) { changed.optimizer.learning_rate *= 50; }));
   report.operations.clear();
-  EXPECT_FALSE(report.is_within_bounds()) << "the losses alone tell";
+  EXPECT_FALSE(report.is_within_bounds()) << "the losses alone must show it";
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, Validation,

@@ -1,5 +1,5 @@
-// The choice among a made-up library's plans, with a clock of the test's: which of them are made, tried,
-// refused and remembered; and a fused plan against the steps it would save.
+// Choosing among the plans of a fake library with a fake timer: which plans are built, tried, refused and
+// cached; and a fused plan against its unfused steps.
 #include "runtime/library/autotuner.h"
 
 #include <gmock/gmock.h>
@@ -35,7 +35,7 @@ struct Plan {
 constexpr const char* kKey = "problem";
 constexpr size_t kSteps = 9;  // as a candidate of the clock
 
-// Plans "0", "1", ... as a library proposes them, one when it is asked for.
+// Plans "0", "1", ..., proposed one by one like a library's.
 Proposals<Plan> proposals(size_t count, int& made) {
   return [count, &made, next = size_t{0}]() mutable -> std::optional<Plan> {
     if (next == count) return std::nullopt;
@@ -73,7 +73,7 @@ class Library : public testing::Test {
     const std::optional<Plan> plan = choose_plan(source(timer), kKey, {cache, timer, statistics_, check_});
     return plan ? plan->tag() : "none";
   }
-  // In a process's cache of its own, kept in the file.
+  // With a new process's cache on the same file.
   std::string choose_in_new_process(FakeTimer* timer) {
     PlanCache cache(file(), [this](const std::string& line) { log_.push_back(line); });
     return choose(cache, timer);
@@ -89,22 +89,22 @@ class Library : public testing::Test {
   PlanCheck check_ = PlanCheck::kRefuse;
 };
 
-TEST_F(Library, WithoutAClockOneWorkingPlanIsMadeAndNoMore) {
+TEST_F(Library, WithoutATimerBuildsOnlyOneWorkingPlan) {
   PlanCache cache("");
   EXPECT_EQ(choose(cache, nullptr), "0");
   EXPECT_EQ(made_, 1);
   EXPECT_THAT(checked_, ElementsAre("0"));
-  EXPECT_EQ(cache.find(kKey), std::nullopt) << "what was not measured is not kept";
+  EXPECT_EQ(cache.find(kKey), std::nullopt) << "unmeasured plans are not cached";
 }
 
-TEST_F(Library, WithoutAClockAWrongPlanMakesWayForTheNext) {
+TEST_F(Library, WithoutATimerFallsBackToTheNextPlan) {
   PlanCache cache("");
   faults_["0"] = "wrong";
   EXPECT_EQ(choose(cache, nullptr), "1");
   EXPECT_EQ(made_, 2);
 }
 
-TEST_F(Library, TheFastestIsTakenCheckedAndRemembered) {
+TEST_F(Library, PicksChecksAndCachesTheFastest) {
   FakeTimer timer({{0, {2}}, {1, {1}}, {2, {3}}});
   EXPECT_EQ(choose_in_new_process(&timer), "1");
   EXPECT_THAT(checked_, ElementsAre("1"));
@@ -116,14 +116,14 @@ TEST_F(Library, TheFastestIsTakenCheckedAndRemembered) {
   EXPECT_THAT(checked_, IsEmpty());
 }
 
-TEST_F(Library, AWrongPlanIsRefusedInALineOfLogAndTheNextBestTaken) {
+TEST_F(Library, RefusesAWrongPlanAndTakesTheNextBest) {
   FakeTimer timer({{0, {2}}, {1, {1}}, {2, {3}}});
   faults_["1"] = "two runs on the same inputs differ";
   EXPECT_EQ(choose_in_new_process(&timer), "0");
   EXPECT_THAT(checked_, ElementsAre("1", "0"));
   EXPECT_THAT(log_, ElementsAre("refused engine 1 for problem: two runs on the same inputs differ"));
   EXPECT_EQ(statistics_.refused, 1);
-  // Later it is not even tried.
+  // Later runs do not even try it.
   PlanCache cache(file());
   cache.store(kKey, "1");  // as an older run may have chosen it
   run_.clear();
@@ -131,7 +131,7 @@ TEST_F(Library, AWrongPlanIsRefusedInALineOfLogAndTheNextBestTaken) {
   EXPECT_THAT(run_, Not(Contains("1")));
 }
 
-TEST_F(Library, AWrongPlanIsUsedWithAWarningWhereTheUserWantsThat) {
+TEST_F(Library, WarnModeUsesAWrongPlan) {
   FakeTimer timer({{0, {2}}, {1, {1}}, {2, {3}}});
   faults_["1"] = "two runs on the same inputs differ";
   check_ = PlanCheck::kWarn;
@@ -142,7 +142,7 @@ TEST_F(Library, AWrongPlanIsUsedWithAWarningWhereTheUserWantsThat) {
   EXPECT_EQ(statistics_.refused, 0);
 }
 
-TEST_F(Library, NobodyLooksWhereTheUserWantsThat) {
+TEST_F(Library, OffModeChecksNothing) {
   PlanCache cache("");
   faults_["0"] = "wrong";
   check_ = PlanCheck::kOff;
@@ -150,7 +150,7 @@ TEST_F(Library, NobodyLooksWhereTheUserWantsThat) {
   EXPECT_THAT(checked_, IsEmpty());
 }
 
-TEST_F(Library, WhereAllAreWrongThereIsNone) {
+TEST_F(Library, ReturnsNothingWhenEveryPlanIsWrong) {
   FakeTimer timer({{0, {2}}, {1, {1}}, {2, {3}}});
   faults_ = {{"0", "a"}, {"1", "b"}, {"2", "c"}};
   PlanCache cache("");
@@ -158,7 +158,7 @@ TEST_F(Library, WhereAllAreWrongThereIsNone) {
   EXPECT_EQ(cache.refused_plans(kKey), 3u);
 }
 
-TEST_F(Library, AnErrorOfTheDeviceNamesPlanProblemAndWhatToDoAndIsNotMetAgain) {
+TEST_F(Library, DeviceErrorNamesThePlanAndTheRemedy) {
   FakeTimer timer({{0, {2}}, {1, {1}}, {2, {3}}});
   breaks_ = "1";
   try {
@@ -175,7 +175,7 @@ TEST_F(Library, AnErrorOfTheDeviceNamesPlanProblemAndWhatToDoAndIsNotMetAgain) {
   EXPECT_THAT(run_, Not(Contains("1")));
 }
 
-TEST_F(Library, ThatMemoryRanOutIsNoPlansFault) {
+TEST_F(Library, OutOfMemoryRefusesNoPlan) {
   FakeTimer timer({{0, {2}}, {1, {1}}});
   PlanCache cache(file());
   PlanSource<Plan> poor = source(&timer);
@@ -184,7 +184,7 @@ TEST_F(Library, ThatMemoryRanOutIsNoPlansFault) {
   EXPECT_EQ(cache.refused_plans(kKey), 0u);
 }
 
-TEST_F(Library, APlanThatTakesTheProcessDownIsRefusedByTheNext) {
+TEST_F(Library, PlanThatKillsTheProcessIsRefusedNextTime) {
   FakeTimer timer({{0, {2}}, {1, {1}}, {2, {3}}});
   kills_ = "1";
   const pid_t child = ::fork();
@@ -200,7 +200,7 @@ TEST_F(Library, APlanThatTakesTheProcessDownIsRefusedByTheNext) {
   EXPECT_THAT(checked_, ElementsAre("0"));
 }
 
-TEST_F(Library, StatisticsSayWhatItTook) {
+TEST_F(Library, StatisticsCountPlansAndSeconds) {
   FakeTimer timer({{0, {2}}, {1, {1}}, {2, {3}}});
   PlanCache cache("");
   choose(cache, &timer);
@@ -218,8 +218,8 @@ TEST_F(Library, StatisticsSayWhatItTook) {
             "prepared 1 product: 1 plan proposed, 1 built in 0.0 s");
 }
 
-// Else every run would measure again, and say nothing of why.
-TEST_F(Library, AKeptPlanThatCannotBeRestoredIsCounted) {
+// Otherwise every run would measure again without saying why.
+TEST_F(Library, CountsPlansThatCannotBeRestored) {
   FakeTimer timer({{0, {2}}, {1, {1}}, {2, {3}}});
   PlanCache cache("");
   unknown_ = "of another version";
@@ -232,7 +232,7 @@ TEST_F(Library, AKeptPlanThatCannotBeRestoredIsCounted) {
             "prepared 1 product: 1 plan proposed, 1 built in 0.0 s; 1 kept plan could not be restored");
 }
 
-TEST(Way, TheFastestIsKeptByItsName) {
+TEST(Way, CachesTheFastestByName) {
   PlanCache cache("");
   PlanStatistics statistics;
   const Ways ways{"layer", {"folded", "nearest"}};
@@ -279,28 +279,28 @@ class FusedPlan : public testing::Test {
   PlanStatistics statistics_;
 };
 
-TEST_F(FusedPlan, IsTakenWhereItIsFasterThanTheSteps) {
+TEST_F(FusedPlan, IsTakenWhenFasterThanTheSteps) {
   FakeTimer timer({{0, {3}}, {1, {1}}, {kSteps, {2}}});
   EXPECT_EQ(choose(&timer), "1");
   EXPECT_EQ(choose(nullptr), "1") << "it was measured before";
 }
 
-TEST_F(FusedPlan, IsLeftWhereTheStepsAreFasterOrAsFast) {
+TEST_F(FusedPlan, IsSkippedWhenNotFaster) {
   FakeTimer timer({{0, {3}}, {1, {2}}, {kSteps, {2}}});
   EXPECT_EQ(choose(&timer), "steps");
   EXPECT_EQ(choose(nullptr, Unmeasured::kFuse), "steps") << "it was measured before";
 }
 
-TEST_F(FusedPlan, IsLeftWhereItIsWrong) {
+TEST_F(FusedPlan, IsSkippedWhenWrong) {
   FakeTimer timer({{0, {3}}, {1, {1}}, {kSteps, {2}}});
   wrong_ = "1";
   EXPECT_EQ(choose(&timer), "steps");
   EXPECT_EQ(statistics_.refused, 1);
 }
 
-TEST_F(FusedPlan, UnmeasuredIsAsWasAskedFor) {
+TEST_F(FusedPlan, UnmeasuredFollowsTheOption) {
   EXPECT_EQ(choose(nullptr, Unmeasured::kDoNotFuse), "steps");
-  EXPECT_EQ(made_, 0) << "no plan is made for nothing";
+  EXPECT_EQ(made_, 0) << "no plan is built unnecessarily";
   EXPECT_EQ(choose(nullptr, Unmeasured::kFuse), "0");
   EXPECT_EQ(made_, 1);
   EXPECT_EQ(cache_.find(kKey), std::nullopt);
@@ -308,12 +308,12 @@ TEST_F(FusedPlan, UnmeasuredIsAsWasAskedFor) {
   EXPECT_EQ(choose(nullptr, Unmeasured::kFuse), "1");
 }
 
-TEST_F(FusedPlan, WhereNoneIsProposedTheStepsRemain) {
+TEST_F(FusedPlan, FallsBackToTheStepsWithoutProposals) {
   proposed_ = 0;
   EXPECT_EQ(choose(nullptr, Unmeasured::kFuse), "steps");
 }
 
-TEST_F(FusedPlan, IsMeasuredAnewWhereTheCacheHoldsSomethingElse) {
+TEST_F(FusedPlan, IsRemeasuredWhenTheCachedPlanIsUnknown) {
   cache_.store(kKey, "of another version");
   FakeTimer timer({{0, {1}}, {1, {3}}, {kSteps, {2}}});
   EXPECT_EQ(choose(&timer), "0");

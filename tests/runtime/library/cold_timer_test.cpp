@@ -1,4 +1,4 @@
-// The clock of plans, with the emulator's events.
+// The timer of plans, with the emulator's events.
 #include "runtime/library/cold_timer.h"
 
 #include <gtest/gtest.h>
@@ -12,8 +12,7 @@ namespace {
 TEST(ColdTimer, TimesOneRunOfTheWorkWithoutTheFlush) {
   using namespace std::chrono_literals;
   const Stream stream;
-  // A cache whose flush takes the emulator far longer than the work: 4 MB, read by a thread for each 16
-  // bytes.
+  // A cache whose flush takes the emulator far longer than the work: 4 MB, read by one thread per 16 bytes.
   ColdTimer timer(stream, size_t{2} << 20);
   int runs = 0;
   const auto work = [&] {
@@ -28,7 +27,7 @@ TEST(ColdTimer, TimesOneRunOfTheWorkWithoutTheFlush) {
   EXPECT_LT(seconds, with_flush);
 }
 
-TEST(ColdTimer, DoesWithoutACache) {
+TEST(ColdTimer, WorksWithoutACache) {
   const Stream stream;
   ColdTimer timer(stream, 0);
   EXPECT_GE(timer.seconds([] {}), 0);

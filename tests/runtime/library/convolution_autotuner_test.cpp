@@ -1,4 +1,4 @@
-// The choice of a plan without a GPU: real plans of a described device, a clock of the test's.
+// Choosing a plan without a GPU: real plans of a described device, and a fake timer.
 #include "runtime/library/convolution_autotuner.h"
 
 #include <gmock/gmock.h>
@@ -22,14 +22,15 @@ class ConvolutionChoice : public testing::Test {
   ConvolutionChoice() : device_(CudnnDevice::described(read_file(DDPM_H100_JSON))), cache_("") {
     for (const ConvolutionPlan& plan : convolution_plans(device_, kProblem)) tags_.push_back(plan.tag());
   }
+  void SetUp() override { ASSERT_GT(tags_.size(), 3u) << "too few plans to choose from"; }
 
-  // All plans take two seconds but one.
+  // All plans but one take two seconds.
   FakeTimer timer_with_winner(size_t winner) const {
     std::map<size_t, std::vector<double>> times;
     for (size_t i = 0; i < tags_.size(); ++i) times[i] = {i == winner ? 1.0 : 2.0};
     return FakeTimer(std::move(times));
   }
-  // "Runs" a plan by telling the timer which one it is.
+  // "Runs" a plan by telling the timer which it is.
   ConvolutionTrials telling(FakeTimer& timer) const {
     return {.run = [this, &timer](const ConvolutionPlan& plan) {
       const auto found = std::find(tags_.begin(), tags_.end(), plan.tag());
@@ -56,8 +57,7 @@ const ConvolutionTrials kMustNotRun{.run = [](const ConvolutionPlan&) -> bool {
   throw LogicError("a plan was run although it need not be measured");
 }};
 
-TEST_F(ConvolutionChoice, TakesTheFastestAndRemembersIt) {
-  ASSERT_GT(tags_.size(), 3u);
+TEST_F(ConvolutionChoice, PicksAndCachesTheFastest) {
   FakeTimer timer = timer_with_winner(3);
   ConvolutionAutotuner choosing = chooser(&timer);
   const ConvolutionPlan chosen = choosing.choose(kProblem, telling(timer));
@@ -69,19 +69,19 @@ TEST_F(ConvolutionChoice, TakesTheFastestAndRemembersIt) {
   EXPECT_EQ(again.workspace_bytes(), chosen.workspace_bytes());
 }
 
-TEST_F(ConvolutionChoice, WithoutAClockTakesTheFirstProposalAndRemembersNothing) {
+TEST_F(ConvolutionChoice, WithoutATimerTakesTheFirstProposalAndCachesNothing) {
   EXPECT_EQ(chooser(nullptr).choose(kProblem, kMustNotRun).tag(), tags_[0]);
   EXPECT_EQ(cache_.find(key()), std::nullopt);
 }
 
-TEST_F(ConvolutionChoice, WithoutAClockNoPlanIsBuiltBeyondTheFirst) {
+TEST_F(ConvolutionChoice, WithoutATimerBuildsOnlyTheFirstPlan) {
   chooser(nullptr).choose(kProblem, kMustNotRun);
   EXPECT_EQ(statistics_.built, 1);
   EXPECT_LT(statistics_.proposed, static_cast<int64_t>(tags_.size()))
-      << "configurations were looked at that nobody needed";
+      << "unneeded configurations were considered";
 }
 
-TEST_F(ConvolutionChoice, AWrongPlanIsPassedOver) {
+TEST_F(ConvolutionChoice, SkipsWrongPlans) {
   ConvolutionTrials trials = kMustNotRun;
   trials.find_fault = [&](const ConvolutionPlan& plan) -> std::optional<std::string> {
     return plan.tag() == tags_[0] ? std::optional<std::string>("wrong") : std::nullopt;
@@ -97,41 +97,43 @@ TEST_F(ConvolutionChoice, AWrongPlanIsPassedOver) {
   }
 }
 
-// What its errors and lines of log call it.
-TEST_F(ConvolutionChoice, APlansNameIsItsEngineAndKnobs) {
+// The name used in errors and log lines.
+TEST_F(ConvolutionChoice, PlanNameListsEngineAndKnobs) {
   const ConvolutionPlan plan = chooser(nullptr).choose(kProblem, kMustNotRun);
   EXPECT_THAT(plan.name(),
               testing::MatchesRegex(R"(cuDNN engine [0-9]+ \([A-Z_]+ [0-9]+(, [A-Z_]+ [0-9]+)*\))"));
 }
 
-TEST_F(ConvolutionChoice, MeasuresAnewWhereTheCacheHoldsAnotherProblemsPlan) {
+TEST_F(ConvolutionChoice, RemeasuresWhenTheCachedPlanIsForAnotherProblem) {
   FakeTimer timer = timer_with_winner(1);
   ConvolutionAutotuner choosing = chooser(&timer);
   ConvolutionProblem larger = kProblem;
   larger.shape.n = 32;
-  const std::string foreign = convolution_plans(device_, larger).front().tag();
+  const std::vector<ConvolutionPlan> plans_of_larger = convolution_plans(device_, larger);
+  ASSERT_FALSE(plans_of_larger.empty());
+  const std::string foreign = plans_of_larger.front().tag();
   for (const std::string& wrong : {foreign, std::string("{}"), std::string("no JSON")}) {
     cache_.store(key(), wrong);
     EXPECT_EQ(choosing.choose(kProblem, telling(timer)).tag(), tags_[1]);
   }
 }
 
-TEST_F(ConvolutionChoice, AShapeWithoutPlanIsNamed) {
+TEST_F(ConvolutionChoice, ErrorNamesTheShapeWithoutPlans) {
   try {
     chooser(nullptr, {.workspace_bytes = -1}).choose(kProblem, kMustNotRun);
-    FAIL() << "there can be no plan with less than no workspace";
+    FAIL() << "no plan fits a negative workspace";
   } catch (const InputError& error) {
     EXPECT_THAT(error.what(), HasSubstr("forward bf16 16x16x16x64 -> 16x16x64 3x3 stride 1 pad 1,1"));
   }
 }
 
-TEST_F(ConvolutionChoice, ThatNoPlanRunsIsAnErrorToo) {
+TEST_F(ConvolutionChoice, FailsWhenNoPlanRuns) {
   FakeTimer timer = timer_with_winner(0);
   const ConvolutionTrials refusing{.run = [](const ConvolutionPlan&) { return false; }};
   EXPECT_THROW(chooser(&timer).choose(kProblem, refusing), InputError);
 }
 
-TEST_F(ConvolutionChoice, TheKeyNamesAllThatTheChoiceDependsOn) {
+TEST_F(ConvolutionChoice, KeyCoversEverythingTheChoiceDependsOn) {
   EXPECT_THAT(key(), AllOf(HasSubstr("NVIDIA H100 80GB HBM3"), HasSubstr("sm_90"), HasSubstr("driver 13000"),
                            HasSubstr(std::to_string(cudnnGetVersion())), HasSubstr(to_string(kProblem))));
   EXPECT_NE(key(), key({.workspace_bytes = 1}));
@@ -139,9 +141,11 @@ TEST_F(ConvolutionChoice, TheKeyNamesAllThatTheChoiceDependsOn) {
   EXPECT_NE(key(), convolution_key("another driver", {}, kProblem));
 }
 
-TEST_F(ConvolutionChoice, ABiasIsFusedOnlyWhereThatWasMeasuredToBeFaster) {
+TEST_F(ConvolutionChoice, FusesBiasOnlyWhenMeasuredFaster) {
   const ConvolutionProblem wish{.shape = kProblem.shape, .bias = true, .residual = true};
-  const std::string first = convolution_plans(device_, wish).front().tag();
+  const std::vector<ConvolutionPlan> plans = convolution_plans(device_, wish);
+  ASSERT_FALSE(plans.empty());
+  const std::string first = plans.front().tag();
   enum : size_t { kFirst, kOther, kSteps };
   for (const double seconds_in_steps : {0.5, 2.0}) {
     PlanCache cache("");
@@ -167,7 +171,7 @@ TEST_F(ConvolutionChoice, ABiasIsFusedOnlyWhereThatWasMeasuredToBeFaster) {
   }
 }
 
-TEST(RestoredPlan, OfAConvolutionWithBiasIsOneOfTheSameAdditions) {
+TEST(RestoredPlan, KeepsBiasAndResidual) {
   const CudnnDevice device = CudnnDevice::described(read_file(DDPM_H100_JSON));
   const ConvolutionProblem plain = kProblem;
   ConvolutionProblem bias = plain, both = plain;
@@ -183,12 +187,12 @@ TEST(RestoredPlan, OfAConvolutionWithBiasIsOneOfTheSameAdditions) {
   }
 }
 
-TEST(RestoredPlan, IsTheSameForEveryPlanOfEveryDirection) {
+TEST(RestoredPlan, MatchesEveryPlanOfEveryDirection) {
   const CudnnDevice device = CudnnDevice::described(read_file(DDPM_H100_JSON));
   for (const ConvolutionDirection direction :
        {ConvolutionDirection::kForward, ConvolutionDirection::kBackwardData,
         ConvolutionDirection::kBackwardWeight}) {
-    // Stride 2 with padding (0,1), accumulated: all that a description has to hold.
+    // Stride 2 with padding (0, 1), accumulated: everything a description must record.
     ConvolutionProblem problem{.shape = {.n = 16,
                                          .h = 16,
                                          .w = 16,

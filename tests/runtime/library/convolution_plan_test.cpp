@@ -1,5 +1,5 @@
-// Every convolution of the published networks has plans, checked without a GPU against a description of one
-// (h100.json, written by hand from the data sheet).
+// Every convolution of the published networks has plans. Needs no GPU, only a description of one (h100.json,
+// written by hand from the data sheet).
 #include "runtime/library/convolution_plan.h"
 
 #include <gmock/gmock.h>
@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "model/training/training_program.h"
@@ -21,7 +22,7 @@ namespace {
 
 CudnnDevice h100() { return CudnnDevice::described(read_file(DDPM_H100_JSON)); }
 
-// What a training step asks of cuDNN, in both forms of the upsampling convolution.
+// The cuDNN problems of a training step, with both forms of the upsampling convolution.
 template <typename T>
 std::vector<ConvolutionProblem> problems_of(const Preset& preset, int batch) {
   const Program program = training_program(preset.network, batch, {.count = batch}).program;
@@ -41,8 +42,8 @@ TEST_P(PresetPlans, EveryConvolutionHasADeterministicPlanWithinTheWorkspace) {
   const CudnnDevice device = h100();
   const std::vector<ConvolutionProblem> problems =
       problems_of<BFloat16>(preset, preset.network.image_size > 64 ? 8 : 128);
-  // Three directions at every resolution at the least.
-  EXPECT_GE(problems.size(), 3u * static_cast<size_t>(preset.network.levels()));
+  // At least the three directions at every resolution.
+  ASSERT_GE(problems.size(), 3u * static_cast<size_t>(preset.network.levels()));
   for (const ConvolutionProblem& problem : problems) {
     const std::vector<ConvolutionPlan> plans = convolution_plans(device, problem);
     EXPECT_FALSE(plans.empty()) << to_string(problem);
@@ -59,9 +60,12 @@ INSTANTIATE_TEST_SUITE_P(All, PresetPlans,
                            return name;
                          });
 
-TEST(ConvolutionPlans, InFloatEveryConvolutionOfATrainingStepHasOneToo) {
+TEST(ConvolutionPlans, EveryFloatConvolutionHasAPlan) {
   const CudnnDevice device = h100();
-  for (const ConvolutionProblem& problem : problems_of<float>(find_preset("tiny-32"), 16))
+  const Preset preset = find_preset("tiny-32");
+  const std::vector<ConvolutionProblem> problems = problems_of<float>(preset, 16);
+  ASSERT_GE(problems.size(), 3u * static_cast<size_t>(preset.network.levels()));
+  for (const ConvolutionProblem& problem : problems)
     EXPECT_FALSE(convolution_plans(device, problem).empty()) << to_string(problem);
 }
 
@@ -71,22 +75,23 @@ ConvolutionProblem middle_sized(ConvolutionDirection direction, ElementType type
           .type = type};
 }
 
-TEST(ConvolutionPlans, AccumulationCostsNoPlans) {
+TEST(ConvolutionPlans, AccumulationKeepsEveryPlan) {
   const CudnnDevice device = h100();
   ConvolutionProblem problem = middle_sized(ConvolutionDirection::kForward, ElementType::kBfloat16);
   const size_t overwriting = convolution_plans(device, problem).size();
+  ASSERT_GT(overwriting, 0u);
   problem.accumulate = true;
   EXPECT_EQ(convolution_plans(device, problem).size(), overwriting);
 }
 
-// cuDNN's own switch says which plans round floats to TF32; it is read once in a process.
+// cuDNN's own switch against rounding float to TF32, which a process reads only once.
 int plans_where_tf32_is_off(const ConvolutionProblem& problem) {
   ::setenv("NVIDIA_TF32_OVERRIDE", "0", 1);
   return static_cast<int>(convolution_plans(h100(), problem).size());
 }
 
-TEST(ConvolutionPlansDeathTest, FloatHasPlansAndNoneRoundsToTf32) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");  // the switch is set in a process of its own
+TEST(ConvolutionPlansDeathTest, FloatPlansNeverRoundToTf32) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // sets the switch in a separate process
   for (const ConvolutionDirection direction :
        {ConvolutionDirection::kForward, ConvolutionDirection::kBackwardData,
         ConvolutionDirection::kBackwardWeight}) {
@@ -101,29 +106,37 @@ TEST(ConvolutionPlansDeathTest, FloatHasPlansAndNoneRoundsToTf32) {
   }
 }
 
-TEST(ConvolutionPlans, AllowingNondeterminismOnlyAddsPlans) {
+TEST(ConvolutionPlans, AllowingNondeterminismAddsPlans) {
   const CudnnDevice device = h100();
   const ConvolutionProblem problem =
       middle_sized(ConvolutionDirection::kBackwardWeight, ElementType::kBfloat16);
-  const size_t refused = convolution_plans(device, problem).size();
+  const size_t deterministic = convolution_plans(device, problem).size();
+  ASSERT_GT(deterministic, 0u);
   EXPECT_GT(
       convolution_plans(device, problem, {.nondeterminism = PlanLimits::Nondeterminism::kAllowed}).size(),
-      refused);
+      deterministic);
 }
 
-TEST(ConvolutionPlans, AWorkspaceLimitIsKept) {
+TEST(ConvolutionPlans, RespectsTheWorkspaceLimit) {
   const CudnnDevice device = h100();
   const ConvolutionProblem problem =
       middle_sized(ConvolutionDirection::kBackwardWeight, ElementType::kBfloat16);
-  const size_t all = convolution_plans(device, problem).size();
-  const std::vector<ConvolutionPlan> small = convolution_plans(device, problem, {.workspace_bytes = 0});
-  EXPECT_LT(small.size(), all);
-  for (const ConvolutionPlan& plan : small) EXPECT_EQ(plan.workspace_bytes(), 0);
+  std::vector<int64_t> workspaces;
+  for (const ConvolutionPlan& plan : convolution_plans(device, problem))
+    workspaces.push_back(plan.workspace_bytes());
+  ASSERT_FALSE(workspaces.empty());
+  std::sort(workspaces.begin(), workspaces.end());
+  // A limit that some plans fit and others do not.
+  const int64_t limit = workspaces.front();
+  ASSERT_LT(limit, workspaces.back());
+  const std::vector<ConvolutionPlan> small = convolution_plans(device, problem, {.workspace_bytes = limit});
+  EXPECT_EQ(static_cast<std::ptrdiff_t>(small.size()),
+            std::count(workspaces.begin(), workspaces.end(), limit));
+  for (const ConvolutionPlan& plan : small) EXPECT_LE(plan.workspace_bytes(), limit);
 }
 
-// Without a driver cuDNN proposes no engine that is compiled when it is built, so the rule is tested by
-// itself.
-TEST(ConvolutionPlans, AnEngineIsTakenByWhatCudnnNotesAboutIt) {
+// Without a driver cuDNN proposes no engines that compile at build time, so this tests the rule by itself.
+TEST(ConvolutionPlans, EngineNotesDecideAcceptance) {
   constexpr auto kFloat = ElementType::kFloat, kBfloat16 = ElementType::kBfloat16;
   const PlanLimits any{.nondeterminism = PlanLimits::Nondeterminism::kAllowed};
   for (const ElementType type : {kFloat, kBfloat16}) {
@@ -136,12 +149,17 @@ TEST(ConvolutionPlans, AnEngineIsTakenByWhatCudnnNotesAboutIt) {
   EXPECT_FALSE(is_acceptable({.tensor_cores = true}, kFloat, {})) << "TF32";
 }
 
-TEST(CudnnDevice, DescribesItselfAsItWasDescribed) {
-  const CudnnDevice again = CudnnDevice::described(h100().json());
-  EXPECT_THAT(again.json(), ::testing::HasSubstr("\"multiProcessorCount\":132"));
+TEST(CudnnDevice, DescriptionRoundTrips) {
+  const nlohmann::json described = nlohmann::json::parse(CudnnDevice::described(h100().json()).json());
+  const nlohmann::json given = nlohmann::json::parse(read_file(DDPM_H100_JSON));
+  ASSERT_GT(given.size(), 20u);
+  for (const auto& [key, value] : given.items()) {
+    ASSERT_TRUE(described.contains(key)) << key;
+    EXPECT_EQ(described.at(key), value) << key;
+  }
 }
 
-TEST(CudnnDevice, RefusesWhatIsNoDescription) { EXPECT_THROW(CudnnDevice::described("{"), CudnnError); }
+TEST(CudnnDevice, RefusesAMalformedDescription) { EXPECT_THROW(CudnnDevice::described("{"), CudnnError); }
 
 }  // namespace
 }  // namespace ddpm

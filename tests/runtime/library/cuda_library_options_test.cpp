@@ -1,4 +1,4 @@
-// What a user's choice of how a GPU computes comes to for the libraries.
+// How the user's GPU options translate to library options.
 #include <gtest/gtest.h>
 
 #include "runtime/library/cuda_library_options.h"
@@ -7,7 +7,7 @@
 namespace ddpm {
 namespace {
 
-TEST(CudaLibraryOptions, AreWhatTheUserChose) {
+TEST(CudaLibraryOptions, FollowTheUsersOptions) {
   const CudaLibraryOptions options = cuda_library_options(
       {.plan_check = PlanCheck::kWarn, .plan_cache = "mine.json", .workspace_mb = 4096}, {});
   EXPECT_EQ(options.limits.workspace_bytes, int64_t{1} << 32);
@@ -15,7 +15,7 @@ TEST(CudaLibraryOptions, AreWhatTheUserChose) {
   EXPECT_EQ(options.check, PlanCheck::kWarn);
 }
 
-TEST(DriverVersion, IsReadFromTheKernelsFile) {
+TEST(DriverVersion, IsParsedFromTheKernelModulesFile) {
   EXPECT_EQ(kernel_driver_version(
                 "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  "
                 "(builder@host)  Sun Jul 27 07:08:15 UTC 2025\nGCC version:  gcc version 13.3.0\n"),
@@ -26,7 +26,7 @@ TEST(DriverVersion, IsReadFromTheKernelsFile) {
   EXPECT_EQ(kernel_driver_version("something else\n1.2.3\n"), "");
 }
 
-TEST(CudaLibraryOptions, DefaultsAreThoseOfTheProducts) {
+TEST(CudaLibraryOptions, DefaultsMatch) {
   const CudaLibraryOptions chosen = cuda_library_options({}, {}), defaults;
   EXPECT_EQ(chosen.choice, defaults.choice);
   EXPECT_EQ(chosen.check, defaults.check);
@@ -34,8 +34,8 @@ TEST(CudaLibraryOptions, DefaultsAreThoseOfTheProducts) {
   EXPECT_EQ(to_string(chosen.limits), to_string(defaults.limits));
 }
 
-// Else "first" would mean whatever an earlier run has measured.
-TEST(CudaLibraryOptions, PlansThatAreNotMeasuredHaveNoCache) {
+// Otherwise "first" would mean whatever an earlier run measured.
+TEST(CudaLibraryOptions, UnmeasuredPlansAreNotCached) {
   EXPECT_TRUE(cuda_library_options({.plan_choice = PlanChoice::kFirstProposed}, {}).plan_cache.empty());
   EXPECT_TRUE(cuda_library_options({.plan_cache = "none"}, {}).plan_cache.empty());
 }

@@ -1,5 +1,5 @@
-// What only a GPU can show: that plans are measured, kept and taken again, that both give the same bits, and
-// that plans which add bias and residual compute what they should.
+// Tests that need a GPU: plans are measured, cached and reused with the same bits, and fused plans add bias
+// and residual correctly.
 #include "runtime/library/cuda_library_options.h"
 
 #include <gmock/gmock.h>
@@ -48,7 +48,7 @@ std::vector<std::vector<double>> run(const CudaLibraryOptions& options) {
   return {widened(y.values(stream)), widened(ly.values(stream))};
 }
 
-TEST(CudaLibrary, TakesMeasuredPlansAgainAndGivesTheSameBits) {
+TEST(CudaLibrary, ReusesMeasuredPlansBitForBit) {
   const std::filesystem::path file =
       std::filesystem::temp_directory_path() / ("ddpm-plans-" + std::to_string(::getpid()) + ".json");
   std::vector<std::string> log;
@@ -69,7 +69,7 @@ TEST(CudaLibrary, TakesMeasuredPlansAgainAndGivesTheSameBits) {
 }
 
 // Which of them is taken is measured; so each must be right.
-TEST(CudaLibrary, EveryPlanWithBiasAndResidualComputesTheirSum) {
+TEST(CudaLibrary, EveryFusedPlanAddsBiasAndResidual) {
   using T = BFloat16;
   const Stream stream;
   const CudnnHandle handle;
@@ -92,7 +92,7 @@ TEST(CudaLibrary, EveryPlanWithBiasAndResidualComputesTheirSum) {
     const DeviceBuffer<std::byte> workspace(static_cast<size_t>(plan.workspace_bytes()));
     plan.run(handle.get(), {dx.data(), dw.data(), y.data(), dbias.data(), dresidual.data()},
              workspace.data());
-    // One rounding of the sum, and 9 C additions in float of products below 1.
+    // One rounding of the sum, and 9 C float additions of products below 1.
     constexpr double kTerms = 9.0 * kConvolution.c;
     expect_within("fused convolution", widened(y.values(stream)), expected, [&](size_t i) {
       return std::abs(expected[i]) * unit_roundoff<T>() + kTerms * kTerms * 0x1p-24;
@@ -100,7 +100,7 @@ TEST(CudaLibrary, EveryPlanWithBiasAndResidualComputesTheirSum) {
   }
 }
 
-TEST(CudaLibrary, AProblemThatItWasNotPreparedForIsADefect) {
+TEST(CudaLibrary, UnpreparedOperationIsALogicError) {
   const Stream stream;
   const auto library = make_cuda_library({.choice = PlanChoice::kFirstProposed, .plan_cache = {}});
   library->prepare({.convolutions = {{.shape = kConvolution}}, .gemms = {}}, stream);

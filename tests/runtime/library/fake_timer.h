@@ -1,4 +1,4 @@
-// A clock that says what the test tells it. Tests only; depends on runtime/library/race.h.
+// A timer that returns the times chosen by a test.
 #pragma once
 
 #include <map>
@@ -8,8 +8,8 @@
 
 namespace ddpm {
 
-// The work says which candidate it is by writing to `current`; its runs take the given times, the last one
-// for ever.
+// The work sets `current` to its candidate; the candidate's runs take the given times, the
+// last one repeatedly.
 class FakeTimer final : public WorkTimer {
  public:
   explicit FakeTimer(std::map<size_t, std::vector<double>> times) : times_(std::move(times)) {}

@@ -1,5 +1,5 @@
-// Matrix products are described to cuBLASLt by the transposed problem. What its descriptors then say is
-// evaluated here with plain loops, and must be the product that was meant. Needs no GPU.
+// GEMMs are described to cuBLASLt as the transposed problem. These tests evaluate the descriptors with plain
+// loops; the result must be that of the original problem. Needs no GPU.
 #include "runtime/library/gemm_plan.h"
 
 #include <gtest/gtest.h>
@@ -53,8 +53,8 @@ bool is_transposed(const MatrixDescription& description, cublasLtMatmulDescAttri
 
 using Values = std::vector<double>;
 
-// The result in place of c as cublasLtMatmul defines it; left and right start at the operands' first
-// elements.
+// The result in place of c as cublasLtMatmul defines it; left and right start at the
+// operands' first elements.
 Values by_cublas_rules(const MatrixDescription& description, const double* left, const double* right,
                        Values c, const Values& bias) {
   const int64_t c_begin = description.problem.d.begin;
@@ -97,7 +97,7 @@ Values by_definition(const GemmProblem& p, const Values& a, const Values& b, Val
   return c;
 }
 
-TEST(MatrixDescription, SaysWhatTheProblemMeans) {
+TEST(MatrixDescription, DescribesTheProblem) {
   for (const Transpose transpose_a : {Transpose::kNo, Transpose::kYes})
     for (const Transpose transpose_b : {Transpose::kNo, Transpose::kYes})
       for (const bool with_bias : {false, true}) {
@@ -123,13 +123,13 @@ TEST(MatrixDescription, SaysWhatTheProblemMeans) {
       }
 }
 
-TEST(MatrixDescription, ABiasIsOfTheOutputsType) {
+TEST(MatrixDescription, BiasHasTheOutputType) {
   const GemmOperand square{.leading_dimension = 2};
   const GemmProblem problem{.m = 2, .n = 2, .k = 2, .a = square, .b = square, .d = square, .bias = true};
   EXPECT_EQ(attribute(MatrixDescription(problem), CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE), CUDA_R_16BF);
 }
 
-TEST(MatrixDescription, TypesAreTheProblems) {
+TEST(MatrixDescription, UsesTheProblemsTypes) {
   const GemmProblem problem{.m = 2,
                             .n = 2,
                             .k = 2,

@@ -50,7 +50,7 @@ void run(const Op& operation, const Tensors& tensors, StreamView stream, const R
   run_lowered<T>(program, *library_under_test(options.fusion), buffers, stream, options.upsample);
 }
 
-// An input in device memory and as the oracle sees it; absent where it has no elements.
+// An input in device memory and for the oracle; null if it has no elements.
 template <typename T>
 struct Input {
   Input(int64_t count, uint32_t seed, StreamView stream)
@@ -65,7 +65,7 @@ struct Input {
   std::vector<double> values;
 };
 
-// Where the residual of an operation is.
+// Where an operation's residual is stored.
 enum class Residual { kNone, kElsewhere, kInPlace };
 constexpr Residual kResiduals[] = {Residual::kNone, Residual::kElsewhere, Residual::kInPlace};
 
@@ -80,8 +80,7 @@ Guarded<T> output_of(Residual where, const Input<T>& residual, StreamView stream
   return Guarded<T>(static_cast<int64_t>(residual.rounded_values.size()), stream);
 }
 
-// 3x3; stride 2 with the published padding; odd channels; 1x1; 1x1 over a part of the filter, at odd and even
-// channels.
+// 3x3; stride 2 with the published padding; odd channels; 1x1; 1x1 with a slice of the filter.
 const std::vector<Conv2dShape> kShapes = {
     {.n = 2, .h = 5, .w = 4, .c = 8, .k = 16, .weight_channels = 8},
     {.n = 1, .h = 6, .w = 6, .c = 8, .k = 8, .stride = 2, .pad_before = 0, .weight_channels = 8},
@@ -106,7 +105,7 @@ const std::vector<Conv2dShape> kShapes = {
      .weight_channels = 12,
      .weight_channel_begin = 7}};
 
-// Whose bias and residual are added in its epilogue, or before it.
+// Bias and residual are added in the epilogue or before it.
 template <typename T>
 void expect_convolution(const Conv2dShape& s, bool with_bias, Residual where, Fusion fusion) {
   const Stream stream;
@@ -119,7 +118,7 @@ void expect_convolution(const Conv2dShape& s, bool with_bias, Residual where, Fu
   std::vector<double> expected(s.y_elements());
   reference::conv2d<double>(s, {x.oracle(), w.oracle(), bias.oracle(),
                                 where == Residual::kNone ? nullptr : residual.oracle(), expected.data()});
-  // bias + residual, below 2, is rounded, and the sum with the products, each below 1.
+  // bias + residual, below 2, is rounded, and so is the sum with the products, each below 1.
   const double terms = s.filter * s.filter * s.c;
   expect_within("conv2d", widened(y.values(stream)), expected,
                 [&](size_t) { return 2 * u + (terms + 2) * u + summation_error(terms); });
@@ -132,7 +131,7 @@ TYPED_TEST(LoweringTest, ConvolutionAddsBiasAndResidual) {
         for (const Fusion fusion : kFusions) expect_convolution<TypeParam>(s, with_bias, where, fusion);
 }
 
-TYPED_TEST(LoweringTest, ConvolutionsDataGradientAddsTheResidual) {
+TYPED_TEST(LoweringTest, ConvolutionBackwardDataAddsResidual) {
   using T = TypeParam;
   const Stream stream;
   for (const Conv2dShape& s : kShapes) {
@@ -146,7 +145,7 @@ TYPED_TEST(LoweringTest, ConvolutionsDataGradientAddsTheResidual) {
       reference::conv2d_backward_data<double>(
           s,
           {dy.oracle(), w.oracle(), where == Residual::kNone ? nullptr : residual.oracle(), expected.data()});
-      // The residual is copied exactly; one rounding of the sum.
+      // The residual is copied exactly; the sum is rounded once.
       const double terms = s.filter * s.filter * s.k;
       expect_within("conv2d_backward_data", widened(dx.values(stream)), expected,
                     [&](size_t) { return (terms + 1) * unit_roundoff<T>() + summation_error(terms); });
@@ -154,7 +153,7 @@ TYPED_TEST(LoweringTest, ConvolutionsDataGradientAddsTheResidual) {
   }
 }
 
-TYPED_TEST(LoweringTest, ConvolutionsWeightGradientIsAddedInFloat) {
+TYPED_TEST(LoweringTest, ConvolutionBackwardWeightAccumulatesInFloat) {
   using T = TypeParam;
   const Stream stream;
   for (const Conv2dShape& s : kShapes) {
@@ -169,7 +168,7 @@ TYPED_TEST(LoweringTest, ConvolutionsWeightGradientIsAddedInFloat) {
       std::vector<double> expected = before.values, expected_bias = bias_before.values;
       reference::conv2d_backward_weight<double>(
           s, {x.oracle(), dy.oracle(), expected.data(), with_bias ? expected_bias.data() : nullptr});
-      // A matrix product adds to the float gradient itself, so that no rounding to T is allowed for.
+      // A GEMM accumulates into the float gradient, so there is no rounding to T.
       const double terms = s.n * s.p() * s.q();
       const double bound =
           (s.filter == 1 ? 0 : terms * unit_roundoff<T>()) + (terms + 1) * kE + summation_error(terms);
@@ -181,14 +180,14 @@ TYPED_TEST(LoweringTest, ConvolutionsWeightGradientIsAddedInFloat) {
   }
 }
 
-TYPED_TEST(LoweringTest, APartOfALargerFilterIsRefusedByName) {
+TYPED_TEST(LoweringTest, RefusesASliceOfALargerFilter) {
   using T = TypeParam;
   const Stream stream;
   const Conv2dShape shape{.n = 1, .h = 4, .w = 4, .c = 4, .k = 4, .weight_channels = 8};
   EXPECT_THROW(run<T>(Conv2d{shape, kA, kB, kNoBuffer, kNoBuffer, kOut}, {}, stream), InputError);
 }
 
-TYPED_TEST(LoweringTest, UpsamplingConvolutionInBothForms) {
+TYPED_TEST(LoweringTest, UpsampleConvolutionInBothForms) {
   using T = TypeParam;
   const Stream stream;
   const double u = unit_roundoff<T>();
@@ -206,7 +205,7 @@ TYPED_TEST(LoweringTest, UpsamplingConvolutionInBothForms) {
            stream, options);
     std::vector<double> expected(full.y_elements());
     reference::upsample_conv2d<double>(s, {x.oracle(), w.oracle(), bias.oracle(), nullptr, expected.data()});
-    // The bias, the sum of 9 C products, and where folded 4 C filter elements below 4 are rounded.
+    // Rounded: the bias, the sum of 9 C products, and in the folded form 4 C filter elements below 4.
     const double forward = (1 + 9 * s.c + 1 + 4 * s.c * 4) * (u + 3 * kE) + summation_error(9 * s.c);
     expect_within("upsample_conv2d", widened(y.values(stream)), expected, [&](size_t) { return forward; });
 
@@ -218,8 +217,8 @@ TYPED_TEST(LoweringTest, UpsamplingConvolutionInBothForms) {
       reference::upsample_conv2d_backward_data<double>(
           s, {dy.oracle(), w.oracle(), where == Residual::kNone ? nullptr : residual.oracle(),
               expected_dx.data()});
-      // The sum of 4 pixels with 9 K products each, those pixels, or the 16 K filter elements, and the
-      // additions in float.
+      // Rounded: the sum of 4 pixels with 9 K products each, those pixels or the 16 K filter elements, and
+      // the float additions.
       const double backward =
           (36 * s.k + 1) * (u + 5 * kE) + 16 * s.k * 4 * (u + 3 * kE) + 4 * summation_error(16 * s.k);
       expect_within("upsample_conv2d_backward_data", widened(dx.values(stream)), expected_dx,
@@ -258,18 +257,18 @@ void expect_linear(const LinearParams& s, Residual where, Fusion fusion) {
   std::vector<double> expected(s.n * s.out);
   reference::linear<double>(s, {x.oracle(), w.oracle(), bias.oracle(),
                                 where == Residual::kNone ? nullptr : residual.oracle(), expected.data()});
-  // f(x), below 1, is rounded and has 4 operations in float; bias + residual; the sum.
+  // Rounded: f(x), below 1, with 4 operations in float; bias + residual; the sum.
   expect_within("linear", widened(y.values(stream)), expected,
                 [&](size_t) { return s.in * (u + 4 * kE) + 2 * u + (s.in + 2) * u + summation_error(s.in); });
 }
 
-TYPED_TEST(LoweringTest, LinearActivatesItsInputAndAddsBiasAndResidual) {
+TYPED_TEST(LoweringTest, LinearAppliesActivationBiasAndResidual) {
   for (const LinearParams& s : kLinearShapes)
     for (const Residual where : kResiduals)
       for (const Fusion fusion : kFusions) expect_linear<TypeParam>(s, where, fusion);
 }
 
-TYPED_TEST(LoweringTest, LinearsGradients) {
+TYPED_TEST(LoweringTest, LinearBackward) {
   using T = TypeParam;
   const Stream stream;
   const double u = unit_roundoff<T>();
@@ -285,11 +284,11 @@ TYPED_TEST(LoweringTest, LinearsGradients) {
                                                    expected_bias = bias_before.values;
       reference::linear_backward<double>(s, {dy.oracle(), x.oracle(), w.oracle(), expected_dx.data(),
                                              expected.data(), expected_bias.data()});
-      // The product is rounded, multiplied by f' < 1.1 (6 operations), and rounded again.
+      // The GEMM's result is rounded, multiplied by f' < 1.1 (6 operations), and rounded again.
       if (with_dx)
         expect_within("linear dx", widened(dx.values(stream)), expected_dx,
                       [&](size_t) { return 1.1 * (s.out * (2 * u + 6 * kE) + summation_error(s.out)); });
-      // f(x) is rounded where there is an f; the sum is added in float.
+      // f(x) is rounded if there is an f; the sum is accumulated in float.
       const double activation = s.input_activation == Activation::kNone ? 0 : s.n * (u + 4 * kE);
       expect_within("linear dweight", widened(dweight.values(stream)), expected,
                     [&](size_t) { return activation + (s.n + 1) * kE + summation_error(s.n); });
@@ -299,11 +298,11 @@ TYPED_TEST(LoweringTest, LinearsGradients) {
   }
 }
 
-// One head; several, of a width that is no multiple of 16 bytes.
+// One head; several heads whose width is not a multiple of 16 bytes.
 const std::vector<AttentionShape> kAttentionShapes = {{.n = 2, .length = 16, .heads = 1, .head_dim = 8},
                                                       {.n = 3, .length = 9, .heads = 2, .head_dim = 5}};
 
-// Of the matrices (L, L) of all images and heads; at least 1, for their elements sum to L.
+// Over the (L, L) matrices of all images and heads; at least 1, since their elements sum to L.
 double largest_column_sum(const AttentionShape& s, const std::vector<double>& probabilities) {
   double largest = 0;
   for (int64_t matrix = 0; matrix < s.n * s.heads; ++matrix)
@@ -315,7 +314,7 @@ double largest_column_sum(const AttentionShape& s, const std::vector<double>& pr
   return largest;
 }
 
-TYPED_TEST(LoweringTest, AttentionOfEachHead) {
+TYPED_TEST(LoweringTest, AttentionForward) {
   using T = TypeParam;
   const Stream stream;
   const double u = unit_roundoff<T>();
@@ -337,7 +336,7 @@ TYPED_TEST(LoweringTest, AttentionOfEachHead) {
   }
 }
 
-TYPED_TEST(LoweringTest, AttentionsGradients) {
+TYPED_TEST(LoweringTest, AttentionBackward) {
   using T = TypeParam;
   const Stream stream;
   const double u = unit_roundoff<T>();
@@ -353,9 +352,9 @@ TYPED_TEST(LoweringTest, AttentionsGradients) {
     std::vector<double> expected_dscores(s.score_elements()), expected(3 * s.y_elements());
     reference::attention_backward<double>(s, {dy.oracle(), qkv.oracle(), widened(probabilities).data(),
                                               expected_dscores.data(), expected.data()});
-    // dP below d is rounded, and so is its mean under P; dS = P (dP - mean) / sqrt(d), below 2 sqrt(d) P, is
-    // rounded again: 4 sqrt(d) P u. A row of P sums to 1, a column to at most `column`; the result is
-    // rounded.
+    // dP below d is rounded, and so is its mean under P; dS = P (dP - mean) / sqrt(d), below 2 sqrt(d)
+    // P, is rounded again: 4 sqrt(d) P u. A row of P sums to 1, a column to at most `column`; the
+    // result is rounded.
     const double column = largest_column_sum(s, exact);
     const double bound = column * std::sqrt(s.head_dim) * (6 * u + (s.length + 8) * kE) +
                          column * 4 * summation_error(s.head_dim) + summation_error(s.length) * s.head_dim;

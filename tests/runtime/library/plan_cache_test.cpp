@@ -1,4 +1,4 @@
-// The file of chosen plans: what survives a process, several of them, and files that are none of ours.
+// The plan cache file: persistence, concurrent processes, and foreign files.
 #include "runtime/library/plan_cache.h"
 
 #include <gmock/gmock.h>
@@ -41,7 +41,7 @@ class PlanCacheTest : public testing::Test {
   std::vector<std::string> log_;
 };
 
-TEST_F(PlanCacheTest, KeepsPlansBeyondItsLife) {
+TEST_F(PlanCacheTest, PersistsPlans) {
   PlanCache first = open();
   EXPECT_EQ(first.find("3x3"), std::nullopt);
   first.store("3x3", R"({"engine": 62})");
@@ -52,7 +52,7 @@ TEST_F(PlanCacheTest, KeepsPlansBeyondItsLife) {
   EXPECT_THAT(log_, IsEmpty());
 }
 
-TEST_F(PlanCacheTest, ProcessesThatShareTheFileKeepEachOthersPlansAndAgree) {
+TEST_F(PlanCacheTest, ProcessesSharingTheFileMergeTheirPlans) {
   PlanCache one = open(), other = open();
   one.store("a", "one's a");
   one.store("both", "one's");
@@ -66,8 +66,8 @@ TEST_F(PlanCacheTest, ProcessesThatShareTheFileKeepEachOthersPlansAndAgree) {
   EXPECT_THAT(next.find("both"), Optional(std::string("one's")));
 }
 
-// A plan that the library restores no more, say after an update: measured once more, not in every run.
-TEST_F(PlanCacheTest, APlanThatWasMeasuredAnewReplacesTheOldOne) {
+// A plan that the library can no longer restore, e.g. after an update, is remeasured once, not in every run.
+TEST_F(PlanCacheTest, RemeasuredPlanReplacesTheOldOne) {
   PlanCache first = open();
   first.store("a", "old");
   first.store("b", "kept");
@@ -78,11 +78,11 @@ TEST_F(PlanCacheTest, APlanThatWasMeasuredAnewReplacesTheOldOne) {
   EXPECT_THAT(open().find("a"), Optional(std::string("new")));
   other.store("a", "later");
   other.save();
-  EXPECT_THAT(open().find("a"), Optional(std::string("new"))) << "two processes agree here too";
+  EXPECT_THAT(open().find("a"), Optional(std::string("new"))) << "the first process to save wins";
   EXPECT_THAT(open().find("b"), Optional(std::string("kept")));
 }
 
-TEST_F(PlanCacheTest, SavesNowAndThenWhilePlansAreStored) {
+TEST_F(PlanCacheTest, SavesPeriodically) {
   using namespace std::chrono_literals;
   PlanCache eager(file(), {}, 0ms);
   eager.store("a", "plan");
@@ -92,12 +92,12 @@ TEST_F(PlanCacheTest, SavesNowAndThenWhilePlansAreStored) {
   EXPECT_EQ(open().find("b"), std::nullopt) << "the file is not written for every plan";
 }
 
-TEST_F(PlanCacheTest, WhatIsLeftIsSavedAtTheEnd) {
+TEST_F(PlanCacheTest, DestructorSavesTheRest) {
   { open().store("a", "plan"); }
   EXPECT_THAT(open().find("a"), Optional(std::string("plan")));
 }
 
-TEST_F(PlanCacheTest, ARefusedPlanIsKnownBeyondItsLifeAndFoundNoMore) {
+TEST_F(PlanCacheTest, PersistsRefusedPlans) {
   PlanCache first = open();
   first.store("3x3", "bad");
   first.store("1x1", "good");
@@ -106,7 +106,7 @@ TEST_F(PlanCacheTest, ARefusedPlanIsKnownBeyondItsLifeAndFoundNoMore) {
   first.save();
   PlanCache next = open();
   EXPECT_TRUE(next.is_refused("3x3", "bad"));
-  EXPECT_FALSE(next.is_refused("1x1", "bad")) << "of another problem";
+  EXPECT_FALSE(next.is_refused("1x1", "bad")) << "another problem";
   EXPECT_EQ(next.find("3x3"), std::nullopt);
   EXPECT_THAT(next.find("1x1"), Optional(std::string("good")));
   next.store("3x3", "better");
@@ -114,7 +114,7 @@ TEST_F(PlanCacheTest, ARefusedPlanIsKnownBeyondItsLifeAndFoundNoMore) {
   EXPECT_THAT(open().find("3x3"), Optional(std::string("better")));
 }
 
-TEST_F(PlanCacheTest, ProcessesThatShareTheFileKnowEachOthersRefusedPlans) {
+TEST_F(PlanCacheTest, ProcessesSharingTheFileShareRefusedPlans) {
   PlanCache one = open(), other = open();
   one.refuse({"a", "x", "engine 1"}, "wrong");
   other.refuse({"a", "y", "engine 2"}, "wrong");
@@ -127,7 +127,7 @@ size_t files_in(const std::filesystem::path& folder) {
   return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
 }
 
-TEST_F(PlanCacheTest, OnlyATrialThatNobodyEndsIsHeldAgainstItsPlan) {
+TEST_F(PlanCacheTest, OnlyAnUnfinishedTrialRefusesItsPlan) {
   PlanCache cache = open();
   { const PlanCache::Trial ended(cache, {"a", "x", "engine 1"}); }
   EXPECT_FALSE(open().is_refused("a", "x"));
@@ -135,7 +135,7 @@ TEST_F(PlanCacheTest, OnlyATrialThatNobodyEndsIsHeldAgainstItsPlan) {
     const PlanCache::Trial running(cache, {"a", "x", "engine 1"});
     EXPECT_FALSE(open().is_refused("a", "x")) << "its process is alive";
   }
-  // What such a process leaves: a note that nobody locks.
+  // A process that died leaves a note that nobody locks.
   const std::filesystem::path note = file().string() + ".trying-abcdef";
   write_file_atomically(note, R"({"key": "a", "plan": "x", "name": "engine 1"})");
   EXPECT_TRUE(open().is_refused("a", "x"));
@@ -143,7 +143,7 @@ TEST_F(PlanCacheTest, OnlyATrialThatNobodyEndsIsHeldAgainstItsPlan) {
   EXPECT_TRUE(open().is_refused("a", "x")) << "kept in the cache";
 }
 
-TEST_F(PlanCacheTest, NotesThatAreNoneDoNoHarm) {
+TEST_F(PlanCacheTest, IgnoresMalformedNotes) {
   put(R"({"format": "ddpm.cu plans", "version": 1, "plans": {"a": "plan"}})");
   for (const char* text : {"", "{", "[1]", "3", R"({"key": 3})"}) {
     write_file_atomically(file().string() + ".trying-abcdef", text);
@@ -152,7 +152,7 @@ TEST_F(PlanCacheTest, NotesThatAreNoneDoNoHarm) {
   EXPECT_EQ(files_in(file().parent_path()), 1u);
 }
 
-TEST_F(PlanCacheTest, AnEndedProcessLeavesNothingBesideItsPlans) {
+TEST_F(PlanCacheTest, LeavesOnlyThePlansFileBehind) {
   {
     PlanCache cache = open();
     const PlanCache::Trial trial(cache, {"a", "x", "engine 1"});
@@ -162,7 +162,7 @@ TEST_F(PlanCacheTest, AnEndedProcessLeavesNothingBesideItsPlans) {
   EXPECT_EQ(files_in(file().parent_path()), 1u) << "the plans";
 }
 
-TEST_F(PlanCacheTest, LeavesFilesAloneThatAreNoCacheAndSaysSoOnce) {
+TEST_F(PlanCacheTest, LeavesForeignFilesAloneAndWarnsOnce) {
   for (const char* text :
        {"", "{", "[1, 2]", "notes of mine", R"({"format": "other", "version": 1, "plans": {}})",
         R"({"format": "ddpm.cu plans", "version": 2, "plans": {}})",
@@ -182,7 +182,7 @@ TEST_F(PlanCacheTest, LeavesFilesAloneThatAreNoCacheAndSaysSoOnce) {
   }
 }
 
-TEST_F(PlanCacheTest, AFolderThatCannotBeMadeIsALineOfLog) {
+TEST_F(PlanCacheTest, LogsAFolderItCannotCreate) {
   create_folder(folder_);
   write_file_atomically(folder_ / "deeper", "a file where the folder would be");
   PlanCache cache = open();
@@ -191,7 +191,7 @@ TEST_F(PlanCacheTest, AFolderThatCannotBeMadeIsALineOfLog) {
   EXPECT_THAT(log_, ElementsAre(HasSubstr("deeper")));
 }
 
-TEST_F(PlanCacheTest, AnnouncesWhatHasToBeMeasuredAndWhereItIsKept) {
+TEST_F(PlanCacheTest, AnnouncesMeasurementsAndTheirFile) {
   PlanCache cache = open();
   cache.store("a", "plan");
   cache.announce({"a", "b", "c"});
@@ -204,7 +204,7 @@ TEST_F(PlanCacheTest, AnnouncesWhatHasToBeMeasuredAndWhereItIsKept) {
   EXPECT_THAT(log_, ElementsAre("measuring 1 product on this GPU (for this run alone)"));
 }
 
-TEST_F(PlanCacheTest, WithoutAFileNothingIsWrittenOrSaid) {
+TEST_F(PlanCacheTest, WithoutAFileWritesAndLogsNothing) {
   PlanCache cache("", [this](const std::string& line) { log_.push_back(line); });
   cache.store("a", "plan");
   cache.save();
@@ -212,7 +212,7 @@ TEST_F(PlanCacheTest, WithoutAFileNothingIsWrittenOrSaid) {
   EXPECT_THAT(log_, IsEmpty());
 }
 
-TEST_F(PlanCacheTest, LiesWhereTheXdgSpecificationSays) {
+TEST_F(PlanCacheTest, FollowsTheXdgSpecification) {
   ::setenv("HOME", "/home/someone", 1);
   ::setenv("XDG_CACHE_HOME", "/elsewhere", 1);
   EXPECT_EQ(default_plan_cache_file(), "/elsewhere/ddpm.cu/plans.json");

@@ -1,5 +1,5 @@
-// What finds wrong plans: against outcomes made up here, and against plain loops in the emulator that are
-// made wrong on purpose.
+// The check that detects wrong plans: with made-up outcomes, and with plain loops in the emulator whose
+// results are corrupted on purpose.
 #include "runtime/library/result_check.h"
 
 #include <gmock/gmock.h>
@@ -20,21 +20,21 @@ namespace {
 using testing::HasSubstr;
 using testing::Optional;
 
-TEST(SampledElements, AreAllWhereThereAreFew) {
+TEST(SampledElements, TakeAllOfAFew) {
   const std::array<int64_t, 2> extents{3, 4};
   EXPECT_EQ(sampled_elements(extents, 12).size(), 12u);
   EXPECT_EQ(sampled_elements(extents, 12).back(), 11);
 }
 
-TEST(SampledElements, HoldCornersEdgesAndTheInterior) {
+TEST(SampledElements, CoverCornersEdgesAndTheInterior) {
   const std::array<int64_t, 4> extents{16, 32, 24, 64};
   const std::vector<int64_t> elements = sampled_elements(extents, 4096);
-  EXPECT_GT(elements.size(), 3000u);  // less what was drawn twice, corners above all
+  EXPECT_GT(elements.size(), 3000u);  // minus duplicates, mostly corners
   EXPECT_LE(elements.size(), 4096u);
   EXPECT_EQ(elements, sampled_elements(extents, 4096)) << "a fixed rule";
   const std::set<int64_t> chosen(elements.begin(), elements.end());
   EXPECT_EQ(chosen.size(), elements.size());
-  std::array<int, 5> by_ends{};  // how many elements lie at the end of so many axes
+  std::array<int, 5> by_ends{};  // elements by the number of axes at whose end they are
   for (const int64_t element : elements) {
     int64_t rest = element;
     int ends = 0;
@@ -50,7 +50,7 @@ TEST(SampledElements, HoldCornersEdgesAndTheInterior) {
   for (int ends = 0; ends < 4; ++ends) EXPECT_GT(by_ends[static_cast<size_t>(ends)], 100) << ends;
 }
 
-// How many elements of two arrays are alike, of all.
+// The fraction of equal elements.
 double alike(std::span<const BFloat16> a, std::span<const BFloat16> b) {
   size_t count = 0;
   for (size_t i = 0; i < b.size(); ++i)
@@ -58,9 +58,8 @@ double alike(std::span<const BFloat16> a, std::span<const BFloat16> b) {
   return static_cast<double>(count) / static_cast<double>(b.size());
 }
 
-// Else sums of squares would be checked, and images that repeat themselves: a plan that mixes them up would
-// be right.
-TEST(TrialValues, DifferFromTensorToTensorAndFromImageToImage) {
+// Otherwise the check would see sums of squares and repeated images, and accept a plan that mixes them up.
+TEST(TrialValues, DifferBetweenTensorsAndImages) {
   constexpr size_t kElements = size_t{9} << 20, kPowerOfTwo = size_t{1} << 22;
   const Stream stream;
   const TrialValues values(2 * kElements, stream);
@@ -72,7 +71,7 @@ TEST(TrialValues, DifferFromTensorToTensorAndFromImageToImage) {
     seen.emplace_back(reinterpret_cast<const BFloat16*>(tensors.back().data()), kElements);
   }
   stream.synchronize();
-  // Two values drawn in bf16 are alike one time in 700.
+  // Two random bf16 values are equal one time in 700.
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_LT(alike(seen[i], seen[(i + 1) % 3]), 0.01) << i;
     EXPECT_LT(alike(seen[i], seen[i].subspan(kPowerOfTwo)), 0.01) << i;
@@ -82,16 +81,16 @@ TEST(TrialValues, DifferFromTensorToTensorAndFromImageToImage) {
   }
 }
 
-// The next float towards zero.
+// Rounds to float toward zero.
 float cut_off(double value) {
   const auto nearest = static_cast<float>(value);
   return std::abs(static_cast<double>(nearest)) > std::abs(value) ? std::nextafter(nearest, 0.f) : nearest;
 }
 
-// The gradient of a 1x1 convolution's weights as tensor cores compute it that split nothing: 8 terms at a
-// time, each sum cut off to float. On one and the same tensor twice it would be beyond the bound half as much
-// again, at its diagonal.
-TEST(TrialValues, LongSumsThatAreCutOffStayWithinTheBound) {
+// The weight gradient of a 1x1 convolution as tensor cores compute it without splitting the sum: 8 terms
+// at a time, each sum truncated to float. If both tensors were the same, its diagonal would exceed the
+// bound by half.
+TEST(TrialValues, TruncatedLongSumsStayWithinTheBound) {
   constexpr size_t kChannels = 256, kPixels = 32768, kBlock = 8;
   const Stream stream;
   const TrialValues values(2 * kPixels * kChannels, stream);
@@ -120,11 +119,11 @@ TEST(TrialValues, LongSumsThatAreCutOffStayWithinTheBound) {
   }
 }
 
-// ---- The rule, on outcomes made up
+// ---- The rule, on made-up outcomes
 
 const std::vector<SampledElement> kExpected = {{10, 40, 0}, {-3, 50, 1}};
 
-// Outcomes in turn.
+// Returns the outcomes one after the other.
 std::function<std::optional<PlanOutcome>()> giving(std::vector<std::optional<PlanOutcome>> outcomes) {
   return [outcomes, next = size_t{0}]() mutable { return outcomes.at(next++); };
 }
@@ -134,39 +133,39 @@ std::optional<std::string> fault_of(std::vector<std::optional<PlanOutcome>> outc
   return find_fault(giving(std::move(outcomes)), kExpected, tolerance);
 }
 
-TEST(FindFault, ARightPlanHasNone) {
+TEST(FindFault, AcceptsACorrectPlan) {
   EXPECT_EQ(fault_of({{{7, {10, -2}}}, {{7, {10, -2}}}}), std::nullopt);
   // Half a unit in the last place of bf16.
   EXPECT_EQ(fault_of({{{7, {10 * (1 + 0x1p-9), -2}}}, {{7, {10 * (1 + 0x1p-9), -2}}}}), std::nullopt);
 }
 
-TEST(FindFault, AWrongElementIsNamed) {
+TEST(FindFault, NamesTheWrongElement) {
   EXPECT_THAT(fault_of({{{7, {10, -3}}}, {{7, {10, -3}}}}), Optional(HasSubstr("gives -3 where -2")));
   EXPECT_THAT(fault_of({{{7, {NAN, -2}}}, {{7, {NAN, -2}}}}), Optional(HasSubstr("sample 1 of 2")));
   EXPECT_THAT(fault_of({{{7, {INFINITY, -2}}}}), Optional(HasSubstr("inf")));
 }
 
-TEST(FindFault, TwoRunsMustNotDiffer) {
+TEST(FindFault, DetectsRunsThatDiffer) {
   EXPECT_THAT(fault_of({{{7, {10, -2}}}, {{8, {10, -2}}}}), Optional(HasSubstr("differ")));
 }
 
-TEST(FindFault, APlanThatDoesNotRunIsNone) {
+TEST(FindFault, DetectsAPlanThatDoesNotRun) {
   EXPECT_THAT(fault_of({std::nullopt}), Optional(HasSubstr("does not run")));
   EXPECT_NE(fault_of({{{7, {10, -2}}}, std::nullopt}), std::nullopt);
 }
 
-TEST(SampleBound, CountsRoundingsOfStorageAndOfTheSum) {
+TEST(SampleBound, CountsStorageAndSummationRoundings) {
   EXPECT_DOUBLE_EQ(sample_bound({10, 40, 0}, {.terms = 1, .storage_roundoff = 0x1p-8}),
                    20 * 0x1p-8 + 8 * 40 * 0x1p-24);
   EXPECT_DOUBLE_EQ(sample_bound({-3, 50, 1}, {.terms = 100, .storage_roundoff = 0}), 80 * 51 * 0x1p-24);
-  // A sum rounded from TF32 would be off by some 2^-11 of the root of its squares.
+  // A sum of TF32 products would be off by about 2^-11 times the root of the sum of squares.
   const double tf32 = 0x1p-11 * std::sqrt(1152.0) / 3;
   EXPECT_LT(sample_bound({20, 288, 0}, {.terms = 1152, .storage_roundoff = 0x1p-24}), 2 * tf32);
 }
 
-// ---- On device memory, by plain loops
+// ---- On device memory, with plain loops
 
-// A problem's tensors, filled as trials fill them, and the plain loops as the library.
+// A problem's tensors, filled like those of trials, with plain loops as the library.
 class Trial {
  public:
   explicit Trial(const ConvolutionProblem& problem)
@@ -187,7 +186,7 @@ class Trial {
     plain_.prepare(problems_, stream_);
   }
 
-  // after_run(output, number of the run) may spoil what was computed.
+  // after_run(output, index of the run) may corrupt the result.
   using AfterRun = std::function<void(std::span<std::byte> output, int run)>;
   std::optional<std::string> find_fault(const AfterRun& after_run = {}) {
     renew();
@@ -281,32 +280,32 @@ template <typename Problem>
 void expect_that_faults_are_found(const Problem& problem, ElementType type, size_t computed_element) {
   SCOPED_TRACE(to_string(problem));
   EXPECT_EQ(Trial(problem).find_fault(), std::nullopt);
-  // One of the output's elements, whatever its type: its sign and most of its exponent.
+  // Flips the sign and the top exponent bit of one output element of either type.
   const auto spoil = [&](std::span<std::byte> output) {
     const size_t bytes = static_cast<size_t>(element_bytes(type));
     output[computed_element * bytes + bytes - 1] ^= std::byte{0xC0};
   };
   EXPECT_THAT(Trial(problem).find_fault([&](std::span<std::byte> output, int) { spoil(output); }),
               Optional(HasSubstr("is right")));
-  // The last bit of one element, in the second run only.
+  // Flips the last bit of one element, only in the second run.
   const auto differ = [&](std::span<std::byte> output, int run) {
     if (run == 1) output[computed_element * static_cast<size_t>(element_bytes(type))] ^= std::byte{1};
   };
   EXPECT_THAT(Trial(problem).find_fault(differ), Optional(HasSubstr("differ")));
 }
 
-TEST(ResultCheck, FindsWhatIsWrongWithConvolutions) {
+TEST(ResultCheck, DetectsFaultyConvolutions) {
   for (const ConvolutionProblem& problem : convolution_problems())
     expect_that_faults_are_found(problem, problem.type, 3);
 }
 
-TEST(ResultCheck, FindsWhatIsWrongWithMatrixProducts) {
+TEST(ResultCheck, DetectsFaultyMatrixProducts) {
   for (const GemmProblem& problem : matrix_problems())
     expect_that_faults_are_found(problem, problem.output, 2 + 8 + 3);  // the second row of the first matrix
 }
 
-// A library that forgets what is to be added, or adds it twice.
-TEST(ResultCheck, FindsAForgottenBiasAndAResultThatWasNotAccumulated) {
+// A library that forgets to add the residual.
+TEST(ResultCheck, DetectsAMissingResidual) {
   ConvolutionProblem problem = convolution_problems().back();
   ConvolutionProblem forgetful = problem;
   forgetful.residual = false;

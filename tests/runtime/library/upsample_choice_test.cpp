@@ -1,5 +1,4 @@
-// In which form upsampling convolutions are computed, by a clock of the test's, with the emulated kernels
-// between plain loops.
+// Choosing the form of upsampling convolutions with a fake timer, emulated kernels and plain loops.
 #include "runtime/library/upsample_choice.h"
 
 #include <gmock/gmock.h>
@@ -92,7 +91,7 @@ Program upsampling_program(bool with_gradients) {
   return program;
 }
 
-TEST(UpsampleChoice, IsMadeForEachShapeByTheTimeOfAllItsPasses) {
+TEST(UpsampleChoice, IsPerShapeByTheTimeOfAllPasses) {
   const Stream stream;
   PlanCache cache("");
   MeasuringLibrary primitives(cache, {{"2x4x4x8", 0.5}});
@@ -100,7 +99,7 @@ TEST(UpsampleChoice, IsMadeForEachShapeByTheTimeOfAllItsPasses) {
       choose_upsample_forms<BFloat16>(upsampling_program(true), kOpen, primitives, stream);
   EXPECT_EQ(chosen.of(kSmall), UpsampleForm::kFolded);
   EXPECT_EQ(chosen.of(kLarge), UpsampleForm::kNearest);
-  // Each once; by all three passes, in each form.
+  // Each shape once, by all three passes in both forms.
   EXPECT_THAT(primitives.measured, ElementsAre(HasSubstr("2x2x2x8"), HasSubstr("2x4x4x8")));
   EXPECT_THAT(primitives.measured.front(),
               AllOf(HasSubstr(UpsampleConv2d::kKind), HasSubstr(UpsampleConv2dBackwardData::kKind),
@@ -110,13 +109,13 @@ TEST(UpsampleChoice, IsMadeForEachShapeByTheTimeOfAllItsPasses) {
     EXPECT_THAT(primitives.directions, testing::Contains(direction));
 }
 
-TEST(UpsampleChoice, OfAProgramWithoutGradientsIsAnother) {
+TEST(UpsampleChoice, IsSeparateForSampling) {
   const Stream stream;
   PlanCache cache("");
   MeasuringLibrary training(cache, {}), sampling(cache, {});
   choose_upsample_forms<float>(upsampling_program(true), kOpen, training, stream);
   choose_upsample_forms<float>(upsampling_program(false), kOpen, sampling, stream);
-  EXPECT_EQ(sampling.measured.size(), 2u) << "it is not the same sum of passes";
+  EXPECT_EQ(sampling.measured.size(), 2u) << "it has other passes";
   EXPECT_THAT(sampling.measured.front(), testing::Not(HasSubstr("backward")));
 }
 
@@ -127,7 +126,7 @@ UpsampleForms prepare(const Program& program, MeasuringLibrary& library, StreamV
   return forms;
 }
 
-TEST(UpsampleChoice, IsKeptAndThenNothingElseIsPrepared) {
+TEST(UpsampleChoice, IsCachedAndThenOnlyOneFormIsPrepared) {
   const Stream stream;
   PlanCache cache("");
   const Program program = upsampling_program(true);
@@ -143,7 +142,7 @@ TEST(UpsampleChoice, IsKeptAndThenNothingElseIsPrepared) {
   EXPECT_EQ(knowing.prepared[0].convolutions, measuring.prepared[1].convolutions);
 }
 
-TEST(UpsampleChoice, OfTheUserHolds) {
+TEST(UpsampleChoice, FollowsTheUser) {
   const Stream stream;
   PlanCache cache("");
   for (const UpsampleForm form : {UpsampleForm::kFolded, UpsampleForm::kNearest}) {
@@ -155,7 +154,7 @@ TEST(UpsampleChoice, OfTheUserHolds) {
   }
 }
 
-TEST(UpsampleChoice, IsFoldedWhereNothingIsMeasured) {
+TEST(UpsampleChoice, IsFoldedWithoutMeasuring) {
   const Stream stream;
   PlainLibrary primitives;
   const UpsampleForms chosen =

@@ -1,5 +1,5 @@
-// Lifetimes, offsets and in-place sharing: small programs with known answers, and the properties that every
-// plan must have, checked on real training programs by a second computation of the lifetimes.
+// Lifetimes, offsets and in-place sharing: small programs with known plans, and properties of every plan,
+// checked on real training programs with independently computed lifetimes.
 #include "runtime/program/memory_plan.h"
 
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ constexpr ElementSizes kFloat{};
 constexpr int64_t kCount = 1024;  // elements of a buffer in the hand-made programs
 constexpr int64_t kBytes = 4 * kCount;
 
-// Sums of buffers of kCount elements; y may take the memory of a, not of b.
+// Sums of buffers of kCount elements; y may share the memory of a but not of b.
 class Sums {
  public:
   Sums() : x(program.add_buffer("x", {kCount}, Role::kState)) {}
@@ -51,26 +51,26 @@ TEST(MemoryPlan, ChainInPlaceTakesOneBuffer) {
   EXPECT_EQ(offset(plan, b), offset(plan, c));
 }
 
-TEST(MemoryPlan, WhatTheStartWritesForTheStepsMustBeAState) {
+TEST(MemoryPlan, BuffersSharedAcrossPhasesMustBeStates) {
   Sums sums;
   const BufferId drawn = sums.buffer();
   sums.program.add("start", Phase::kStart, Add{.count = kCount, .a = sums.x, .b = sums.x, .y = drawn});
   EXPECT_NO_THROW(sums.plan());
-  sums.add(drawn, sums.x);  // in the forward phase, run many times: another buffer may lie there by then
+  sums.add(drawn, sums.x);  // the forward phase runs many times: another buffer may be there by then
   EXPECT_THROW(sums.plan(), LogicError);
 }
 
-TEST(MemoryPlan, ChainThatCannotShareTakesTwoInTurns) {
+TEST(MemoryPlan, ChainThatCannotShareAlternatesTwoBuffers) {
   Sums sums;
   const BufferId a = sums.add(sums.x, sums.x), b = sums.add(sums.x, a), c = sums.add(sums.x, b);
   const MemoryPlan plan = sums.plan();
   EXPECT_EQ(plan.arena_bytes, 2 * kBytes);
   EXPECT_EQ(plan.shared_in_place, 0);
   EXPECT_NE(offset(plan, a), offset(plan, b));
-  EXPECT_EQ(offset(plan, a), offset(plan, c)) << "a is dead where c is written";
+  EXPECT_EQ(offset(plan, a), offset(plan, c)) << "a is dead when c is written";
 }
 
-TEST(MemoryPlan, NothingIsTakenOverFromABufferThatIsReadLater) {
+TEST(MemoryPlan, DoesNotReuseABufferThatIsReadLater) {
   Sums sums;
   const BufferId a = sums.add(sums.x, sums.x), b = sums.add(a, sums.x);
   sums.add(b, a);
@@ -79,7 +79,7 @@ TEST(MemoryPlan, NothingIsTakenOverFromABufferThatIsReadLater) {
   EXPECT_EQ(plan.arena_bytes, 2 * kBytes);
 }
 
-TEST(MemoryPlan, NothingIsTakenOverFromABufferThatIsReadTwiceByTheOperation) {
+TEST(MemoryPlan, DoesNotReuseABufferThatTheOperationReadsTwice) {
   Sums sums;
   const BufferId a = sums.add(sums.x, sums.x), b = sums.add(a, a);
   EXPECT_NE(offset(sums.plan(), a), offset(sums.plan(), b));
@@ -96,7 +96,7 @@ TEST(MemoryPlan, OffsetsAreMultiplesOf256) {
   EXPECT_EQ(plan.arena_bytes, kBytes + 256);
 }
 
-TEST(MemoryPlan, StatesAndUnusedActivationsHaveNoPlace) {
+TEST(MemoryPlan, StatesAndUnusedActivationsAreNotPlaced) {
   Sums sums;
   const BufferId unused = sums.buffer(), kept = sums.add(sums.x, sums.x);
   sums.program.keep(kept);
@@ -115,7 +115,7 @@ TEST(MemoryPlan, BytesFollowThePrecision) {
 
 TEST(MemoryPlan, EmptyProgramNeedsNothing) { EXPECT_EQ(plan_memory(Program(), kFloat).arena_bytes, 0); }
 
-TEST(MemoryPlan, ReadingAnActivationThatNobodyWroteIsRefused) {
+TEST(MemoryPlan, RefusesReadsOfUnwrittenActivations) {
   Sums sums;
   const BufferId never_written = sums.buffer();
   sums.add(never_written, sums.x);
@@ -151,8 +151,8 @@ std::vector<Life> lives(const Program& program, const MemoryPlan& plan) {
   return all;
 }
 
-// Whether `after` may begin in the memory of `before` at the operation where that one ends: the operation
-// says so, and looks at `before` through one operand only.
+// Whether `after` may start in the memory of `before` at the operation where that one ends: the operation
+// allows it, and uses `before` as one operand only.
 bool takes_over(const Program& program, const Life& before, const Life& after) {
   if (before.last != after.first || before.begin != after.begin || before.end != after.end) return false;
   bool may_share = false;
@@ -190,7 +190,7 @@ INSTANTIATE_TEST_SUITE_P(Networks, PlanOfATrainingStep,
                            return name;
                          });
 
-TEST_P(PlanOfATrainingStep, NoTwoLivingBuffersShareBytes) {
+TEST_P(PlanOfATrainingStep, NoTwoLiveBuffersShareBytes) {
   const std::vector<Life> all = lives(program, plan);
   int taken_over = 0;
   for (size_t i = 0; i < all.size(); ++i)
@@ -205,8 +205,10 @@ TEST_P(PlanOfATrainingStep, NoTwoLivingBuffersShareBytes) {
   EXPECT_GT(taken_over, 0);
 }
 
-TEST_P(PlanOfATrainingStep, EachBufferLiesInTheArenaAtAnAlignedOffset) {
-  for (const Life& life : lives(program, plan)) {
+TEST_P(PlanOfATrainingStep, EveryBufferIsAlignedAndInsideTheArena) {
+  const std::vector<Life> all = lives(program, plan);
+  ASSERT_FALSE(all.empty());
+  for (const Life& life : all) {
     EXPECT_EQ(life.begin % 256, 0);
     EXPECT_GE(life.begin, 0);
     EXPECT_LE(life.end, plan.arena_bytes);
@@ -214,7 +216,7 @@ TEST_P(PlanOfATrainingStep, EachBufferLiesInTheArenaAtAnAlignedOffset) {
 }
 
 TEST_P(PlanOfATrainingStep, ArenaIsCloseToTheLowerBound) {
-  // Bytes alive at each operation, without alignment; one that is taken over there is not counted twice.
+  // Live bytes at each operation, without alignment; shared buffers are not counted twice.
   const std::vector<Life> all = lives(program, plan);
   std::vector<int64_t> alive(program.operations().size());
   for (const Life& life : all) {
@@ -226,7 +228,7 @@ TEST_P(PlanOfATrainingStep, ArenaIsCloseToTheLowerBound) {
   const int64_t most = *std::max_element(alive.begin(), alive.end());
   EXPECT_LE(most, plan.lower_bound);
   EXPECT_LE(plan.lower_bound, plan.arena_bytes);
-  // Pisarchyk & Lee 2020 report at most some per cent above the bound for greedy by size.
+  // Pisarchyk & Lee 2020 report a few percent above the bound for greedy by size.
   EXPECT_LE(double(plan.arena_bytes), 1.15 * double(most));
   EXPECT_LT(plan.arena_bytes, plan.bytes_without_reuse);
 }

@@ -1,4 +1,4 @@
-// Buffers, parameters and operations of a Program.
+// The buffers, parameters and operations of a Program.
 #include "runtime/program/program.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ NamedTensor tensor(const std::string& name, Shape shape) {
   return {.name = name, .shape = std::move(shape), .initial = {}};
 }
 
-TEST(Program, ParametersLieOneAfterTheOtherAtAlignedOffsets) {
+TEST(Program, ParametersArePackedAtAlignedOffsets) {
   Program program;
   const BufferId a = program.add_parameter("a", {5}, {tensor("a", {5})});
   const BufferId b = program.add_parameter("b", {2, 40}, {tensor("b", {2, 40})});
@@ -43,7 +43,7 @@ TEST(Program, RefusesTensorsThatDoNotFillTheirParameter) {
   EXPECT_THROW(program.add_parameter("narrow", {4, 2}, {tensor("a", {4, 1})}), LogicError);
 }
 
-TEST(Program, GradientOfAParameterIsMadeOnceAndLiesAtItsOffset) {
+TEST(Program, ParameterGradientIsMadeOnceAtTheSameOffset) {
   Program program;
   program.add_parameter("a", {5}, {tensor("a", {5})});
   const BufferId b = program.add_parameter("b", {7}, {tensor("b", {7})});
@@ -54,7 +54,7 @@ TEST(Program, GradientOfAParameterIsMadeOnceAndLiesAtItsOffset) {
   EXPECT_EQ(program.shape(gradient), program.shape(b));
 }
 
-TEST(Program, GradientOfSomethingElseIsRefused) {
+TEST(Program, RefusesGradientsOfNonParameters) {
   Program program;
   const BufferId activation = program.add_buffer("activation", {3});
   EXPECT_THROW(program.gradient_of_parameter(activation), LogicError);
@@ -78,7 +78,7 @@ TEST(Program, FindsBuffersByName) {
   EXPECT_THROW(program.find("c"), LogicError);
 }
 
-TEST(Program, RefusesWhatCannotBeRun) {
+TEST(Program, RefusesInvalidBuffersAndOperands) {
   Program program;
   const BufferId a = program.add_buffer("a", {4});
   EXPECT_THROW(program.add("add", Phase::kForward, Add{.count = 4, .a = a, .b = a, .y = a + 1}), LogicError);
@@ -86,7 +86,7 @@ TEST(Program, RefusesWhatCannotBeRun) {
   EXPECT_THROW(program.add_buffer("negative", {-1}), LogicError);
 }
 
-TEST(Operations, OperandsLeaveOutAbsentBuffers) {
+TEST(Operations, OperandsOmitAbsentBuffers) {
   const AnyOperation conv = Conv2d{.shape = {}, .x = 3, .weight = 4, .y = 5};
   const Operands all = operands(conv);
   ASSERT_EQ(all.size(), 3u);
@@ -97,7 +97,7 @@ TEST(Operations, OperandsLeaveOutAbsentBuffers) {
   EXPECT_EQ(std::string(kind(conv)), "conv2d");
 }
 
-TEST(Operations, CostOfAConvolutionIsTwoOperationsAMultiplyAdd) {
+TEST(Operations, ConvolutionCountsTwoFlopsPerMultiplyAdd) {
   const AnyOperation conv = Conv2d{
       .shape = {.n = 2, .h = 8, .w = 8, .c = 3, .k = 5, .weight_channels = 3}, .x = 0, .weight = 1, .y = 2};
   EXPECT_EQ(cost(conv, 4).flops, 2.0 * 2 * 8 * 8 * 5 * 3 * 9);

@@ -1,5 +1,5 @@
-// Small U-Nets with every structural feature, for tests of the runtime on a real program, and random values
-// to run them on. Tests only; depends on model/unet/unet.h and model/training/training_program.h.
+// Small U-Nets with every structural feature, to test the runtime on real programs, and random
+// values for them.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace ddpm {
 
-// Three levels of different widths, an odd number of groups, several heads, attention in a level and in the
-// middle.
+// Three levels of different widths, an odd number of groups, several heads, attention in a level and
+// in the middle.
 inline UnetConfig small_unet() {
   UnetConfig config;
   config.image_size = 8;

@@ -1,4 +1,4 @@
-// Pictures of programs: well-formed SVG in which everything is there once and nothing lies on anything else.
+// Drawings of programs: well-formed SVG that shows everything once without overlaps.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,7 +22,7 @@ Program training(const UnetConfig& network) { return training_program(network, 2
 
 MemoryPlan plan_of(const Program& program) { return plan_memory(program, {.compute = 4, .master = 4}); }
 
-// Pixels are written with two decimals, so that neighbours may seem to overlap by one unit of the last.
+// Pixels have two decimals, so that neighbors may seem to overlap by one unit in the last.
 constexpr double kRounding = 0.011;
 
 bool overlap(const XmlElement& a, const XmlElement& b) {
@@ -34,12 +34,14 @@ bool overlap(const XmlElement& a, const XmlElement& b) {
 }
 
 void expect_apart(const std::vector<XmlElement>& boxes) {
+  ASSERT_GT(boxes.size(), 1u);
   for (size_t i = 0; i < boxes.size(); ++i)
     for (size_t j = 0; j < i; ++j)
       EXPECT_FALSE(overlap(boxes[i], boxes[j])) << boxes[i].text << " and " << boxes[j].text;
 }
 
 void expect_within_picture(const std::vector<XmlElement>& boxes, const XmlElement& picture) {
+  ASSERT_FALSE(boxes.empty());
   for (const XmlElement& box : boxes) {
     EXPECT_GE(box.number("x"), 0) << box.text;
     EXPECT_GE(box.number("y"), 0) << box.text;
@@ -62,6 +64,7 @@ TEST_P(Drawings, MemoryBlocksHoldEveryActivationOnce) {
     for (const BufferId id : block.buffers) ++seen[id];
     in_place += static_cast<int>(block.buffers.size()) - 1;
   }
+  ASSERT_FALSE(seen.empty());
   EXPECT_EQ(in_place, plan_.shared_in_place);
   for (size_t i = 0; i < plan_.placements.size(); ++i)
     EXPECT_EQ(seen[static_cast<BufferId>(i)], plan_.placements[i].offset >= 0 ? 1 : 0)
@@ -70,6 +73,7 @@ TEST_P(Drawings, MemoryBlocksHoldEveryActivationOnce) {
 
 TEST_P(Drawings, MemoryBlocksNeverCollide) {
   const std::vector<MemoryBlock> blocks = memory_blocks(plan_);
+  ASSERT_GT(blocks.size(), 1u);
   for (size_t i = 0; i < blocks.size(); ++i)
     for (size_t j = 0; j < i; ++j) {
       const MemoryBlock &a = blocks[i], &b = blocks[j];
@@ -111,13 +115,13 @@ TEST_P(Drawings, GraphShowsEveryBlockAndSkipConnectionOnce) {
   EXPECT_EQ(boxes.size(), network_blocks(program_).size());
   expect_apart(boxes);
   expect_within_picture(boxes, all[0]);
-  // A skip connection leaves the first convolution, every residual block on the way down and every
-  // downsampler.
+  // Skip connections start at the first convolution, every residual block on the way down
+  // and every downsampler.
   const int skips = 1 + network_.levels() * network_.layers_per_block + network_.levels() - 1;
   EXPECT_EQ(elements_of_class(all, "skip").size(), static_cast<size_t>(skips));
 }
 
-TEST_P(Drawings, GraphHasABandForEachResolution) {
+TEST_P(Drawings, GraphHasABandPerResolution) {
   const std::string svg = graph_svg(program_, "graph");
   for (int level = 0; level < network_.levels(); ++level) {
     const int size = network_.image_size >> level;
@@ -134,8 +138,8 @@ INSTANTIATE_TEST_SUITE_P(Presets, Drawings,
                            return name;
                          });
 
-TEST(MemoryDrawing, BlocksOfAChainAreOne) {
-  // b = a + c takes over the memory of a; d lives beside both.
+TEST(MemoryDrawing, ChainIsOneBlock) {
+  // b = a + c shares the memory of a, and d = b + c that of b.
   Program program;
   const BufferId input = program.add_buffer("input", {256}, Role::kState);
   const BufferId a = program.add_buffer("a", {256}), b = program.add_buffer("b", {256});
@@ -159,7 +163,7 @@ TEST(MemoryDrawing, BlocksOfAChainAreOne) {
   EXPECT_EQ(chain->last, 3);
 }
 
-TEST(ProgramDrawing, AnEmptyProgramAndHostileTitlesAreDrawn) {
+TEST(ProgramDrawing, DrawsEmptyProgramsAndEscapesTitles) {
   const Program program;
   const std::string title = "a < b & \"c\" > d";
   for (const std::string& svg :
@@ -170,7 +174,7 @@ TEST(ProgramDrawing, AnEmptyProgramAndHostileTitlesAreDrawn) {
   }
 }
 
-TEST(GraphDrawing, ReadsSourcesOffTheOperands) {
+TEST(GraphDrawing, FindsSourcesFromTheOperands) {
   const std::vector<NetworkBlock> blocks = network_blocks(training(find_preset("tiny-32").network));
   const auto find = [&](const std::string& name) {
     return std::find_if(blocks.begin(), blocks.end(), [&](const auto& block) { return block.name == name; });
@@ -190,7 +194,7 @@ TEST(GraphDrawing, ReadsSourcesOffTheOperands) {
   EXPECT_EQ(names(find("time_proj")->image_sources), Names{});
 }
 
-TEST(Xml, RefusesWhatIsNotWellFormed) {  // else the tests above would prove nothing
+TEST(Xml, RefusesMalformedXml) {  // the tests above rely on it
   for (const char* bad :
        {"<a>", "<a></b>", "<a x=\"1\" x=\"2\"/>", "<a>&</a>", "<a x=\"<\"/>", "<a/><b/>", ""})
     EXPECT_THROW(parse_xml(bad), std::runtime_error) << bad;
