@@ -19,7 +19,7 @@ MAY_INCLUDE = {
     "kernels/cpu": "kernels kernels/reference support",
     "kernels/cuda": "kernels device support",
     "runtime/program": "kernels support",
-    "runtime": "runtime/program device support",
+    "runtime": "runtime/program kernels device support",
     "runtime/report": "runtime runtime/program support support/charts",
     "runtime/cpu": "runtime runtime/program kernels kernels/cpu kernels/reference support",
     "runtime/library": "runtime runtime/program kernels kernels/cuda device support",
