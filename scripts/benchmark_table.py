@@ -3,7 +3,7 @@
 
 kernels_benchmark and group_norm_benchmark: each kernel's time, bandwidth, share of the copy bandwidth, and the naive
 kernel's time relative to it; cases larger than the L2 cache are marked.
-products_benchmark: for each network, its layers with forward and backward TFLOP/s and their share of a step, and the
+library_benchmark: for each network, its layers with forward and backward TFLOP/s and their share of a step, and the
 layers that can be computed in two forms.
 
 The summary has the unrounded figures of the tables: "gpu", "rehearsal" (true: measured on the emulated GPU, times mean
@@ -194,12 +194,12 @@ def network_choices(entries: list[Entry]) -> list[dict]:
 
 
 def network_summary(name: str, batch: str, entries: list[Entry], peak: float) -> dict:
-    products = [entry for entry in entries if entry.name[0] == "products"]
+    ops = [entry for entry in entries if entry.name[0] == "ops"]
     return {"network": name, "batch": int(batch),
-            **network_layers([entry for entry in products if entry.seconds], peak),
+            **network_layers([entry for entry in ops if entry.seconds], peak),
             "choices": network_choices([entry for entry in entries if entry.name[0] == "choices"]),
-            "failed": [{"product": "/".join(entry.name[3:]), "error": entry.error}
-                       for entry in products if not entry.seconds]}
+            "failed": [{"op": "/".join(entry.name[3:]), "error": entry.error}
+                       for entry in ops if not entry.seconds]}
 
 
 def layer_table(network: dict) -> str:
@@ -238,7 +238,7 @@ def product_tables(summary: dict, side: str) -> str:
         if network["choices"]:
             text += "\nTwo forms, including our kernels around them:\n\n" + choice_table(network["choices"])
         for one in network["failed"]:
-            text += f"\nNot measured: {one['product']}: {one['error']}\n"
+            text += f"\nNot measured: {one['op']}: {one['error']}\n"
     return text
 
 
@@ -249,13 +249,13 @@ def summarize(context: dict, entries: list[Entry]) -> dict:
     copy = context.get("copy_bytes_per_second")
     summary = {"gpu": context.get("gpu", "GPU"), "rehearsal": context.get("rehearsal") == "true",
                "cut_off": context["cut_off"], "copy_bytes_per_second": float(copy) if copy else None}
-    products = [entry for entry in entries if entry.name[0] in ("products", "choices")]
-    if not products:
+    ops = [entry for entry in entries if entry.name[0] in ("ops", "choices")]
+    if not ops:
         return {**summary, "kernels": kernel_cases(context, entries)}
     peak = float(context["bf16_flops_per_second"])
-    networks = dict.fromkeys(entry.name[1:3] for entry in products)
+    networks = dict.fromkeys(entry.name[1:3] for entry in ops)
     return {**summary, "bf16_flops_per_second": peak,
-            "networks": [network_summary(*network, [entry for entry in products if entry.name[1:3] == network], peak)
+            "networks": [network_summary(*network, [entry for entry in ops if entry.name[1:3] == network], peak)
                          for network in networks]}
 
 

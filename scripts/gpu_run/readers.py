@@ -205,7 +205,7 @@ def benchmark_summary(path: pathlib.Path) -> dict:
             total = network["total"]
             if total is None:
                 raise Unreadable(f"{path.name}: nothing was measured")
-            figures["products"] = (f"{total['milliseconds_per_step']:.2f} ms a step at {total['tflops']:.0f} TFLOP/s "
+            figures["library ops"] = (f"{total['milliseconds_per_step']:.2f} ms a step at {total['tflops']:.0f} TFLOP/s "
                                    f"({100 * total['share_of_peak']:.0f} % of the peak)")
             if network["failed"]:
                 figures["failed"] = len(network["failed"])

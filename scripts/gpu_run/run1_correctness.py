@@ -10,7 +10,7 @@ from steps import Step
 TITLE = "Run 1: is it right?"
 # The most basic tests first. The last two run whole networks with the vendor libraries.
 TESTS = ("gpu_runtime_test", "gpu_device_layer_test", "gpu_graph_test", "gpu_sound_kernels_test", "gpu_kernels_test",
-         "gpu_products_test", "gpu_hot_loop_test", "gpu_executor_test")
+         "gpu_library_test", "gpu_hot_loop_test", "gpu_executor_test")
 PROGRAMS = ("ddpm_data", "ddpm_validate", *peers.PROGRAMS, *TESTS)
 REHEARSED_PROGRAMS = ("ddpm_validate_emulated",)
 RETURNS_CACHES = True

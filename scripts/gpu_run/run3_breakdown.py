@@ -10,14 +10,14 @@ from steps import Step
 
 TITLE = "Run 3: where does the time go?"
 PROGRAMS = ("ddpm_data", "ddpm_sample", "ddpm_train", "gpu_description", "group_norm_benchmark", "kernels_benchmark",
-            "products_benchmark")
-REHEARSED_PROGRAMS = ("group_norm_benchmark_emulated", "kernels_benchmark_emulated", "products_benchmark_emulated")
+            "library_benchmark")
+REHEARSED_PROGRAMS = ("group_norm_benchmark_emulated", "kernels_benchmark_emulated", "library_benchmark_emulated")
 RETURNS_CACHES = True
 NETWORKS = ("ddim-celeba-64", "ddpm-cifar10-32")
 # Cases that the emulated twins run in seconds.
 REHEARSED_KERNELS = "^(diffuse|loss|sampler_step|guidance)/.*/32/128/"
 REHEARSED_GROUP_NORM = "^group_norm(_backward)?/(ours|dropout|shift_dropout)/4/512/128/"
-REHEARSED_PRODUCTS = "mid_block|up_blocks.0.upsamplers"
+REHEARSED_LIBRARY_OPS = "mid_block|up_blocks.0.upsamplers"
 
 
 def profile(c: Context, preset: str) -> Step:
@@ -56,7 +56,7 @@ def run(c: Context) -> None:
         do(profile(c, preset))
     for preset in NETWORKS:
         network = "tiny-32:1" if c.rehearse else f"{preset}:128"
-        for step in benchmark(c, f"products-{preset}", "products_benchmark", REHEARSED_PRODUCTS, 110, "--network",
+        for step in benchmark(c, f"library-{preset}", "library_benchmark", REHEARSED_LIBRARY_OPS, 110, "--network",
                               network):
             do(step)
     for step in benchmark(c, "kernels-group-norm", "group_norm_benchmark", REHEARSED_GROUP_NORM, 80):

@@ -112,16 +112,16 @@ class Products(unittest.TestCase):
     CONTEXT = {"gpu": "a GPU", "bf16_flops_per_second": "1e15", "copy_bytes_per_second": "3e12"}
     CONV = "conv 3x3 2x8x8x4 -> 8x8x4"
 
-    def product(self, layer: str, role: str, microseconds: float, flops: float, count: int, shape: str = CONV):
-        return runs(f"products/net/2/{layer}/{role}", microseconds, count=count, label=f"{shape} | problem",
+    def op(self, layer: str, role: str, microseconds: float, flops: float, count: int, shape: str = CONV):
+        return runs(f"ops/net/2/{layer}/{role}", microseconds, count=count, label=f"{shape} | problem",
                     **{"FLOP/s": flops})
 
     def test_sums_layers_of_a_shape_by_role_and_count(self):
         rows = tables(self.CONTEXT, [
-            *self.product("a", "forward", 100, 4e14, 3),
-            *self.product("b", "forward", 100, 8e14, 1),  # the same shape, another problem
-            *self.product("a", "data_gradient", 200, 2e14, 2),
-            *self.product("c", "forward", 1000, 1e14, 1, shape="linear 2x4 -> 4")])
+            *self.op("a", "forward", 100, 4e14, 3),
+            *self.op("b", "forward", 100, 8e14, 1),  # the same shape, another problem
+            *self.op("a", "data_gradient", 200, 2e14, 2),
+            *self.op("c", "forward", 1000, 1e14, 1, shape="linear 2x4 -> 4")])
         header = next(i for i, row in enumerate(rows) if row[0] == "first layer")
         a, c, whole = rows[header + 2:header + 5]
         # Forward: 3 x 100 us at 400 and 100 us at 800 TFLOP/s; 400 + 400 us of 1800 in all.
@@ -132,28 +132,28 @@ class Products(unittest.TestCase):
 
     def test_counts_a_pass_of_several_gemms_once(self):
         shape = "attention 2x4x8 heads 1"
-        rows = tables(self.CONTEXT, [*self.product("a", "forward", 1, 1e14, 5, shape),
-                                     *self.product("a", "forward/1", 1, 1e14, 5, shape)])
+        rows = tables(self.CONTEXT, [*self.op("a", "forward", 1, 1e14, 5, shape),
+                                     *self.op("a", "forward/1", 1, 1e14, 5, shape)])
         self.assertEqual(next(row for row in rows if row[0] == "a")[2], "5")
 
     def test_compares_two_forms(self):
         rows = tables(self.CONTEXT, [
-            *runs("choices/net/2/a/forward/matrix", 10, count=3, label="conv 1x1"),
+            *runs("choices/net/2/a/forward/gemm", 10, count=3, label="conv 1x1"),
             *runs("choices/net/2/a/forward/convolution", 15, count=3, label="conv 1x1"),
-            *runs("choices/net/2/b/forward/1/matrix", 10, count=1, label="conv 1x1 other"),
+            *runs("choices/net/2/b/forward/1/gemm", 10, count=1, label="conv 1x1 other"),
             failure("choices/net/2/b/forward/1/convolution", "no plan")])
         header = next(i for i, row in enumerate(rows) if row[0] == "first layer")
-        self.assertEqual(rows[header + 2], ["a", "conv 1x1", "forward", "3", "matrix 10.0", "convolution 15.0", "1.50"])
+        self.assertEqual(rows[header + 2], ["a", "conv 1x1", "forward", "3", "gemm 10.0", "convolution 15.0", "1.50"])
         self.assertEqual(rows[header + 3][5], "convolution failed: no plan")
 
     def test_summary_has_layers_roles_totals_and_choices(self):
         found = summary(self.CONTEXT, [
-            *self.product("a", "forward", 100, 4e14, 3),
-            *self.product("a", "data_gradient", 200, 2e14, 2),
-            failure("products/net/2/b/forward", "no plan"),
-            *runs("choices/net/2/a/forward/matrix", 10, count=3, label="conv 1x1"),
+            *self.op("a", "forward", 100, 4e14, 3),
+            *self.op("a", "data_gradient", 200, 2e14, 2),
+            failure("ops/net/2/b/forward", "no plan"),
+            *runs("choices/net/2/a/forward/gemm", 10, count=3, label="conv 1x1"),
             *runs("choices/net/2/a/forward/convolution", 15, count=3, label="conv 1x1"),
-            *runs("choices/net/2/c/forward/matrix", 10, count=1, label="conv 1x1 other"),
+            *runs("choices/net/2/c/forward/gemm", 10, count=1, label="conv 1x1 other"),
             failure("choices/net/2/c/forward/convolution", "no plan")])
         network, = found["networks"]
         self.assertEqual((found["bf16_flops_per_second"], network["network"], network["batch"]), (1e15, "net", 2))
@@ -166,14 +166,14 @@ class Products(unittest.TestCase):
         self.assertAlmostEqual(layer["share_of_step"], 1)
         self.assertAlmostEqual(network["total"]["milliseconds_per_step"], 0.7)
         self.assertAlmostEqual(network["total"]["tflops"], (300 * 400 + 400 * 200) / 700)
-        self.assertEqual(network["failed"], [{"product": "b/forward", "error": "no plan"}])
+        self.assertEqual(network["failed"], [{"op": "b/forward", "error": "no plan"}])
         self.assertAlmostEqual(network["choices"][0]["other_over_ours"], 1.5)
         self.assertEqual(network["choices"][1]["forms"][1], {"form": "convolution", "error": "no plan"})
         self.assertIsNone(network["choices"][1]["other_over_ours"])
 
     def test_lists_what_could_not_be_measured(self):
-        rows = tables(self.CONTEXT, [*self.product("a", "forward", 1, 1e14, 1),
-                                     failure("products/net/2/b/forward", "no plan")])
+        rows = tables(self.CONTEXT, [*self.op("a", "forward", 1, 1e14, 1),
+                                     failure("ops/net/2/b/forward", "no plan")])
         self.assertIn(["Not measured: b/forward: no plan"], rows)
 
 
