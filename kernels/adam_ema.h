@@ -88,6 +88,10 @@ struct AdamEma {
                                            .compute_weights = memory.compute_weights()};
   }
   Cost cost(int /*element_bytes*/) const { return ddpm::cost(params, sizeof(float)); }
+  ErrorGrowth error_growth(BufferId /*result*/) const {
+    // The gradient's norm is in the factor of all the others.
+    return growth_of_sum(double(params.count) + kFewTerms, 0);
+  }
   template <typename T>
   void compute(const AdamEmaArgs<T>& args) const {
     reference::adam_ema<T>(params, args);
@@ -110,6 +114,7 @@ struct ZeroGradients {
     return ZeroArgs<MasterType<Memory>>{.array = m.write("gradients", gradients)};
   }
   Cost cost(int /*element_bytes*/) const { return {}; }
+  ErrorGrowth error_growth(BufferId /*result*/) const { return kExact; }
   template <typename T>
   void compute(const ZeroArgs<T>& args) const {
     std::fill_n(args.array, count, T{0});

@@ -70,6 +70,11 @@ struct Attention {
                                               .y = m.write("y", y)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(shape, element_bytes); }
+  ErrorGrowth error_growth(BufferId /*result*/) const {
+    // Scores are stored before the exponential, which turns a relative error u into an error u |score|;
+    // scores of more than 4 leave little to the others.
+    return growth_of_sum(double(shape.head_dim) + shape.length, 8);
+  }
   template <typename T>
   void compute(const AttentionArgs<T>& args) const {
     reference::attention<T>(shape, args);
@@ -90,6 +95,9 @@ struct AttentionBackward {
                                                       .dqkv = m.write("dqkv", dqkv)};
   }
   Cost cost(int element_bytes) const { return backward_cost(shape, element_bytes); }
+  ErrorGrowth error_growth(BufferId /*result*/) const {
+    return growth_of_sum(double(shape.head_dim) + shape.length, 8);
+  }
   template <typename T>
   void compute(const AttentionBackwardArgs<T>& args) const {
     reference::attention_backward<T>(shape, args);

@@ -136,6 +136,9 @@ struct Conv2d {
         .y = m.write("y", y, may_be_fused() ? kNoBuffer : residual)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(shape, element_bytes); }
+  ErrorGrowth error_growth(BufferId /*result*/) const {
+    return growth_of_sum(double(shape.filter) * shape.filter * shape.c, kLayerRoundings);
+  }
   template <typename T>
   void compute(const Conv2dArgs<T>& args) const {
     reference::conv2d<T>(shape, args);
@@ -155,6 +158,9 @@ struct Conv2dBackwardData {
                                                        .dx = m.write("dx", dx, residual)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(shape, element_bytes); }
+  ErrorGrowth error_growth(BufferId /*result*/) const {
+    return growth_of_sum(double(shape.filter) * shape.filter * shape.k, kLayerRoundings);
+  }
   template <typename T>
   void compute(const Conv2dBackwardDataArgs<T>& args) const {
     reference::conv2d_backward_data<T>(shape, args);
@@ -176,6 +182,9 @@ struct Conv2dBackwardWeight {
         .also_dbias = m.update("also_dbias", also_dbias)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(shape, element_bytes); }
+  ErrorGrowth error_growth(BufferId result) const {
+    return growth_of_sum(double(shape.n) * shape.p() * shape.q(), result == dweight ? kLayerRoundings : 0);
+  }
   template <typename T>
   void compute(const Conv2dBackwardWeightArgs<T>& args) const {
     reference::conv2d_backward_weight<T>(shape, args);
@@ -196,6 +205,9 @@ struct UpsampleConv2d {
                                                                .y = m.write("y", y)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(shape, element_bytes); }
+  ErrorGrowth error_growth(BufferId /*result*/) const {
+    return growth_of_sum(9.0 * shape.c, kLayerRoundings);
+  }
   template <typename T>
   void compute(const Conv2dArgs<T>& args) const {
     reference::upsample_conv2d<T>(shape, args);
@@ -215,6 +227,12 @@ struct UpsampleConv2dBackwardData {
                                                        .dx = m.write("dx", dx, residual)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(shape, element_bytes); }
+  ErrorGrowth error_growth(BufferId /*result*/) const {
+    // In the folded form sums of weights are stored too.
+    ErrorGrowth growth = growth_of_sum(9.0 * shape.k, kLayerRoundings);
+    growth.terms *= 4;
+    return growth;
+  }
   template <typename T>
   void compute(const Conv2dBackwardDataArgs<T>& args) const {
     reference::upsample_conv2d_backward_data<T>(shape, args);
@@ -235,6 +253,9 @@ struct UpsampleConv2dBackwardWeight {
         .dbias = m.update("dbias", dbias)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(shape, element_bytes); }
+  ErrorGrowth error_growth(BufferId result) const {
+    return growth_of_sum(4.0 * shape.n * shape.h * shape.w, result == dweight ? kLayerRoundings : 0);
+  }
   template <typename T>
   void compute(const Conv2dBackwardWeightArgs<T>& args) const {
     reference::upsample_conv2d_backward_weight<T>(shape, args);

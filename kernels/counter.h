@@ -25,6 +25,7 @@ struct AdvanceCounter {
     return AdvanceCounterArgs{.counter = m.update("counter", counter)};
   }
   Cost cost(int /*element_bytes*/) const { return {}; }
+  ErrorGrowth error_growth(BufferId /*result*/) const { return kExact; }
   template <typename T>
   void compute(const AdvanceCounterArgs& args) const {
     ++*args.counter;

@@ -133,6 +133,9 @@ struct Diffuse {
                                                                 .index = nullptr};
   }
   Cost cost(int element_bytes) const { return cost_of_diffuse(params, element_bytes); }
+  ErrorGrowth error_growth(BufferId result) const {
+    return result == t ? kExact : ErrorGrowth{.terms = kFewTerms};
+  }
   template <typename T>
   void compute(const DiffuseArgs<T>& args) const {
     reference::diffuse<T>(params, args);
@@ -164,6 +167,10 @@ struct Loss {
         .image_loss = m.write("image_loss", image_loss)};
   }
   Cost cost(int element_bytes) const { return cost_of_loss(params, element_bytes); }
+  ErrorGrowth error_growth(BufferId result) const {
+    if (result == dprediction) return {.terms = kFewTerms};
+    return growth_of_sum(double(params.image_elements()) + kFewTerms, 0);
+  }
   template <typename T>
   void compute(const LossArgs<T>& args) const {
     reference::loss<T>(params, args);

@@ -58,6 +58,7 @@ struct DynamicThreshold {
         .threshold = m.write("threshold", threshold)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(params, element_bytes); }
+  ErrorGrowth error_growth(BufferId /*result*/) const { return {kFewTerms, 0, kEstimateAmplification}; }
   template <typename T>
   void compute(const DynamicThresholdArgs<T>& args) const {
     reference::dynamic_threshold<T>(params, args);

@@ -152,6 +152,9 @@ struct GroupNorm {
         .dropout = {seed, m.read("step", step)}};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(params, element_bytes); }
+  ErrorGrowth error_growth(BufferId result) const {
+    return growth_of_sum(double(params.pixels) * params.channels_per_group(), result == y ? 2 : 0);
+  }
   template <typename T>
   void compute(const GroupNormArgs<T>& args) const {
     reference::group_norm<T>(params, args);
@@ -197,6 +200,14 @@ struct GroupNormBackward {
         .dropout = {forward.seed, m.read("step", forward.step)}};
   }
   Cost cost(int element_bytes) const { return backward_cost(forward.params, element_bytes); }
+  ErrorGrowth error_growth(BufferId result) const {
+    // The closed form of the shift's gradient subtracts nearly equal sums over pixels, and so does that of x.
+    constexpr double kAmplification = 4;
+    const GroupNormParams& p = forward.params;
+    if (result == dbias || result == dgamma || result == dbeta)
+      return growth_of_sum(double(p.n) * p.pixels, 0, kAmplification);
+    return growth_of_sum(double(p.pixels) * p.channels_per_group(), 2, kAmplification);
+  }
   template <typename T>
   void compute(const GroupNormBackwardArgs<T>& args) const {
     reference::group_norm_backward<T>(forward.params, args);

@@ -60,6 +60,10 @@ struct Guidance {
     return GuidanceArgs<ComputeType<Memory>>{.outputs = m.read("outputs", outputs), .y = m.write("y", y)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(params, element_bytes); }
+  ErrorGrowth error_growth(BufferId /*result*/) const {
+    // Two nearly equal outputs, and their difference times the scale.
+    return {.terms = 3, .amplification = 1 + 2 * params.scale};
+  }
   template <typename T>
   void compute(const GuidanceArgs<T>& args) const {
     reference::guidance<T>(params, args);

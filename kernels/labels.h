@@ -70,6 +70,7 @@ struct GatherLabels {
         .labels = m.read("labels", labels), .step = m.read("step", step), .y = m.write("y", y)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(params, element_bytes); }
+  ErrorGrowth error_growth(BufferId /*result*/) const { return kExact; }
   template <typename T>
   void compute(const GatherLabelsArgs<T>& args) const {
     reference::gather_labels<T>(params, args);

@@ -72,6 +72,7 @@ struct Linear {
                                                                .y = m.write("y", y, residual)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(params, element_bytes); }
+  ErrorGrowth error_growth(BufferId /*result*/) const { return growth_of_sum(params.in, kLayerRoundings); }
   template <typename T>
   void compute(const LinearArgs<T>& args) const {
     reference::linear<T>(params, args);
@@ -94,6 +95,10 @@ struct LinearBackward {
         .dbias = m.update("dbias", dbias)};
   }
   Cost cost(int element_bytes) const { return backward_cost(params, element_bytes); }
+  ErrorGrowth error_growth(BufferId result) const {
+    if (result == dx) return growth_of_sum(params.out, kLayerRoundings);
+    return growth_of_sum(params.n, result == dbias ? 0 : kLayerRoundings);
+  }
   template <typename T>
   void compute(const LinearBackwardArgs<T>& args) const {
     reference::linear_backward<T>(params, args);

@@ -12,6 +12,7 @@
 //           .a = m.read("a", a), .b = m.read("b", b), .y = m.write("y", y, a)};
 //     }
 //     Cost cost(int element_bytes) const;        // what it takes at the least
+//     ErrorGrowth error_growth(BufferId result) const;   // how far two implementations may differ
 //     template <typename T>
 //     void compute(const AddArgs<T>&) const;     // on the CPU: kernels/reference
 //     size_t scratch_bytes() const;              // of launch(); absent where it needs none
@@ -33,6 +34,7 @@
 
 #include "device/stream.h"
 #include "kernels/cost.h"
+#include "kernels/error_growth.h"
 
 namespace ddpm {
 

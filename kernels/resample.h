@@ -110,6 +110,7 @@ struct UpsampleNearest {
         .x = m.read("x", x), .residual = m.read("residual", residual), .y = m.write("y", y, residual)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(params, element_bytes); }
+  ErrorGrowth error_growth(BufferId /*result*/) const { return {.terms = 2}; }
   template <typename T>
   void compute(const ResampleArgs<T>& args) const {
     reference::upsample_nearest<T>(params, args);
@@ -131,6 +132,7 @@ struct SumPool {
         .x = m.read("x", x), .residual = m.read("residual", residual), .y = m.write("y", y, residual)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(params, element_bytes); }
+  ErrorGrowth error_growth(BufferId /*result*/) const { return {.terms = 5}; }
   template <typename T>
   void compute(const ResampleArgs<T>& args) const {
     reference::sum_pool<T>(params, args);
@@ -152,6 +154,7 @@ struct Rescale {
         .x = m.read("x", x), .divisor = m.read("divisor", divisor), .y = m.write("y", y, x)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(params, element_bytes); }
+  ErrorGrowth error_growth(BufferId /*result*/) const { return {.terms = 3}; }
   template <typename T>
   void compute(const RescaleArgs<T>& args) const {
     reference::rescale<T>(params, args);
@@ -173,6 +176,7 @@ struct OneHot {
                                                                .y = m.write("y", y)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(shape, element_bytes); }
+  ErrorGrowth error_growth(BufferId /*result*/) const { return kExact; }
   template <typename T>
   void compute(const OneHotArgs<T>& args) const {
     reference::one_hot<T>(shape, args);

@@ -12,8 +12,9 @@
 //   clipped x0.
 // - DDPM (Ho et al. 2020, algorithm 2) and DDIM (Song et al. 2021, equation 12) have no history.
 // - DPM-Solver++ (Lu et al. 2022, algorithm 2) keeps the x0 of the previous order - 1 steps.
-// - Heun's method (Karras et al. 2022, algorithm 1) takes two rows a step: the first moves x to the next noise
-//   level and leaves in history 0 the step that uses half of its slope, to which the second adds its own half.
+// - Heun's method (Karras et al. 2022, algorithm 1) takes two rows a step: the first moves x to the next
+//   noise level and leaves in history 0 the step that uses half of its slope, to which the second adds its
+//   own half.
 // - UniPC (Zhao et al. 2023, algorithm 1) corrects the step that led to x once x0 is known there. All of the
 //   correction except the term of the new x0 is in history 0 already, and earlier x0 in history 1 and 2.
 // - x is always sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps, which is what the model takes. Methods that are
@@ -122,6 +123,9 @@ template <typename T>
 void sampler_step(const SamplerStepParams& params, const SamplerStepArgs<T, float>& args, StreamView stream);
 }  // namespace cuda
 
+// At the first steps the estimate of x0 is a small difference divided by sqrt(alpha_bar), about 1/150.
+inline constexpr double kEstimateAmplification = 16;
+
 struct SamplerStart {
   SamplerStepParams params;
   BufferId table, first_image, x, network_input, t;
@@ -137,6 +141,9 @@ struct SamplerStart {
         .t = m.write("t", t)};
   }
   Cost cost(int /*element_bytes*/) const { return {}; }
+  ErrorGrowth error_growth(BufferId result) const {
+    return result == t ? kExact : ErrorGrowth{kFewTerms, result == network_input ? 1.0 : 0.0, 1};
+  }
   template <typename T>
   void compute(const SamplerStartArgs<T>& args) const {
     reference::sampler_start<T>(params, args);
@@ -169,6 +176,10 @@ struct SamplerStep {
         .t = m.update("t", t)};
   }
   Cost cost(int element_bytes) const { return ddpm::cost(params, element_bytes); }
+  ErrorGrowth error_growth(BufferId result) const {
+    return result == t ? kExact
+                       : ErrorGrowth{kFewTerms, result == network_input ? 1.0 : 0.0, kEstimateAmplification};
+  }
   template <typename T>
   void compute(const SamplerStepArgs<T>& args) const {
     reference::sampler_step<T>(params, args);

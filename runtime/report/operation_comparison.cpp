@@ -14,116 +14,6 @@
 namespace ddpm {
 namespace {
 
-// The parts of OutputError's formula.
-struct Growth {
-  double terms = 1;
-  double roundings = 1;
-  double amplification = 1;
-};
-
-constexpr Growth kExact{.terms = 0, .roundings = 0};
-// A function of few roundings: sums of two, a logarithm and a cosine, a square root and a quotient.
-constexpr double kFewTerms = 16;
-
-// Sums are taken in blocks and then over the blocks, so that no partial sum is longer than this.
-constexpr double kLongestSum = 1 << 14;
-
-Growth sum(double terms, double roundings) { return {std::min(terms, kLongestSum), roundings, 1}; }
-
-struct GrowthOf {
-  BufferId output;  // of the operation
-
-  // Bias and residual may be stored before the sum is added to them, which may then be stored once more by the
-  // convolution that adds the other half of a concatenation; a weight's gradient is computed in the storage type and
-  // then added to the float one.
-  static constexpr double kLayerRoundings = 4;
-
-  Growth convolution_forward(const Conv2dShape& s) const {
-    return sum(double(s.filter) * s.filter * s.c, kLayerRoundings);
-  }
-  Growth convolution_backward_data(const Conv2dShape& s) const {
-    return sum(double(s.filter) * s.filter * s.k, kLayerRoundings);
-  }
-  Growth convolution_backward_weight(const Conv2dShape& s, BufferId dweight) const {
-    return sum(double(s.n) * s.p() * s.q(), output == dweight ? kLayerRoundings : 0);
-  }
-  Growth operator()(const Conv2d& op) const { return convolution_forward(op.shape); }
-  Growth operator()(const Conv2dBackwardData& op) const { return convolution_backward_data(op.shape); }
-  Growth operator()(const Conv2dBackwardWeight& op) const {
-    return convolution_backward_weight(op.shape, op.dweight);
-  }
-  // In the folded form sums of weights are stored too.
-  Growth operator()(const UpsampleConv2d& op) const { return convolution_forward(op.shape.upsampled()); }
-  Growth operator()(const UpsampleConv2dBackwardData& op) const {
-    Growth growth = convolution_backward_data(op.shape.upsampled());
-    growth.terms *= 4;
-    return growth;
-  }
-  Growth operator()(const UpsampleConv2dBackwardWeight& op) const {
-    return convolution_backward_weight(op.shape.upsampled(), op.dweight);
-  }
-
-  Growth operator()(const GroupNorm& op) const {
-    const GroupNormParams& p = op.params;
-    return sum(double(p.pixels) * p.channels_per_group(), output == op.y ? 2 : 0);
-  }
-  // The closed form of the shift's gradient subtracts sums over pixels that are alike, and so does that of x.
-  Growth operator()(const GroupNormBackward& op) const {
-    const GroupNormParams& p = op.forward.params;
-    const bool is_of_parameter = output == op.dbias || output == op.dgamma || output == op.dbeta;
-    Growth growth =
-        is_of_parameter ? sum(double(p.n) * p.pixels, 0) : sum(double(p.pixels) * p.channels_per_group(), 2);
-    growth.amplification = 4;
-    return growth;
-  }
-
-  // Scores are stored before the exponential, which makes of a relative error u an error u |score|; scores of
-  // more than 4 leave little to the others.
-  Growth operator()(const Attention& op) const { return sum(double(op.shape.head_dim) + op.shape.length, 8); }
-  Growth operator()(const AttentionBackward& op) const {
-    return sum(double(op.shape.head_dim) + op.shape.length, 8);
-  }
-
-  Growth operator()(const Linear& op) const { return sum(op.params.in, kLayerRoundings); }
-  Growth operator()(const LinearBackward& op) const {
-    if (output == op.dx) return sum(op.params.out, kLayerRoundings);
-    return sum(op.params.n, output == op.dbias ? 0 : kLayerRoundings);
-  }
-
-  // A sine errs by the relative error of its angle times the angle, which reaches thousands of radians.
-  Growth operator()(const TimeEmbedding&) const { return {.terms = 1, .amplification = 2048}; }
-  Growth operator()(const Add&) const { return {}; }
-  Growth operator()(const UpsampleNearest&) const { return {.terms = 2}; }
-  Growth operator()(const SumPool&) const { return {.terms = 5}; }
-  Growth operator()(const Rescale&) const { return {.terms = 3}; }
-  Growth operator()(const OneHot&) const { return kExact; }
-
-  Growth operator()(const Diffuse& op) const { return output == op.t ? kExact : Growth{.terms = kFewTerms}; }
-  Growth operator()(const GatherLabels&) const { return kExact; }
-  Growth operator()(const Loss& op) const {
-    if (output == op.dprediction) return {.terms = kFewTerms};
-    return sum(double(op.params.image_elements()) + kFewTerms, 0);
-  }
-  Growth operator()(const ZeroGradients&) const { return kExact; }
-  // The gradient's norm is in the factor of all the others.
-  Growth operator()(const AdamEma& op) const { return sum(double(op.params.count) + kFewTerms, 0); }
-  Growth operator()(const AdvanceCounter&) const { return kExact; }
-
-  Growth operator()(const SamplerStart& op) const { return sampler(op, 1); }
-  // Two outputs that are alike, and their difference times the scale.
-  Growth operator()(const Guidance& op) const {
-    return {.terms = 3, .amplification = 1 + 2 * op.params.scale};
-  }
-  // At the first steps the estimate of x0 is a small difference divided by sqrt(alpha_bar), about 1/150.
-  Growth operator()(const DynamicThreshold&) const { return {kFewTerms, 0, 16}; }
-  Growth operator()(const SamplerStep& op) const { return sampler(op, 16); }
-  template <typename Op>
-  Growth sampler(const Op& op, double amplification) const {
-    if (output == op.t) return kExact;
-    return {kFewTerms, output == op.network_input ? 1.0 : 0.0, amplification};
-  }
-};
-
 // An operation's operands, with the buffers that an arena consists of in place of the arena.
 Operands compared_operands(const Program& program, const AnyOperation& operation) {
   Operands all;
@@ -368,7 +258,8 @@ class Comparison {
     const double result = largest(expected), unit = result > 0 ? result : 1;
     const double magnitude =
         std::max(result, std::visit(MagnitudeOf(operand.buffer, inputs_), operation().operation));
-    const Growth growth = std::visit(GrowthOf{operand.buffer}, operation().operation);
+    const ErrorGrowth growth =
+        std::visit([&](const auto& op) { return op.error_growth(operand.buffer); }, operation().operation);
     found.error = largest_difference(actual, expected) / unit;
     pool_.give_back(std::move(expected));
     pool_.give_back(std::move(actual));

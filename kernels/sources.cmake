@@ -1,0 +1,39 @@
+# The sources of the operations. GPU kernels are compiled by nvcc for the GPU (kernels/cuda) and by the host's compiler for
+# the emulator (kernels/emulated).
+set(DDPM_CPU_KERNEL_SOURCES
+  cpu/adam_ema.cpp
+  cpu/group_norm.cpp
+  cpu/linear.cpp
+  cpu/softmax.cpp
+  reference/adam_ema.cpp
+  reference/attention.cpp
+  reference/conv2d.cpp
+  reference/diffusion.cpp
+  reference/dynamic_threshold.cpp
+  reference/elementwise.cpp
+  reference/group_norm.cpp
+  reference/guidance.cpp
+  reference/labels.cpp
+  reference/linear.cpp
+  reference/resample.cpp
+  reference/sampler_step.cpp
+  reference/softmax.cpp
+  reference/time_embedding.cpp)
+set(DDPM_GPU_KERNEL_SOURCES
+  cuda/adam_ema.cu
+  cuda/diffusion.cu
+  cuda/dynamic_threshold.cu
+  cuda/elementwise.cu
+  cuda/flush_cache.cu
+  cuda/group_norm.cu
+  cuda/group_norm_backward.cu
+  cuda/guidance.cu
+  cuda/labels.cu
+  cuda/layout.cu
+  cuda/resample.cu
+  cuda/sampled_elements.cu
+  cuda/sampler_step.cu
+  cuda/softmax.cu
+  cuda/time_embedding.cu
+  cuda/upsample_weight.cu)
+list(TRANSFORM DDPM_GPU_KERNEL_SOURCES PREPEND ${CMAKE_CURRENT_LIST_DIR}/)
