@@ -323,15 +323,15 @@ struct OneDnnOps::Implementation {
   // c = a b for every image and head. Image by image, because how oneDNN divides a batch of products among
   // threads, and with it the order of summation, depends on the batch: an image's bits must not.
   void multiply(int images, const HeadMatrices& a, const HeadMatrices& b, const HeadMatrices& c) {
-    const dnnl::matmul product(onednn::describe<dnnl::matmul>(engine, dnnl::primitive_attr(), a.of_an_image,
-                                                              b.of_an_image, c.of_an_image));
+    const dnnl::matmul matmul(onednn::describe<dnnl::matmul>(engine, dnnl::primitive_attr(), a.of_an_image,
+                                                             b.of_an_image, c.of_an_image));
     const auto of_image = [this](const HeadMatrices& matrices, int number) {
       return at(matrices.of_an_image, matrices.data + number * matrices.image_elements);
     };
     for (int i = 0; i < images; ++i)
-      product.execute(stream, {{DNNL_ARG_SRC, of_image(a, i)},
-                               {DNNL_ARG_WEIGHTS, of_image(b, i)},
-                               {DNNL_ARG_DST, of_image(c, i)}});
+      matmul.execute(stream, {{DNNL_ARG_SRC, of_image(a, i)},
+                              {DNNL_ARG_WEIGHTS, of_image(b, i)},
+                              {DNNL_ARG_DST, of_image(c, i)}});
     stream.wait();
   }
 };

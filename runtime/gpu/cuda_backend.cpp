@@ -34,13 +34,13 @@ std::string gpu_problem() {
   int count = 0;  // the call leaves it as it is where there is no driver
   const cudaError_t code = cudaGetDeviceCount(&count);
   if (code == cudaErrorInsufficientDriver || code == cudaErrorNoDevice || (code == cudaSuccess && count == 0))
-    return "this machine has no NVIDIA GPU, or no driver of CUDA 13 for it";
-  if (code != cudaSuccess) return fmt::format("the GPU does not answer ({})", cudaGetErrorString(code));
+    return "this machine has no NVIDIA GPU, or its driver does not support CUDA 13";
+  if (code != cudaSuccess) return fmt::format("CUDA cannot use the GPU ({})", cudaGetErrorString(code));
   const cudaDeviceProp found = properties();
   if (found.major * 10 + found.minor < DDPM_CUDA_LEAST_ARCHITECTURE)
     return fmt::format(
-        "{} is of compute capability {}.{}, but this program was built for {}.{}: set "
-        "CMAKE_CUDA_ARCHITECTURES",
+        "{} has compute capability {}.{}, but this program was built for {}.{} and newer: rebuild it with "
+        "CMAKE_CUDA_ARCHITECTURES set",
         found.name, found.major, found.minor, kLeastMajor, kLeastMinor);
   return {};
 }

@@ -60,9 +60,8 @@ class GpuDevice final : public ExecutorDevice {
       return buffer.data();
     } catch (const CudaError& error) {
       if (error.code() != kOutOfMemory) throw;
-      throw_input(
-          "the GPU's memory does not hold {:.0f} MB next to the {:.0f} MB already in use: take a smaller batch",
-          static_cast<double>(bytes) / 1e6, static_cast<double>(allocated_bytes_) / 1e6);
+      throw_input("cannot allocate {:.0f} MB of GPU memory in addition to {:.0f} MB: use a smaller batch",
+                  static_cast<double>(bytes) / 1e6, static_cast<double>(allocated_bytes_) / 1e6);
     }
   }
 

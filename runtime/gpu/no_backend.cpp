@@ -13,7 +13,7 @@ int64_t gpu_free_memory() { return 0; }
 DevicePeak gpu_peak(ComputePrecision) { return {}; }
 
 ExecutorFactory gpu_executors(ComputePrecision, const GpuOptions&, const LogLine&) {
-  throw LogicError("there is no GPU backend");
+  throw LogicError("this program was built without a GPU backend");
 }
 
 }  // namespace ddpm

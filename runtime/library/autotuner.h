@@ -102,7 +102,7 @@ class PlanAttempts {
       if (error.code() == kCudaOutOfMemory) throw;
       by_.cache.refuse(id, error.what());
       by_.cache.save();
-      throw CudaError(fmt::format("{}; {} failed when it was tried for {}: {}", error.what(), id.name, key_,
+      throw CudaError(fmt::format("{}; {} failed while being tried for {}: {}", error.what(), id.name, key_,
                                   by_.cache.advice_after_failure()),
                       error.code());
     }
@@ -167,7 +167,7 @@ enum class Unmeasured : uint8_t { kFuse, kDoNotFuse };
 template <typename Plan>
 struct FusedPlanSource {
   PlanSource<Plan> fused;
-  std::function<bool()> run_steps;
+  std::function<bool()> run_unfused;
   Unmeasured unmeasured;
 };
 
@@ -178,7 +178,7 @@ std::optional<Plan> choose_fused_plan(const FusedPlanSource<Plan>& source, const
   struct Choice {
     std::optional<Plan> plan{};  // none: the steps
     std::string tag() const { return plan ? plan->tag() : "steps"; }
-    std::string name() const { return plan ? plan->name() : "steps"; }
+    std::string name() const { return plan ? plan->name() : "unfused library ops"; }
   };
   const auto restore = [&](const std::string& tag) -> std::optional<Choice> {
     if (tag == Choice().tag()) return Choice();
@@ -187,21 +187,21 @@ std::optional<Plan> choose_fused_plan(const FusedPlanSource<Plan>& source, const
   };
   // The steps come first, or last where fusing is preferred unmeasured.
   const auto propose = [&]() -> Proposals<Choice> {
-    const bool steps_first = by.timer != nullptr || source.unmeasured == Unmeasured::kDoNotFuse;
+    const bool unfused_first = by.timer != nullptr || source.unmeasured == Unmeasured::kDoNotFuse;
     auto fused = std::make_shared<Proposals<Plan>>();
-    return [&, fused, steps_first, had_steps = false, at_end = false]() mutable -> std::optional<Choice> {
-      if (steps_first && !std::exchange(had_steps, true)) return Choice();
+    return [&, fused, unfused_first, had_unfused = false, at_end = false]() mutable -> std::optional<Choice> {
+      if (unfused_first && !std::exchange(had_unfused, true)) return Choice();
       if (!*fused) *fused = source.fused.propose();
       if (!at_end) {
         if (std::optional<Plan> plan = (*fused)()) return Choice{std::move(plan)};
         at_end = true;
       }
-      if (!std::exchange(had_steps, true)) return Choice();
+      if (!std::exchange(had_unfused, true)) return Choice();
       return std::nullopt;
     };
   };
   const auto run = [&](const Choice& choice) {
-    return choice.plan ? source.fused.run(*choice.plan) : source.run_steps();
+    return choice.plan ? source.fused.run(*choice.plan) : source.run_unfused();
   };
   std::function<std::optional<std::string>(const Choice&)> find_fault;  // of steps: they were looked at
   if (source.fused.find_fault)

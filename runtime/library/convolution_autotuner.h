@@ -36,8 +36,9 @@ class ConvolutionAutotuner {
 
   // The plan for a problem with a bias that is faster than the steps that do without; none: the steps are, or
   // nothing is measured.
-  std::optional<ConvolutionPlan> choose_fused(const ConvolutionProblem& wish, const ConvolutionTrials& trials,
-                                              const std::function<bool()>& run_steps);
+  std::optional<ConvolutionPlan> choose_fused(const ConvolutionProblem& fused,
+                                              const ConvolutionTrials& trials,
+                                              const std::function<bool()>& run_unfused);
 
  private:
   PlanSource<ConvolutionPlan> source(const ConvolutionProblem& problem,

@@ -11,7 +11,7 @@ namespace {
 // Our names of the tensors in cuDNN's graphs and variant packs.
 constexpr int64_t kX = 1, kW = 2, kY = 3, kBias = 4, kResidual = 5;
 // And of what passes from one operation of a graph to the next, which is never stored.
-constexpr int64_t kProduct = 6, kSum = 7;
+constexpr int64_t kConvolved = 6, kSum = 7;
 // Candidates a heuristic mode is asked for: more than it was seen to have.
 constexpr int64_t kMostCandidates = 100;
 // Activations and weights start at multiples of this (Program's arenas do); vector loads need it.
@@ -23,7 +23,7 @@ cudnnDataType_t data_type(ElementType type) {
 
 // Dimensions are given as (N, C, H, W), as cuDNN wants them; strides say that channels are innermost.
 CudnnDescriptor tensor(int64_t id, ElementType type, int64_t n, int64_t c, int64_t h, int64_t w) {
-  const bool is_virtual = id >= kProduct;
+  const bool is_virtual = id >= kConvolved;
   CudnnDescriptor made(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   made.set(CUDNN_ATTR_TENSOR_DATA_TYPE, data_type(type));
   made.set(CUDNN_ATTR_TENSOR_DIMENSIONS, {n, c, h, w});
@@ -133,14 +133,14 @@ std::vector<CudnnDescriptor> operations(const ConvolutionProblem& problem) {
     return made;
   }
   const CudnnDescriptor bias = tensor(kBias, problem.type, 1, s.k, 1, 1);
-  const CudnnDescriptor product = output(kProduct, ElementType::kFloat, s);
-  made.push_back(convolution_operation(problem, product));
+  const CudnnDescriptor convolved = output(kConvolved, ElementType::kFloat, s);
+  made.push_back(convolution_operation(problem, convolved));
   if (problem.residual) {
     const CudnnDescriptor sum = output(kSum, ElementType::kFloat, s);
-    made.push_back(addition(product, output(kResidual, problem.type, s), sum));
+    made.push_back(addition(convolved, output(kResidual, problem.type, s), sum));
     made.push_back(addition(sum, bias, y));
   } else {
-    made.push_back(addition(product, bias, y));
+    made.push_back(addition(convolved, bias, y));
   }
   return made;
 }
@@ -259,7 +259,7 @@ std::string CudnnDevice::name() const {
     return fmt::format("{} sm_{}", properties.at("deviceName").get<std::string>(),
                        properties.at("deviceVer").get<int>() / 10);
   } catch (const nlohmann::json::exception&) {
-    return text;  // by a version that describes devices otherwise: a name all the same, if a long one
+    return text;  // a version with another description of devices: a long name, but a name
   }
 }
 
@@ -284,7 +284,7 @@ std::string ConvolutionPlan::name() const {
     return fmt::format("cuDNN engine {}{}", engine.at("engineId").dump(),
                        knobs.empty() ? "" : " (" + knobs + ")");
   } catch (const nlohmann::json::exception&) {
-    return "a plan of cuDNN";  // by a version that describes its plans otherwise
+    return "a cuDNN plan";  // of a version with another description of plans
   }
 }
 

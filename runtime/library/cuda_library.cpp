@@ -99,7 +99,7 @@ void CudaLibrary::announce(const LibraryProblems& problems) const {
 
 void CudaLibrary::choose_convolution_plans(const std::vector<ConvolutionProblem>& problems, TrialRuns& trials,
                                            const PlanChoosing& by) {
-  ConvolutionAutotuner chooser(device_, machine_, options_.limits, by);
+  ConvolutionAutotuner autotuner(device_, machine_, options_.limits, by);
   const auto trials_of = [&](const ConvolutionProblem& problem) -> ConvolutionTrials {
     return {
         .begin = [&] { trials.begin(); },
@@ -111,7 +111,7 @@ void CudaLibrary::choose_convolution_plans(const std::vector<ConvolutionProblem>
     if (problem.bias) continue;
     std::optional<ConvolutionPlan> plan = taken_plan(earlier, problem);
     convolutions_.emplace_back(problem,
-                               plan ? *std::move(plan) : chooser.choose(problem, trials_of(problem)));
+                               plan ? *std::move(plan) : autotuner.choose(problem, trials_of(problem)));
   }
   for (const ConvolutionProblem& fused : problems) {
     if (!fused.bias) continue;
@@ -119,10 +119,10 @@ void CudaLibrary::choose_convolution_plans(const std::vector<ConvolutionProblem>
       convolutions_.emplace_back(fused, *std::move(plan));
       continue;
     }
-    const auto run_steps = [&] {
-      return trials.run_steps(cudnn_, fused, plan_of(convolutions_, without_bias(fused)));
+    const auto run_unfused = [&] {
+      return trials.run_unfused(cudnn_, fused, plan_of(convolutions_, without_bias(fused)));
     };
-    if (auto plan = chooser.choose_fused(fused, trials_of(fused), run_steps))
+    if (auto plan = autotuner.choose_fused(fused, trials_of(fused), run_unfused))
       convolutions_.emplace_back(fused, *std::move(plan));
   }
 }
@@ -154,8 +154,8 @@ void CudaLibrary::choose_gemm_plans(const std::vector<GemmProblem>& problems, Tr
     std::optional<GemmPlan> plan = taken_plan(earlier, problem);
     if (!plan) plan = choose_plan(source(problem), cache_key(problem), by);
     if (!plan)
-      throw_input("cuBLASLt {} has no plan for the matrix product {} within {}{}", cublasLtGetVersion(),
-                  to_string(problem), to_string(options_.limits),
+      throw_input("cuBLASLt {} has no plan for the GEMM {} within {}{}: raise --workspace-mb",
+                  cublasLtGetVersion(), to_string(problem), to_string(options_.limits),
                   refused_text(cache_.refused_plans(cache_key(problem))));
     gemms_.emplace_back(problem, *std::move(plan));
   }
@@ -168,7 +168,7 @@ void CudaLibrary::choose_gemm_plans(const std::vector<GemmProblem>& problems, Tr
     const GemmPlan adds = plan_of(gemms_, without_bias(fused));
     std::optional<GemmPlan> plan =
         choose_fused_plan<GemmPlan>({.fused = source(fused),
-                                     .run_steps = [&] { return trials.run_steps(cublas_, fused, adds); },
+                                     .run_unfused = [&] { return trials.run_unfused(cublas_, fused, adds); },
                                      .unmeasured = Unmeasured::kFuse},  // the same kernels, and fewer bytes
                                     cache_key(fused), by);
     if (plan) gemms_.emplace_back(fused, *std::move(plan));

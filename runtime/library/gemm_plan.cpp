@@ -85,8 +85,8 @@ CublasLtOwner<cublasLtMatmulPreferenceOpaque_t> preference_of(const GemmProblem&
 }  // namespace
 
 CublasError::CublasError(cublasStatus_t status, const char* call, const char* file, int line)
-    : Error(fmt::format("{}:{}: cuBLASLt answered {} ({}) to {}", file, line, cublasLtGetStatusString(status),
-                        static_cast<int>(status), call)),
+    : Error(fmt::format("{}:{}: cuBLASLt returned {} ({}) from {}", file, line,
+                        cublasLtGetStatusString(status), static_cast<int>(status), call)),
       status_(status) {}
 
 MatrixDescription::MatrixDescription(const GemmProblem& p)

@@ -25,7 +25,7 @@ ConvolutionProblem problem_of(const Conv2dShape& s, ConvolutionDirection directi
       .shape = s, .direction = direction, .type = kElementType<T>, .accumulate = accumulate};
   if (s.weight_channels != s.c || s.weight_channel_begin != 0)
     throw_input(
-        "the GPU has no convolution {} with a part of its filter's {} channels: only 1x1 filters can be cut",
+        "convolution {}: uses only part of its filter's {} channels, which the GPU supports for 1x1 filters only",
         to_string(problem), s.weight_channels);
   return problem;
 }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "runtime/library/plan_statistics.h"
 #include "support/atomic_file.h"
 #include "support/error.h"
 
@@ -43,7 +44,9 @@ PlanCache::Content PlanCache::read(const std::filesystem::path& file) {
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored)) return {};
   std::optional<Content> content = parse(read_file(file));
-  if (!content) throw_input("{} is damaged, or not a plan cache of this version: remove it", file.string());
+  if (!content)
+    throw_input("{}: expected a plan cache of version {}; remove the file or give another --plan-cache",
+                file.string(), kVersion);
   return *std::move(content);
 }
 
@@ -58,7 +61,7 @@ PlanCache::PlanCache(std::filesystem::path file, LogLine log, std::chrono::milli
     return;
   }
   for (const PlanId& plan : take_notes_left_behind(file_))
-    refuse(plan, "the program that tried it ended before it had an answer");
+    refuse(plan, "the process that tried it ended before the trial did");
   save();
 }
 
@@ -72,7 +75,7 @@ void PlanCache::announce(const std::vector<std::string>& keys) const {
   const auto unknown =
       std::count_if(keys.begin(), keys.end(), [&](const std::string& key) { return !find(key); });
   if (unknown == 0 || !log_) return;
-  log_(fmt::format("measuring {} product{} on this GPU ({})", unknown, unknown == 1 ? "" : "s",
+  log_(fmt::format("autotuning {} on this GPU ({})", library_ops_text(unknown),
                    file_.empty() ? "for this run alone" : "kept in " + file_.string()));
 }
 
@@ -88,8 +91,7 @@ void PlanCache::refuse(const PlanId& plan, const std::string& why) {
 
 void PlanCache::warn_about(const PlanId& plan, const std::string& fault) const {
   if (log_)
-    log_(fmt::format("warning: {} for {}: {}; used all the same (plan_check = warn)", plan.name, plan.key,
-                     fault));
+    log_(fmt::format("warning: {} for {}: {}; used anyway (plan_check = warn)", plan.name, plan.key, fault));
 }
 
 bool PlanCache::is_refused(const std::string& key, const std::string& tag) const {
@@ -104,8 +106,8 @@ size_t PlanCache::refused_plans(const std::string& key) const {
 
 std::string PlanCache::advice_after_failure() const {
   return file_.empty()
-             ? "no file keeps which plans failed: give a --plan-cache, and --plan-choice measured"
-             : fmt::format("run again, it is refused then (so says {}); or give --plan-choice first",
+             ? "nothing records which plans failed: pass --plan-cache FILE and --plan-choice measured"
+             : fmt::format("run again: {} now lists it as refused; or pass --plan-choice first",
                            file_.string());
 }
 

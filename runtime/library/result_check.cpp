@@ -74,7 +74,7 @@ ConvolutionOutput output_of(const ConvolutionProblem& problem, const Convolution
   return {tensors.w, {s.k, s.filter, s.filter, s.c}, int64_t{s.n} * s.p() * s.q()};
 }
 
-int64_t product_of(const std::vector<int64_t>& extents) {
+int64_t elements_of(const std::vector<int64_t>& extents) {
   return std::accumulate(extents.begin(), extents.end(), int64_t{1}, std::multiplies<>());
 }
 
@@ -175,14 +175,14 @@ std::optional<std::string> find_fault(const std::function<std::optional<PlanOutc
                                       const std::vector<SampledElement>& expected,
                                       const SampleTolerance& tolerance) {
   const std::optional<PlanOutcome> first = run();
-  if (!first) return "the library does not run it";
+  if (!first) return "the library rejects it";
   for (size_t i = 0; i < expected.size(); ++i) {
     const double right = expected[i].product + expected[i].added,
                  bound = sample_bound(expected[i], tolerance);
     // Not "greater": NaN is wrong too.
     if (!(std::abs(first->samples.at(i) - right) <= bound))
-      return fmt::format("it gives {:.6g} where {:.6g} +- {:.2g} is right (sample {} of {})",
-                         first->samples[i], right, bound, i + 1, expected.size());
+      return fmt::format("sample {} of {}: expected {:.6g} +- {:.2g}, got {:.6g}", i + 1, expected.size(),
+                         right, bound, first->samples[i]);
   }
   const std::optional<PlanOutcome> second = run();
   if (!second || second->fingerprint != first->fingerprint) return "two runs on the same inputs differ";
@@ -193,7 +193,7 @@ ResultCheck::ResultCheck(const ConvolutionProblem& problem, const ConvolutionTen
                          StreamView stream)
     : stream_(stream), offsets_(0) {
   const ConvolutionOutput output = output_of(problem, tensors);
-  output_ = {output.data, product_of(output.extents) * element_bytes(problem.type), problem.type};
+  output_ = {output.data, elements_of(output.extents) * element_bytes(problem.type), problem.type};
   tolerance_ = {.terms = static_cast<double>(output.terms), .storage_roundoff = roundoff(problem.type)};
   const void* added = problem.residual ? tensors.residual : problem.accumulate ? output.data : nullptr;
   const std::vector<int64_t> elements = sampled_elements(output.extents, samples_of(output.terms));

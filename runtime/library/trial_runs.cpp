@@ -54,7 +54,7 @@ size_t bias_bytes(const LibraryProblems& problems) {
   return static_cast<size_t>(largest);
 }
 
-struct BiasStep {
+struct BiasArgs {
   int64_t rows, channels;
   const void* bias;
   const void* residual;  // may be null
@@ -62,13 +62,13 @@ struct BiasStep {
 };
 
 template <typename T>
-void broadcast_bias(const BiasStep& step, StreamView stream) {
-  cuda::broadcast_bias(step.rows, static_cast<int>(step.channels), static_cast<const T*>(step.bias),
-                       static_cast<const T*>(step.residual), static_cast<T*>(step.y), stream);
+void broadcast_bias(const BiasArgs& args, StreamView stream) {
+  cuda::broadcast_bias(args.rows, static_cast<int>(args.channels), static_cast<const T*>(args.bias),
+                       static_cast<const T*>(args.residual), static_cast<T*>(args.y), stream);
 }
 
-void broadcast_bias(ElementType type, const BiasStep& step, StreamView stream) {
-  (type == ElementType::kFloat ? broadcast_bias<float> : broadcast_bias<BFloat16>)(step, stream);
+void broadcast_bias(ElementType type, const BiasArgs& args, StreamView stream) {
+  (type == ElementType::kFloat ? broadcast_bias<float> : broadcast_bias<BFloat16>)(args, stream);
 }
 
 }  // namespace
@@ -146,8 +146,8 @@ std::optional<std::string> TrialRuns::find_fault(const CublasLtHandle& handle, c
   });
 }
 
-bool TrialRuns::run_steps(const CudnnHandle& handle, const ConvolutionProblem& fused,
-                          const ConvolutionPlan& adds) {
+bool TrialRuns::run_unfused(const CudnnHandle& handle, const ConvolutionProblem& fused,
+                            const ConvolutionPlan& adds) {
   const Memory& at = memory();
   const Conv2dShape& s = fused.shape;
   broadcast_bias(fused.type,
@@ -178,7 +178,7 @@ bool TrialRuns::run(const CublasLtHandle& handle, const GemmPlan& plan) {
   }
 }
 
-bool TrialRuns::run_steps(const CublasLtHandle& handle, const GemmProblem& fused, const GemmPlan& adds) {
+bool TrialRuns::run_unfused(const CublasLtHandle& handle, const GemmProblem& fused, const GemmPlan& adds) {
   GemmTensors at = matrix_tensors();
   broadcast_bias(fused.output,
                  {.rows = fused.m,

@@ -27,8 +27,8 @@ class TrialRuns {
   bool run(const CudnnHandle& handle, const ConvolutionProblem& problem, const ConvolutionPlan& plan);
   bool run(const CublasLtHandle& handle, const GemmPlan& plan);
   // What a problem with a bias is done by in steps: our kernel, then a plan that adds to what it wrote.
-  bool run_steps(const CudnnHandle& handle, const ConvolutionProblem& fused, const ConvolutionPlan& adds);
-  bool run_steps(const CublasLtHandle& handle, const GemmProblem& fused, const GemmPlan& adds);
+  bool run_unfused(const CudnnHandle& handle, const ConvolutionProblem& fused, const ConvolutionPlan& adds);
+  bool run_unfused(const CublasLtHandle& handle, const GemmProblem& fused, const GemmPlan& adds);
 
   // What is wrong with the plan's results (ResultCheck), from run to run with other remains in the
   // workspace, which all plans share.

@@ -66,7 +66,7 @@ class VendorLibrary {
   // where ways are measured.
   virtual size_t fastest_way(const Ways&, const std::function<void(size_t)>& run, StreamView) {
     static_cast<void>(run);
-    throw LogicError("this library measures nothing");
+    throw LogicError("this library does not autotune");
   }
 };
 

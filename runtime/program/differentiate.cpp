@@ -257,10 +257,10 @@ class Differentiator {
 BufferId differentiate(Program& program, const Differentiation& request) {
   Differentiator differentiator(program, request);
   differentiator.run();
-  const BufferId wanted =
+  const BufferId input_gradient =
       request.wanted_input == kNoBuffer ? kNoBuffer : differentiator.gradient(request.wanted_input);
   differentiator.finish();
-  return wanted;
+  return input_gradient;
 }
 
 }  // namespace ddpm

@@ -211,20 +211,20 @@ class GraphDrawing {
   static constexpr double kBoxWidth = 200, kBoxHeight = 34;
   static constexpr double kColumn = kBoxWidth + 24, kRow = kBoxHeight + 18;
   static constexpr double kLabels = 64;  // of the bands
-  static constexpr double kCentre = 96;  // between the two ways
+  static constexpr double kCenter = 96;  // between the two ways
   static constexpr double kTop = 46, kLegend = 44, kLegendWidth = 900, kMargin = 16;
 
   double width() const {
     const int across = std::max({layout_.slots(Side::kDown) + layout_.slots(Side::kUp),
                                  layout_.slots(Side::kTop), layout_.slots(Side::kBottom), 3});
-    return std::max(kLabels + across * kColumn + kCentre + kMargin, kLegendWidth);
+    return std::max(kLabels + across * kColumn + kCenter + kMargin, kLegendWidth);
   }
   double height() const { return kTop + layout_.rows() * kRow + kLegend; }
 
   SvgBox box(size_t block) const {
     const Place& place = layout_.place(block);
     double x = kLabels + kMargin + place.slot * kColumn;
-    if (place.side == Side::kUp) x += layout_.slots(Side::kDown) * kColumn + kCentre;
+    if (place.side == Side::kUp) x += layout_.slots(Side::kDown) * kColumn + kCenter;
     if (place.side == Side::kBottom) {
       const double free = width() - kLabels - kMargin - layout_.slots(Side::kBottom) * kColumn;
       x += free / 2;
@@ -275,12 +275,12 @@ class GraphDrawing {
                    fmt::format("class=\"block\" rx=\"4\" fill=\"{}\" stroke=\"{}\" stroke-width=\"1.2\"",
                                style.fill, style.stroke),
                    fmt::format("{}: {} operations", block.name, block.operations.size()));
-    const double centre = at.x + at.width / 2;
-    svg_.text(centre, at.y + 14, "text-anchor=\"middle\" font-size=\"10.5\" font-weight=\"bold\"",
+    const double center = at.x + at.width / 2;
+    svg_.text(center, at.y + 14, "text-anchor=\"middle\" font-size=\"10.5\" font-weight=\"bold\"",
               block.name);
     std::string detail = image_text(block.output);
     if (block.parameters > 0) detail += fmt::format("  ·  {} parameters", count_text(block.parameters));
-    svg_.text(centre, at.y + 27, "text-anchor=\"middle\" font-size=\"10\" fill=\"#444444\"", detail);
+    svg_.text(center, at.y + 27, "text-anchor=\"middle\" font-size=\"10\" fill=\"#444444\"", detail);
     if (gets_time(index)) draw_dot(at.x + 8, at.y + 24);
   }
 
@@ -322,7 +322,7 @@ class GraphDrawing {
     return {from, {from.x, middle}, {to.x, middle}, to};
   }
 
-  void draw_arrow(const std::vector<Point>& points, std::string_view attributes, std::string_view colour) {
+  void draw_arrow(const std::vector<Point>& points, std::string_view attributes, std::string_view color) {
     std::string line;
     for (const Point& point : points)
       line += fmt::format("{}{:.1f} {:.1f}", line.empty() ? "M" : "L", point.x, point.y);
@@ -332,7 +332,7 @@ class GraphDrawing {
     const Point back{(before.x - tip.x) / length, (before.y - tip.y) / length};  // arrows end along an axis
     svg_.path(fmt::format("M{:.1f} {:.1f}l{:.1f} {:.1f}l{:.1f} {:.1f}z", tip.x, tip.y,
                           6 * back.x + 3.5 * back.y, 6 * back.y - 3.5 * back.x, -7 * back.y, 7 * back.x),
-              fmt::format("fill=\"{}\"", colour));
+              fmt::format("fill=\"{}\"", color));
   }
 
   void draw_legend() {

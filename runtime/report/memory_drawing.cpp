@@ -14,7 +14,7 @@ namespace ddpm {
 namespace {
 
 // What a block holds, by the operation that writes it first. Fills from Okabe and Ito's palette, which
-// colour-blind readers tell apart too.
+// color-blind readers tell apart too.
 struct Content {
   std::string_view name;
   std::string_view fill;
@@ -99,8 +99,8 @@ class MemoryDrawing {
       svg_.path(fmt::format("M{:.1f} {:.1f}H{:.1f}", kLeft, at, kRight), "stroke=\"#e4e4e4\"");
       svg_.text(kLeft - 8, at + 4, "text-anchor=\"end\"", fmt::format("{:g}", tick));
     }
-    const double centre = (kTop + kBottom) / 2;
-    svg_.text(20, centre, fmt::format("text-anchor=\"middle\" transform=\"rotate(-90 20 {:.1f})\"", centre),
+    const double center = (kTop + kBottom) / 2;
+    svg_.text(20, center, fmt::format("text-anchor=\"middle\" transform=\"rotate(-90 20 {:.1f})\"", center),
               fmt::format("offset in the arena, {}", unit.name));
   }
 

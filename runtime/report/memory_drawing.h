@@ -21,7 +21,7 @@ struct MemoryBlock {
 // Every placed activation is in exactly one block, and no two blocks share both an address and an operation.
 std::vector<MemoryBlock> memory_blocks(const MemoryPlan& plan);
 
-// A complete SVG file: one rectangle a block, coloured by what computes it, its name as a tooltip.
+// A complete SVG file: one rectangle a block, colored by what computes it, its name as a tooltip.
 std::string memory_plan_svg(const Program& program, const MemoryPlan& plan, const std::string& title);
 
 }  // namespace ddpm

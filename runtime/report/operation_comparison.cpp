@@ -212,7 +212,7 @@ class MagnitudeOf {
   double operator()(const UpsampleConv2dBackwardWeight& op) const { return of_bias(op, op.shape.k); }
   double operator()(const LinearBackward& op) const { return of_bias(op, op.params.out); }
 
-  // The gradient of x is dy gamma (1 + film) rstd, less its mean and its part along the normalised x, which
+  // The gradient of x is dy gamma (1 + film) rstd, less its mean and its part along the normalized x, which
   // is all of it where a group has few elements; the gradients of shift and bias are its sums.
   double operator()(const GroupNormBackward& op) const {
     const GroupNormParams& s = op.forward.params;
@@ -221,7 +221,7 @@ class MagnitudeOf {
     const double film = op.forward.film == kNoBuffer ? 1 : 1 + largest(values_.at(op.forward.film));
     const double slope = film / (1 - s.dropout) * 1.1;  // of SiLU too
     if (output_ == op.dgamma || output_ == op.dbeta)
-      return largest_column_sum(dy, channels) * slope * kLargestNormalised;
+      return largest_column_sum(dy, channels) * slope * kLargestNormalized;
     const double factor =
         slope * largest(values_.at(op.forward.gamma)) * largest(values_.at(op.forward.rstd));
     if (output_ == op.dx || output_ == op.dskip) return largest(dy) * factor;
@@ -230,7 +230,7 @@ class MagnitudeOf {
     const size_t image = channels * static_cast<size_t>(s.pixels);
     for (size_t n = 0; n < static_cast<size_t>(s.n); ++n)
       sum = std::max(sum, largest_column_sum(dy.subspan(n * image, image), channels));
-    return output_ == op.dfilm ? sum * slope * kLargestNormalised : sum * factor;
+    return output_ == op.dfilm ? sum * slope * kLargestNormalized : sum * factor;
   }
 
   template <typename Op>
@@ -239,7 +239,7 @@ class MagnitudeOf {
   }
 
  private:
-  static constexpr double kLargestNormalised = 4;  // standard deviations, but for a few elements
+  static constexpr double kLargestNormalized = 4;  // standard deviations, but for a few elements
 
   // The gradients of biases; all others are computed from inputs too.
   template <typename Op>

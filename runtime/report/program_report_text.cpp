@@ -65,7 +65,7 @@ void append_memory(std::string& text, const ProgramReport& report) {
          mega(memory.activations_lower_bound), memory.shared_in_place);
   row("parameters", memory.parameters);
   row("gradients", memory.gradients);
-  row("optimiser and other states", memory.states);
+  row("optimizer and other states", memory.states);
   row("inputs", memory.inputs);
   row("total", memory.total());
 }
