@@ -1,4 +1,4 @@
-// CUDA as the GPU executors' backend: our kernels, cuDNN and cuBLASLt.
+// The CUDA backend: our kernels, cuDNN and cuBLASLt.
 #include <cuda_runtime_api.h>
 
 #include "device/cuda_check.h"
@@ -12,7 +12,7 @@
 namespace ddpm {
 namespace {
 
-// The kernels are compiled for this generation and run on no older one.
+// The oldest architecture that the kernels are compiled for.
 constexpr int kLeastMajor = DDPM_CUDA_LEAST_ARCHITECTURE / 10;
 constexpr int kLeastMinor = DDPM_CUDA_LEAST_ARCHITECTURE % 10;
 
@@ -31,7 +31,7 @@ int attribute(cudaDeviceAttr name) {
 }  // namespace
 
 std::string gpu_problem() {
-  int count = 0;  // the call leaves it as it is where there is no driver
+  int count = 0;  // unchanged by the call if there is no driver
   const cudaError_t code = cudaGetDeviceCount(&count);
   if (code == cudaErrorInsufficientDriver || code == cudaErrorNoDevice || (code == cudaSuccess && count == 0))
     return "this machine has no NVIDIA GPU, or its driver does not support CUDA 13";

@@ -1,4 +1,4 @@
-// What a build without CUDA has for the GPU executors' backend: none, and the reason.
+// The GPU backend of a build without CUDA: it only reports why there is none.
 #include "runtime/gpu/backend.h"
 #include "support/error.h"
 

@@ -43,7 +43,8 @@ PlanSource<ConvolutionPlan> ConvolutionAutotuner::source(const ConvolutionProble
 std::optional<ConvolutionPlan> ConvolutionAutotuner::choose_fused(const ConvolutionProblem& fused,
                                                                   const ConvolutionTrials& trials,
                                                                   const std::function<bool()>& run_unfused) {
-  // cuDNN has other engines for it, which may be slower than the steps by more than a pass takes.
+  // Without a timer do not fuse: cuDNN's engines for fused graphs may lose more time
+  // than a pass over y takes.
   return choose_fused_plan<ConvolutionPlan>(
       {.fused = source(fused, trials), .run_unfused = run_unfused, .unmeasured = Unmeasured::kDoNotFuse},
       convolution_key(machine_, limits_, fused), by_);

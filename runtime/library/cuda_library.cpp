@@ -29,12 +29,12 @@ auto find_plan(const std::vector<std::pair<Problem, Plan>>& plans, const Problem
 template <typename Problem, typename Plan>
 const Plan& plan_of(const std::vector<std::pair<Problem, Plan>>& plans, const Problem& problem) {
   const auto found = find_plan(plans, problem);
-  DDPM_CHECK(found != plans.end());  // else prepare() did not see this problem
+  DDPM_CHECK(found != plans.end());  // otherwise prepare() did not get this problem
   return found->second;
 }
 
-// Chosen for an earlier program: the very plan that was measured and checked, where the cache would have it
-// made anew from its description.
+// The plan chosen for an earlier program, measured and checked in this process; the
+// cache could only rebuild it.
 template <typename Problem, typename Plan>
 std::optional<Plan> taken_plan(std::vector<std::pair<Problem, Plan>>& plans, const Problem& problem) {
   const auto found =
@@ -55,7 +55,7 @@ CudaLibrary::CudaLibrary(const CudaLibraryOptions& options)
       workspace_(0) {}
 
 void CudaLibrary::prepare(const LibraryProblems& problems, StreamView stream) {
-  workspace_ = DeviceBuffer<std::byte>(0);  // what is tried meanwhile has its own
+  workspace_ = DeviceBuffer<std::byte>(0);  // trials have a workspace of their own
   choose_plans(problems, stream);
   int64_t bytes = 0;
   for (const auto& [problem, plan] : convolutions_) bytes = std::max(bytes, plan.workspace_bytes());
@@ -76,11 +76,11 @@ void CudaLibrary::choose_plans(const LibraryProblems& problems, StreamView strea
     choose_convolution_plans(problems.convolutions, trials, by);
     choose_gemm_plans(problems.gemms, trials, by);
   } catch (...) {
-    cache_.save();  // what was chosen until here
+    cache_.save();  // keep the choices so far
     throw;
   }
   cache_.save();
-  stream.synchronize();  // the trials' memory is given back
+  stream.synchronize();  // before the trials' memory is freed
   if (statistics.proposed > 0 && options_.log) options_.log(to_string(statistics));
 }
 
@@ -130,7 +130,7 @@ void CudaLibrary::choose_convolution_plans(const std::vector<ConvolutionProblem>
 void CudaLibrary::choose_gemm_plans(const std::vector<GemmProblem>& problems, TrialRuns& trials,
                                     const PlanChoosing& by) {
   const auto source = [&](const GemmProblem& problem) -> PlanSource<GemmPlan> {
-    // All of cuBLASLt's proposals come from one call and cost nothing to build.
+    // One call returns all of cuBLASLt's proposals, and they cost nothing to build.
     const auto propose = [&]() -> Proposals<GemmPlan> {
       std::vector<GemmPlan> plans = gemm_plans(cublas_, problem, options_.limits);
       by.statistics.proposed += static_cast<int64_t>(plans.size());
@@ -169,7 +169,7 @@ void CudaLibrary::choose_gemm_plans(const std::vector<GemmProblem>& problems, Tr
     std::optional<GemmPlan> plan =
         choose_fused_plan<GemmPlan>({.fused = source(fused),
                                      .run_unfused = [&] { return trials.run_unfused(cublas_, fused, adds); },
-                                     .unmeasured = Unmeasured::kFuse},  // the same kernels, and fewer bytes
+                                     .unmeasured = Unmeasured::kFuse},  // same kernels, fewer bytes
                                     cache_key(fused), by);
     if (plan) gemms_.emplace_back(fused, *std::move(plan));
   }

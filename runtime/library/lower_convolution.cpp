@@ -1,4 +1,4 @@
-// Convolutions: 1x1 of stride 1 are GEMMs over the pixels, all others the library's convolutions.
+// Convolutions: 1x1 with stride 1 are GEMMs over the pixels; all others are library convolutions.
 #include <type_traits>
 
 #include "runtime/library/lower_layers.h"
@@ -32,8 +32,8 @@ ConvolutionProblem problem_of(const Conv2dShape& s, ConvolutionDirection directi
 
 }  // namespace
 
-// Bias and residual in the library's epilogue where that was found faster, or else first; in place they come first
-// (Conv2d::may_be_fused says why).
+// Adds bias and residual in the library's epilogue if the library fuses them, otherwise before the
+// convolution. An in-place residual is always added first (Conv2d::may_be_fused says why).
 template <typename T>
 void lower_convolution(Lowering<T>& to, const Conv2d& op, const Place& x) {
   constexpr auto kDirection = ConvolutionDirection::kForward;

@@ -17,7 +17,7 @@ constexpr int kVersion = 1;
 
 }  // namespace
 
-// No value where `text` is not a cache of this version.
+// None if `text` is not a cache of this version.
 std::optional<PlanCache::Content> PlanCache::parse(const std::string& text) {
   const nlohmann::json file = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!file.is_object() || file.value("format", nlohmann::json()) != kFormat ||
@@ -39,7 +39,7 @@ std::string PlanCache::format(const Content& content) {
   return file.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-// Nothing where the file does not exist yet.
+// Empty if the file does not exist yet.
 PlanCache::Content PlanCache::read(const std::filesystem::path& file) {
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored)) return {};
@@ -57,7 +57,7 @@ PlanCache::PlanCache(std::filesystem::path file, LogLine log, std::chrono::milli
     content_ = opened_ = read(file_);
   } catch (const InputError& error) {
     report(error.what());
-    file_.clear();  // it may be the user's: it is not overwritten
+    file_.clear();  // do not overwrite what may be another file of the user's
     return;
   }
   for (const PlanId& plan : take_notes_left_behind(file_))
@@ -127,7 +127,7 @@ void PlanCache::save() {
     opened_ = content_;
   } catch (const InputError& error) {
     report(error.what());
-    file_.clear();  // said once
+    file_.clear();  // report it once
   }
 }
 
@@ -142,7 +142,7 @@ std::filesystem::path plan_cache_file(const std::string& option) {
 
 std::filesystem::path default_plan_cache_file() {
   const std::filesystem::path name = std::filesystem::path("ddpm.cu") / "plans.json";
-  // The XDG Base Directory specification: a relative path is to be ignored.
+  // The XDG Base Directory specification: ignore a relative path.
   if (const char* cache = std::getenv("XDG_CACHE_HOME");
       cache != nullptr && std::filesystem::path(cache).is_absolute())
     return cache / name;

@@ -12,7 +12,7 @@ namespace ddpm {
 namespace {
 
 using Sizes = std::array<size_t, 3>;
-constexpr size_t kOutput = 2;  // of products that have a bias
+constexpr size_t kOutput = 2;  // y or d among the tensors
 
 // Of x, w, y.
 Sizes bytes_of(const ConvolutionProblem& p) {
@@ -20,7 +20,7 @@ Sizes bytes_of(const ConvolutionProblem& p) {
   return {bytes(p.shape.x_elements()), bytes(p.shape.weight_elements()), bytes(p.shape.y_elements())};
 }
 
-// From the tensor's begin to the operand's last element.
+// From the tensor's start to the operand's last element.
 size_t operand_bytes(const GemmProblem& p, const GemmOperand& operand, int64_t rows, int64_t columns,
                      ElementType type) {
   if (operand.transpose == Transpose::kYes) std::swap(rows, columns);
@@ -91,7 +91,7 @@ void TrialRuns::begin() {
 }
 
 const TrialRuns::Memory& TrialRuns::memory() const {
-  DDPM_CHECK(memory_.has_value());  // else nobody began
+  DDPM_CHECK(memory_.has_value());  // otherwise begin() was not called
   return *memory_;
 }
 
@@ -102,7 +102,7 @@ void TrialRuns::renew_tensors() const {
   at.values.fill(at.bias.span(), stream_, count);
 }
 
-// NaN, then zeros: what a plan reads there before it has written it shows.
+// NaN in the first run, zeros in the second: reading the workspace before writing it shows.
 void TrialRuns::soil_workspace(int run) const {
   fill_bytes(memory().workspace.span(), run == 0 ? 0xFF : 0, stream_);
 }

@@ -35,7 +35,7 @@ std::string block_name(const std::string& operation) {
 
 bool is_image(const Shape& shape) { return shape.size() == 4; }
 
-// The result of a block's last operation: called y where there are others.
+// The result of a block's last operation: the operand y if there are several.
 Shape result_shape(const Program& program, const Operation& operation) {
   Shape shape;
   for (const Operand& operand : operands(operation.operation))
@@ -92,11 +92,12 @@ enum class Side : uint8_t { kTop, kDown, kBottom, kUp };
 struct Place {
   Side side = Side::kTop;
   double row = 0;  // from the top
-  int slot = 0;    // in its row on its side, from the left
+  int slot = 0;    // within its row and side, from the left
 };
 
-// Where each block stands. The way down ends with the last block that a skip connection leaves, the way up
-// begins with the first that one reaches; what computes no image (the time embedding) stands above.
+// The place of each block. The way down ends with the last block that a skip connection leaves; the
+// way up begins with the first block that one enters. Blocks that compute no image (the time
+// embedding) go to the top.
 class Layout {
  public:
   explicit Layout(const std::vector<NetworkBlock>& blocks) : blocks_(blocks), places_(blocks.size()) {
@@ -120,7 +121,7 @@ class Layout {
   }
 
  private:
-  // A block that reads two images gets the earlier one by a skip connection.
+  // Of two images that a block reads, the earlier one comes by a skip connection.
   void find_skips() {
     for (size_t target = 0; target < blocks_.size(); ++target) {
       const std::vector<size_t>& images = blocks_[target].image_sources;
@@ -157,7 +158,7 @@ class Layout {
     has_previous_ = true;
   }
 
-  // Turns the rows into 0, 1, 2, ... and puts the top before them.
+  // Renumbers the rows 0, 1, 2, ..., with the top before them.
   void number_rows() {
     std::map<double, double> numbers;
     for (const Place& place : places_)
@@ -299,7 +300,7 @@ class GraphDrawing {
   void draw_connection(size_t source, size_t target) {
     const bool from_top = layout_.place(source).side == Side::kTop,
                to_top = layout_.place(target).side == Side::kTop;
-    if (from_top && !to_top) return;  // a dot instead: the time embedding reaches every residual block
+    if (from_top && !to_top) return;  // drawn as a dot: the time embedding reaches every residual block
     const SvgBox a = box(source), b = box(target);
     if (layout_.is_skip(source, target)) {
       draw_arrow({{a.x + a.width, a.y + a.height / 2}, {b.x, b.y + b.height / 2}},
@@ -311,7 +312,7 @@ class GraphDrawing {
     draw_arrow(route(a, b), "stroke=\"#333333\" stroke-width=\"1.3\"", "#333333");
   }
 
-  // Sideways within a row; else vertically, by way of the middle between two rows where the columns differ.
+  // Horizontal within a row; otherwise vertical, through the middle between two rows if the columns differ.
   static std::vector<Point> route(const SvgBox& a, const SvgBox& b) {
     if (a.y == b.y) return {{a.x + a.width, a.y + a.height / 2}, {b.x, b.y + b.height / 2}};
     const double down = b.y > a.y ? 1 : -1;

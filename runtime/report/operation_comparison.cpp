@@ -22,10 +22,10 @@ struct Growth {
 };
 
 constexpr Growth kExact{.terms = 0, .roundings = 0};
-// A function of few roundings: sums of two, a logarithm and a cosine, a square root and a quotient.
+// A function with few roundings: two sums, a logarithm and a cosine, a square root and a quotient.
 constexpr double kFewTerms = 16;
 
-// Sums are taken in blocks and then over the blocks, so that no partial sum is longer than this.
+// Sums are computed in blocks and then over the blocks, so no partial sum is longer than this.
 constexpr double kLongestSum = 1 << 14;
 
 Growth sum(double terms, double roundings) { return {std::min(terms, kLongestSum), roundings, 1}; }
@@ -33,9 +33,9 @@ Growth sum(double terms, double roundings) { return {std::min(terms, kLongestSum
 struct GrowthOf {
   BufferId output;  // of the operation
 
-  // Bias and residual may be stored before the sum is added to them, which may then be stored once more by the
-  // convolution that adds the other half of a concatenation; a weight's gradient is computed in the storage type and
-  // then added to the float one.
+  // Bias and residual may be stored before the sum is added to them, and stored once more by the
+  // convolution that adds the other half of a concatenation. A weight gradient is computed in the storage
+  // type and then added to the float one.
   static constexpr double kLayerRoundings = 4;
 
   Growth convolution_forward(const Conv2dShape& s) const {
@@ -52,7 +52,7 @@ struct GrowthOf {
   Growth operator()(const Conv2dBackwardWeight& op) const {
     return convolution_backward_weight(op.shape, op.dweight);
   }
-  // In the folded form sums of weights are stored too.
+  // The folded form also stores sums of weights.
   Growth operator()(const UpsampleConv2d& op) const { return convolution_forward(op.shape.upsampled()); }
   Growth operator()(const UpsampleConv2dBackwardData& op) const {
     Growth growth = convolution_backward_data(op.shape.upsampled());
@@ -67,7 +67,7 @@ struct GrowthOf {
     const GroupNormParams& p = op.params;
     return sum(double(p.pixels) * p.channels_per_group(), output == op.y ? 2 : 0);
   }
-  // The closed form of the shift's gradient subtracts sums over pixels that are alike, and so does that of x.
+  // The closed forms of the gradients of shift and x subtract similar sums over pixels.
   Growth operator()(const GroupNormBackward& op) const {
     const GroupNormParams& p = op.forward.params;
     const bool is_of_parameter = output == op.dbias || output == op.dgamma || output == op.dbeta;
@@ -77,8 +77,8 @@ struct GrowthOf {
     return growth;
   }
 
-  // Scores are stored before the exponential, which makes of a relative error u an error u |score|; scores of
-  // more than 4 leave little to the others.
+  // Scores are stored before the exponential, which turns a relative error u into u |score|; scores above 4
+  // leave little to the others.
   Growth operator()(const Attention& op) const { return sum(double(op.shape.head_dim) + op.shape.length, 8); }
   Growth operator()(const AttentionBackward& op) const {
     return sum(double(op.shape.head_dim) + op.shape.length, 8);
@@ -90,7 +90,7 @@ struct GrowthOf {
     return sum(op.params.n, output == op.dbias ? 0 : kLayerRoundings);
   }
 
-  // A sine errs by the relative error of its angle times the angle, which reaches thousands of radians.
+  // A sine's error is the relative error of its angle times the angle, which reaches thousands of radians.
   Growth operator()(const TimeEmbedding&) const { return {.terms = 1, .amplification = 2048}; }
   Growth operator()(const Add&) const { return {}; }
   Growth operator()(const UpsampleNearest&) const { return {.terms = 2}; }
@@ -105,16 +105,16 @@ struct GrowthOf {
     return sum(double(op.params.image_elements()) + kFewTerms, 0);
   }
   Growth operator()(const ZeroGradients&) const { return kExact; }
-  // The gradient's norm is in the factor of all the others.
+  // The gradient norm is a factor of all other outputs.
   Growth operator()(const AdamEma& op) const { return sum(double(op.params.count) + kFewTerms, 0); }
   Growth operator()(const AdvanceCounter&) const { return kExact; }
 
   Growth operator()(const SamplerStart& op) const { return sampler(op, 1); }
-  // Two outputs that are alike, and their difference times the scale.
+  // The difference of two similar outputs, times the scale.
   Growth operator()(const Guidance& op) const {
     return {.terms = 3, .amplification = 1 + 2 * op.params.scale};
   }
-  // At the first steps the estimate of x0 is a small difference divided by sqrt(alpha_bar), about 1/150.
+  // In the first steps, x0 is a small difference divided by sqrt(alpha_bar), about 1/150.
   Growth operator()(const DynamicThreshold&) const { return {kFewTerms, 0, 16}; }
   Growth operator()(const SamplerStep& op) const { return sampler(op, 16); }
   template <typename Op>
@@ -124,7 +124,7 @@ struct GrowthOf {
   }
 };
 
-// An operation's operands, with the buffers that an arena consists of in place of the arena.
+// An operation's operands, with each arena replaced by the buffers in it.
 Operands compared_operands(const Program& program, const AnyOperation& operation) {
   Operands all;
   for (const Operand& operand : operands(operation)) {
@@ -143,15 +143,15 @@ Operands compared_operands(const Program& program, const AnyOperation& operation
 
 using Values = std::vector<float>;
 
-// Memory for values that is used again: at a training's batch a buffer has tens of megabytes, and the system
-// would have to clear it anew for each.
+// Reuses memory for values: at training batch sizes a buffer has tens of megabytes, which the system would
+// have to clear on each allocation.
 class ValuePool {
  public:
-  // Contents are undefined.
+  // The contents are undefined.
   Values take(size_t size) {
     Values taken;
     if (!spare_.empty()) {
-      // The smallest that is large enough, else the largest.
+      // The smallest that is large enough, or else the largest.
       auto best = std::lower_bound(spare_.begin(), spare_.end(), size, is_smaller);
       if (best == spare_.end()) --best;
       taken = std::move(*best);
@@ -181,9 +181,9 @@ double largest(std::span<const float> values) {
   return found.empty() ? 0 : *std::max_element(found.begin(), found.end());
 }
 
-// Of a matrix with that many columns.
+// For a matrix with this many columns.
 double largest_column_sum(std::span<const float> values, size_t columns) {
-  // As many rows at a time as make a chunk.
+  // As many rows at a time as fill a chunk.
   const auto rows = static_cast<int64_t>(values.size() / columns);
   const int64_t rows_at_once = std::max<int64_t>(1, kParallelChunk / static_cast<int64_t>(columns));
   const int64_t parts = (rows + rows_at_once - 1) / rows_at_once;
@@ -202,7 +202,7 @@ double largest_column_sum(std::span<const float> values, size_t columns) {
   return *std::max_element(sums.begin(), sums.end());
 }
 
-// OutputError's magnitude, where it is known; 0: the result's.
+// OutputError's magnitude if it is known; 0: use the result's.
 class MagnitudeOf {
  public:
   // `values` are the operation's inputs, by buffer.
@@ -212,14 +212,14 @@ class MagnitudeOf {
   double operator()(const UpsampleConv2dBackwardWeight& op) const { return of_bias(op, op.shape.k); }
   double operator()(const LinearBackward& op) const { return of_bias(op, op.params.out); }
 
-  // The gradient of x is dy gamma (1 + film) rstd, less its mean and its part along the normalized x, which
-  // is all of it where a group has few elements; the gradients of shift and bias are its sums.
+  // The gradient of x is dy gamma (1 + film) rstd, minus its mean and its projection on the normalized x,
+  // which is all of it if a group has few elements. The gradients of shift and bias are its sums.
   double operator()(const GroupNormBackward& op) const {
     const GroupNormParams& s = op.forward.params;
     const std::span<const float> dy = values_.at(op.dy);
     const auto channels = static_cast<size_t>(s.channels());
     const double film = op.forward.film == kNoBuffer ? 1 : 1 + largest(values_.at(op.forward.film));
-    const double slope = film / (1 - s.dropout) * 1.1;  // of SiLU too
+    const double slope = film / (1 - s.dropout) * 1.1;  // SiLU's slope is below 1.1
     if (output_ == op.dgamma || output_ == op.dbeta)
       return largest_column_sum(dy, channels) * slope * kLargestNormalized;
     const double factor =
@@ -239,7 +239,7 @@ class MagnitudeOf {
   }
 
  private:
-  static constexpr double kLargestNormalized = 4;  // standard deviations, but for a few elements
+  static constexpr double kLargestNormalized = 4;  // standard deviations, except for a few elements
 
   // The gradients of biases; all others are computed from inputs too.
   template <typename Op>
@@ -253,7 +253,7 @@ class MagnitudeOf {
   const std::map<BufferId, Values>& values_;
 };
 
-// NaN where one of them is.
+// NaN if one of them is.
 double largest_difference(std::span<const float> actual, std::span<const float> expected) {
   const auto of_chunk = [&](size_t begin, size_t end) {
     double found = 0;
@@ -305,16 +305,15 @@ class Comparison {
     return static_cast<size_t>(element_count(reference_.program().shape(id)));
   }
 
-  // Something was written there before this operation: also to columns beside those that it writes now.
+  // Whether an earlier operation wrote to the buffer, including columns that this one does not write.
   bool holds_values(const Operand& operand) const {
     if (reference_.program().buffer(operand.buffer).role != Role::kActivation) return true;
     const Placement& life = reference_.memory_plan().placements[static_cast<size_t>(operand.buffer)];
     return life.first < static_cast<int>(position_);
   }
 
-  // All is read before anything is written, since a result may take over the memory of an operand. Of a
-  // matrix that operations fill column by column, the first of them leaves the others as they were: zero on
-  // both.
+  // Reads everything before it writes anything, since a result may take over an operand's memory. The first
+  // operation to write columns of a matrix leaves the other columns as they were: zero on both.
   void share_inputs(const Operands& all) {
     std::vector<BufferId> outputs;
     for (const Operand& operand : all) {

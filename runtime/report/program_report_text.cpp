@@ -1,4 +1,4 @@
-// How a ProgramReport is written: tables for people, JSON for programs.
+// Formats a ProgramReport: tables for people, JSON for programs.
 #include <fmt/format.h>
 
 #include <algorithm>
