@@ -1,4 +1,4 @@
-// The pointwise nonlinearity that operations apply on the way.
+// The pointwise nonlinearity that operations fuse.
 #pragma once
 
 #include <cstdint>

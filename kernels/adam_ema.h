@@ -1,4 +1,4 @@
-// The optimizer's step over all parameters at once: gradient-norm clipping, Adam(W), and the exponential
+// The optimizer step over all parameters at once: gradient-norm clipping, Adam(W), and the exponential
 // moving average of the weights.
 #pragma once
 
@@ -68,8 +68,8 @@ void adam_ema(const AdamParams& params, const AdamEmaArgs<float>& args, BFloat16
               void* scratch, StreamView stream);
 }  // namespace cuda
 
-// Works on the arenas of all parameters and all gradients (Program::parameters(), gradients()), and on states
-// of that size.
+// Works on the arenas of all parameters and all gradients (Program::parameter_arena(), gradient_arena()),
+// and on states of their size.
 struct AdamEma {
   AdamParams params;
   BufferId step, gradients, parameters, m, v, ema, gradient_norm, learning_rate;

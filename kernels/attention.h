@@ -1,6 +1,6 @@
 // Self-attention over the pixels of an image. Implementations: plain loops in
-// kernels/reference/attention.cpp, oneDNN in runtime/cpu/onednn_ops.cpp, cuBLASLt and kernels/softmax.h
-// through runtime/library.
+// kernels/reference/attention.cpp; oneDNN in runtime/cpu/onednn_ops.cpp; cuBLASLt and kernels/softmax.h in
+// runtime/library/lower_attention.cpp.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,8 @@
 
 namespace ddpm {
 
-// Vaswani et al. 2017, eq. 1, for each image and head: y = softmax(q k^T / sqrt(d)) v.
-// qkv (N, L, 3C) holds q in channels [0,C), k in [C,2C), v in [2C,3C); head j owns channels [j d, (j+1) d) of
-// each.
+// Vaswani et al. 2017, eq. 1, for each image and head: y = softmax(q k^T / sqrt(d)) v. qkv (N, L, 3C) holds q
+// in channels [0,C), k in [C,2C) and v in [2C,3C); of each, head j owns channels [j d, (j+1) d).
 struct AttentionShape {
   int n = 1;
   int length = 1;  // L = H*W

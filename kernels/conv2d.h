@@ -1,6 +1,6 @@
 // The 2-D convolution, and the convolution after nearest-neighbor upsampling. Implementations: plain loops in
-// kernels/reference/conv2d.cpp, oneDNN in runtime/cpu/onednn_ops.cpp, cuDNN and cuBLASLt through
-// runtime/library.
+// kernels/reference/conv2d.cpp; oneDNN in runtime/cpu/onednn_ops.cpp; cuDNN and cuBLASLt in runtime/library
+// (lower_convolution.cpp, lower_upsample.cpp).
 #pragma once
 
 #include <cstdint>
@@ -120,9 +120,8 @@ struct Conv2d {
   Conv2dShape shape;
   BufferId x, weight, bias = kNoBuffer, residual = kNoBuffer, y = kNoBuffer;
 
-  // A library's convolution that adds bias and residual itself does not promise that it may read the residual
-  // where it writes y. Whether such a kernel is used must not depend on where buffers are, for it rounds
-  // differently.
+  // A library convolution that adds bias and residual itself need not support a residual in place of y.
+  // Whether such a kernel runs must not depend on where buffers are, because it rounds differently.
   bool may_be_fused() const { return shape.filter > 1 && bias != kNoBuffer; }
 
   static constexpr const char* kKind = "conv2d";

@@ -1,4 +1,4 @@
-// What an operation costs at the least: the numbers beside which a measured time is read.
+// An operation's minimal cost, to compare measured times with.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Counters of steps: an operation of its own, so that all other operations of the step see one value.
+// Step counters. Advancing one is a separate operation, so that all other operations of
+// a step see the same value.
 #pragma once
 
 #include <cstdint>

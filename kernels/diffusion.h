@@ -1,6 +1,6 @@
-// Both ends of a training step: `diffuse` makes the noisy input, `loss` compares the model's output with its
-// target. The two draw the same random numbers from the same counters, so the noise is never stored. Also
-// defines what the model predicts (epsilon, x0 or v), how t is drawn and how the loss is reduced.
+// Both ends of a training step: `diffuse` makes the noisy input, and `loss` compares the model output with
+// its target. Both draw the same random numbers from the same counters, so the noise is never stored. Also
+// defines what the model predicts (epsilon, x0 or v), how t is drawn, and how the loss is reduced.
 #pragma once
 
 #include <cstdint>

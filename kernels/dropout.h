@@ -1,5 +1,5 @@
-// Dropout's mask (Srivastava et al. 2014), drawn anew wherever it is needed: a pure function of a key, a
-// sample and an element.
+// The dropout mask (Srivastava et al. 2014): a pure function of key, sample and element,
+// recomputed wherever it is needed.
 #pragma once
 
 #include <algorithm>
@@ -11,9 +11,8 @@
 
 namespace ddpm {
 
-// An element is dropped where its 16 random bits are below this: the rate to the nearest multiple of 2^-16,
-// less than 1. Sixteen bits, because the generator's instructions are most of what a kernel with dropout
-// executes.
+// An element is dropped if its 16 random bits are below this: the rate to the nearest multiple of 2^-16, less
+// than 1. Sixteen bits, because a kernel with dropout spends most of its instructions on the generator.
 inline uint32_t dropout_threshold(double rate) {
   return static_cast<uint32_t>(std::clamp(std::lround(rate * 0x1p16), 0L, 0xFFFFL));
 }

@@ -1,6 +1,6 @@
-// Dynamic thresholding (Saharia et al. 2022, Imagen, section 2.3): how large an image's estimate of x0 may
-// get. It is a reduction over each image, so it runs as its own operation before sampler_step, which applies
-// the result.
+// Dynamic thresholding (Saharia et al. 2022, Imagen, section 2.3): the range of an image's estimate
+// of x0. It is a reduction over each image, so it runs as a separate operation before sampler_step,
+// which applies the result.
 #pragma once
 
 #include "kernels/operation.h"

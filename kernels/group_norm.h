@@ -1,4 +1,4 @@
-// Group normalization fused with everything that surrounds it in a U-Net block.
+// Group normalization, fused with the operations around it in a U-Net block.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,7 @@ struct GroupNormParams {
   double eps = 1e-6;
   Activation activation = Activation::kNone;
   // shift is a slice of a wider matrix (N, shift_stride), the time projections of all blocks side by side;
-  // the pointer is to the slice's first column. The same holds for film, whose slice is 2C wide: [scale,
-  // shift].
+  // the pointer is to the slice's first column. So is film, with a slice of 2C columns: [scale, shift].
   int shift_stride = 0;
   int film_stride = 0;
   double dropout = 0;  // probability that an element is dropped; 0: none

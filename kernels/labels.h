@@ -1,5 +1,5 @@
-// The condition of a training step: the labels of the batch's images as rows of ones and zeros, which a
-// linear layer turns into embeddings.
+// The condition of a training step: the batch's labels as rows of ones and zeros, which a linear
+// layer turns into embeddings.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The fully connected layer. Implementations: plain loops in kernels/reference/linear.cpp, cuBLASLt through
-// runtime/library.
+// The fully connected layer. Implementations: plain loops in kernels/reference/linear.cpp; tuned loops in
+// kernels/cpu/linear.cpp; cuBLASLt in runtime/library/lower_linear.cpp.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ struct LinearArgs {
   T* y;
 };
 
-// dx = (dy W) f'(x) is overwritten (null: not computed); dweight += dy^T f(x); dbias += sum of dy over n
-// (null: none).
+// dx = (dy W) f'(x) is overwritten (null: not computed). dweight += dy^T f(x), dbias += sum
+// of dy over n (null: none).
 template <typename T, typename M = T>
 struct LinearBackwardArgs {
   const T* dy;

@@ -1,5 +1,5 @@
-// What the operations of a program have in common. An operation's header holds all there is to say about it:
-// the mathematics, its parameters, the arguments of its kernels, and a struct that names the buffers:
+// What a program's operations have in common. An operation's header says everything about it: the
+// mathematics, its parameters, the arguments of its kernels, and a struct that names its buffers:
 //
 //   struct Add {
 //     int64_t count;
@@ -11,20 +11,20 @@
 //       return AddArgs<ComputeType<Memory>>{     // and says which are read and which are written
 //           .a = m.read("a", a), .b = m.read("b", b), .y = m.write("y", y, a)};
 //     }
-//     Cost cost(int element_bytes) const;        // what it takes at the least
+//     Cost cost(int element_bytes) const;        // its minimal cost
 //     ErrorGrowth error_growth(BufferId result) const;   // how far two implementations may differ
 //     template <typename T>
 //     void compute(const AddArgs<T>&) const;     // on the CPU: kernels/reference
-//     size_t scratch_bytes() const;              // of launch(); absent where it needs none
+//     size_t scratch_bytes() const;              // of launch(); absent if it needs none
 //     template <typename T>
 //     void launch(const AddArgs<T>&, const LaunchOn&) const;   // on the GPU: kernels/cuda
 //   };
 //
 // Convolutions, linear layers and attention have no launch(): runtime/library lowers them to library calls.
 //
-// A Memory says where buffers are. Its read(), write() and update() return something that converts to the
-// pointer that the argument is, null for kNoBuffer; Compute and Master are the types of DType::kCompute and
-// DType::kMaster there.
+// A Memory knows the buffers' addresses. Its read(), write(), write_columns() and update() return a value
+// that converts to the argument's pointer type, null for kNoBuffer. Its Compute and Master are the types of
+// DType::kCompute and DType::kMaster.
 #pragma once
 
 #include <cstddef>
@@ -63,7 +63,7 @@ using ComputeType = typename std::remove_cvref_t<Memory>::Compute;
 template <typename Memory>
 using MasterType = typename std::remove_cvref_t<Memory>::Master;
 
-// A Memory that has no addresses and lists what it is asked for instead.
+// A Memory without addresses, which records the operands instead.
 class OperandList {
  public:
   using Compute = float;

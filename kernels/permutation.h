@@ -1,5 +1,4 @@
-// The order of an epoch: a keyed permutation of [0, n), computed one position at a time and stored
-// nowhere.
+// The order of an epoch: a keyed permutation of [0, n), computed one position at a time, never stored.
 #pragma once
 
 #include <cstdint>

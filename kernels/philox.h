@@ -1,5 +1,4 @@
-// The counter-based generator Philox4x32-10: 128 random bits as a function of a counter and a key, with no
-// state.
+// The stateless generator Philox4x32-10: 128 random bits as a function of a counter and a key.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
-// The engine's randomness: every number is a pure function of (seed, stream, sample, element). Nothing is
+// All of the engine's random numbers: each is a pure function of (seed, stream, sample, element). Nothing is
 // stored and nothing advances, so a run resumes bit for bit, an image does not depend on the batch it is
-// drawn in, and what one kernel drew another draws again. The CPU and the GPU give the same bits: all
-// arithmetic here is integer or a correctly rounded +, -, *, / or square root, which never fuse.
+// drawn in, and one kernel can redraw what another drew. The CPU and the GPU give the same bits: all
+// arithmetic here is on integers, or a correctly rounded +, -, *, / or square root, which is never fused.
 #pragma once
 
 #include <cmath>
@@ -21,7 +21,7 @@ enum class RandomStream : uint32_t {
   kFlip = 2,               // horizontal flip of a training sample
   kEpochOrder = 3,         // sample = epoch; see kernels/permutation.h
   kInitialNoise = 4,       // x_T of a generated image, sample = image index
-  kDequantise = 5,         // uniform dequantisation
+  kDequantise = 5,         // uniform dequantization
   kConditionDrop = 6,      // whether a training sample loses its class label
   kData = 7,               // procedural data, sample = image index
   kInitialise = 1u << 24,  // weights, + index of the parameter
@@ -68,8 +68,7 @@ DDPM_HOST_DEVICE constexpr bool bernoulli(uint32_t bits, float p) { return unifo
 
 namespace exact {
 
-// Correctly rounded operations that the compiler must not fuse. On the host the build's -ffp-contract=off
-// does that.
+// Correctly rounded operations that the compiler must not fuse (on the host: -ffp-contract=off).
 #ifdef __CUDA_ARCH__
 __device__ inline float add(float a, float b) { return __fadd_rn(a, b); }
 __device__ inline float multiply(float a, float b) { return __fmul_rn(a, b); }
@@ -155,8 +154,7 @@ struct F32x2 {
 // Two independent standard normals from two words (Box and Muller, 1958). The radius takes all 32 bits, so
 // the tails reach sqrt(66 log 2) = 6.76.
 DDPM_HOST_DEVICE inline F32x2 box_muller(uint32_t radius_bits, uint32_t angle_bits) {
-  // (radius_bits + 1/2) / 2^32 in (0, 1]; rounding the sum to a float may give 1, whose logarithm is exactly
-  // 0.
+  // (radius_bits + 1/2) / 2^32 in (0, 1]; rounding to a float may give 1, whose logarithm is exactly 0.
   const float u = exact::multiply(exact::add(static_cast<float>(radius_bits), 0.5f), 0x1p-32f);
   const float radius = exact::square_root(exact::multiply(-2.0f, exact::log(u)));
   const exact::SinCos angle = exact::sincos_of_turn(angle_bits);

@@ -1,5 +1,5 @@
-// Small linear operations: resampling by 2, scaling of images, and class indices as one-hot rows, as residual
-// blocks that resample, scaled sums, centered inputs and class embeddings need them.
+// Small linear operations: resampling by 2, scaling of images, and class indices as one-hot rows. Residual
+// blocks that resample, scaled sums, centered inputs and class embeddings use them.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Single elements of a product, each summed by itself in double: plain enough to be trusted, and what the
-// results of a library's fast kernels are held against. Implementation: kernels/cuda/sampled_elements.cu.
+// Single elements of a convolution or GEMM, each summed in double by simple code: the reference for the
+// results of library kernels. Implementation: kernels/cuda/sampled_elements.cu.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace ddpm {
 
-// The element is product + added, up to roundings.
+// The element is product + added, up to rounding.
 struct SampledElement {
   double product;    // the sum of its terms
   double magnitude;  // the sum of their absolute values

@@ -1,23 +1,23 @@
-// One step of the reverse process for a batch of images, noise included. Every sampler of this engine is this
-// one operation with another table of coefficients (model/sampling/sampler_table.h).
+// One step of the reverse process for a batch of images, including the noise. All samplers of this engine are
+// this operation, each with its own table of coefficients (model/sampling/sampler_table.h).
 //
-// Given the model's `output` at x, a sampler estimates the clean image, which it may clip,
-//   x0 = clip(x0_from_x x + x0_from_output output),
-// and from there on all published methods are linear. Besides x they carry at most three more images, here
-// history 0..2, so a step is one small matrix applied to each element, and noise z ~ N(0, I):
+// Given the model's `output` at x, a sampler estimates the clean image, which it may clip:
+//   x0 = clip(x0_from_x x + x0_from_output output)
+// From there on all published methods are linear. Besides x they carry at most three more images, history
+// 0..2, so a step is one small matrix applied to each element, and noise z ~ N(0, I):
 //   next x         = w_x . (x, output, x0, history 0, history 1, history 2) + noise z
 //   next history i = w_i . (x, output, x0, history 0, history 1, history 2)
-// - Prediction types differ in the first line alone. The model's eps = (x - signal x0) / noise_level is a
+//
+// - Prediction types differ in the first line only. The model's eps = (x - signal x0) / noise_level is a
 //   combination of x and output, so it needs no term of its own; neither does DDIM's use of eps next to a
 //   clipped x0.
 // - DDPM (Ho et al. 2020, algorithm 2) and DDIM (Song et al. 2021, equation 12) have no history.
 // - DPM-Solver++ (Lu et al. 2022, algorithm 2) keeps the x0 of the previous order - 1 steps.
-// - Heun's method (Karras et al. 2022, algorithm 1) takes two rows a step: the first moves x to the next
-//   noise level and leaves in history 0 the step that uses half of its slope, to which the second adds its
-//   own half.
+// - Heun's method (Karras et al. 2022, algorithm 1) takes two rows per step: the first moves x to the next
+//   noise level and leaves in history 0 the step with half of its slope; the second adds its own half.
 // - UniPC (Zhao et al. 2023, algorithm 1) corrects the step that led to x once x0 is known there. All of the
-//   correction except the term of the new x0 is in history 0 already, and earlier x0 in history 1 and 2.
-// - x is always sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps, which is what the model takes. Methods that are
+//   correction except the term of the new x0 is already in history 0, and earlier x0 are in history 1 and 2.
+// - x is always sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps, which is what the model takes. Methods
 //   published for x0 + sigma eps, such as those of Karras et al., divide by sqrt(1 + sigma^2) in their
 //   coefficients instead of in a pass over the input.
 #pragma once

@@ -1,4 +1,4 @@
-// The softmax over the rows of a matrix: between two GEMMs it is attention.
+// The softmax over the rows of a matrix, which between two GEMMs makes attention.
 #pragma once
 
 #include <cstdint>

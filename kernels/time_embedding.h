@@ -1,4 +1,4 @@
-// The embedding of the diffusion time as a vector.
+// Embeds the diffusion time as a vector.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ struct TimeEmbeddingParams {
   bool operator==(const TimeEmbeddingParams&) const = default;
 };
 
-// t (N), y (N, channels); frequencies null: sinusoidal. M is the type of times and parameters, T of
-// activations.
+// t (N), y (N, channels); frequencies null: sinusoidal. M is the type of times and parameters, T that of
+// the activations.
 template <typename T, typename M = T>
 struct TimeEmbeddingArgs {
   const M* t;

@@ -9,8 +9,7 @@ namespace {
 
 ExecutorChoice choose_cpu(ComputePrecision precision, const std::string& why) {
   if (precision == ComputePrecision::kBf16)
-    throw_input("precision bf16 is for the GPU{}: the CPU computes in fp32",
-                why.empty() ? "" : " (" + why + ")");
+    throw_input("precision bf16 needs a GPU{}: use fp32 on the CPU", why.empty() ? "" : " (" + why + ")");
   return {.description = why.empty() ? "cpu, fp32" : fmt::format("cpu, fp32 (no GPU is used: {})", why)};
 }
 

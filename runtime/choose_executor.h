@@ -1,4 +1,4 @@
-// The choice of device and precision, made once at the start of an app.
+// Picks the device and precision once, when an app starts.
 #pragma once
 
 #include <string>
@@ -13,19 +13,18 @@ namespace ddpm {
 struct ExecutorChoice {
   Device device = Device::kCpu;  // kCpu or kCuda
   ComputePrecision precision = ComputePrecision::kFp32;
-  // For the app's one line: "NVIDIA H100 80GB HBM3, bf16", or "cpu, fp32 (no GPU: ...)" where kAuto fell
-  // back.
+  // For the log: "NVIDIA H100 80GB HBM3, bf16", or "cpu, fp32 (no GPU is used: ...)" if kAuto fell back.
   std::string description;
-  DevicePeak peak{};       // of a GPU
-  int64_t free_bytes = 0;  // of its memory; 0 on the CPU
-  GpuOptions gpu{};        // how it computes
+  DevicePeak peak{};       // of a GPU; unknown on the CPU
+  int64_t free_bytes = 0;  // of the GPU's memory; 0 on the CPU
+  GpuOptions gpu{};
 };
 
-// What this machine and this build have of what was asked for. kCuda where there is no GPU is an InputError
-// that says why, and so is bf16 on the CPU.
+// Resolves kAuto against this machine and build. InputError, with the reason, for kCuda without a usable GPU
+// and for bf16 on the CPU.
 ExecutorChoice choose_executor(Device device, ComputePrecision precision, const GpuOptions& gpu = {});
 
-// Bytes of the chosen device's memory that nobody uses now; 0 on the CPU.
+// Free bytes of the chosen GPU's memory; 0 on the CPU.
 int64_t free_device_memory(const ExecutorChoice& choice);
 
 // `log`: see gpu_executors (runtime/gpu/backend.h).

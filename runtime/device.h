@@ -1,5 +1,4 @@
-// Where a program runs and in which precision, as users choose it. Who then runs it is
-// runtime/choose_executor.h.
+// The user's choice of device and precision (resolved by runtime/choose_executor.h).
 #pragma once
 
 #include <cstdint>
@@ -12,8 +11,8 @@ enum class Device : uint8_t { kAuto, kCpu, kCuda };
 std::string_view device_name(Device device);
 Device parse_device(std::string_view name);
 
-// The type of activations and of the weights computed with; sums, master weights and optimiser states are
-// float either way.
+// The type of activations and of the weights that layers compute with. Sums, master weights and optimizer
+// states are float in either precision.
 enum class ComputePrecision : uint8_t {
   kAuto,  // bf16 on a GPU, fp32 on the CPU
   kFp32,
@@ -23,10 +22,10 @@ enum class ComputePrecision : uint8_t {
 std::string_view precision_name(ComputePrecision precision);
 ComputePrecision parse_precision(std::string_view name);
 
-// What a device can do at the most, by its data sheet's formula; 0: not known.
+// A device's theoretical peak; 0: unknown.
 struct DevicePeak {
-  double flops_per_second = 0;  // of matrix products in the precision that is computed in
-  double bytes_per_second = 0;  // of its memory
+  double flops_per_second = 0;  // of matrix multiplication in the chosen precision
+  double bytes_per_second = 0;  // memory bandwidth
 };
 
 }  // namespace ddpm

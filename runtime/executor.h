@@ -1,4 +1,4 @@
-// What runs a Program: the class that training, sampling and the apps see, whatever the device.
+// The Executor runs a Program: the one interface of training, sampling and the apps to every device.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +14,16 @@
 
 namespace ddpm {
 
-// How many runs a loop stays ahead of a GPU (take_records): enough that the GPU never waits for the next one, few
-// enough that the loop can be interrupted soon.
+// How many runs a training or sampling loop stays ahead of a GPU (take_records): enough that the GPU never
+// waits for the next one, few enough that an interrupt takes effect soon.
 inline constexpr size_t kStepsAhead = 8;
 
-// Owns a program, its memory and the device it runs on. Host values are float and int64 whatever the device's types;
-// sizes must be the buffer's (LogicError otherwise). Values of activations are defined only while they live: see
-// MemoryPlan.
+// Owns a program, its memory and its device. Host values are float and int64 for every device type. Sizes
+// must match the buffer's (LogicError otherwise). An activation's values are defined only during its
+// lifetime (see MemoryPlan).
 class Executor {
  public:
-  // Allocates everything. InputError for a shape that the device cannot compute, or more memory than there is.
+  // Allocates all memory. InputError if the GPU does not support a shape or has too little memory.
   Executor(Program program, std::unique_ptr<ExecutorDevice> device);
   virtual ~Executor() = default;
   Executor(const Executor&) = delete;
@@ -31,18 +31,19 @@ class Executor {
 
   const Program& program() const { return program_; }
   const MemoryPlan& memory_plan() const { return memory_.plan(); }
-  // What the device's elements take.
+  // Bytes per element on this device.
   ElementSizes element_sizes() const;
 
-  // Runs the operations of these phases, phase by phase, as one step. It may return before they are done; whatever
-  // reads values waits for them.
+  // Runs the operations of these phases, phase by phase, as one step. May return before the device is done;
+  // functions that read values wait for it.
   void run(std::span<const Phase> phases) { device_->run(phases); }
   void run(Phase phase) { run(std::span(&phase, 1)); }
   void run(std::initializer_list<Phase> phases) { run(std::span(phases.begin(), phases.size())); }
-  // Runs the operation of this index alone: what compares executors looks at values before memory is reused.
+  // Runs one operation by itself, so that comparisons of executors can read its results before the memory is
+  // reused.
   void run_operation(size_t index);
 
-  // Values of compute or master type.
+  // Buffers of compute or master type.
   void write(BufferId buffer, std::span<const float> values);
   void read(BufferId buffer, std::span<float> values) const;
   std::vector<float> read(BufferId buffer) const;
@@ -53,25 +54,28 @@ class Executor {
   void write_parameters(std::span<const float> values);
   void read_parameters(std::span<float> values) const;
 
-  // From now on each run() ends with a record: the values of these buffers (master, no activations), one after
-  // another. Records of no buffer are empty: they only let take_records() keep count.
+  // From now on each run() appends a record: the values of these buffers (master type, no
+  // activations), concatenated. Without buffers, records are empty and take_records() only limits
+  // how many runs are pending.
   void keep_records(const std::vector<BufferId>& buffers);
-  // Hands out the records that are complete, oldest first, each once. Waits until at most `pending` runs are under
-  // way, so that a caller who asks after each run stays at most that many steps ahead of the device.
+  // Returns the completed records, oldest first, each once. Waits until at most `pending` runs are
+  // unfinished, so a caller that calls this after each run stays at most that many steps ahead of the device.
   std::vector<std::vector<float>> take_records(size_t pending) { return device_->take_records(pending); }
 
-  // Uses `bytes` as the buffer (role kInput, bytes) from now on; the memory must outlive the executor.
+  // The buffer (role kInput, bytes) reads `bytes` from now on; they must outlive the executor. Ends a stream.
   void bind_bytes(BufferId buffer, std::span<const uint8_t> bytes);
-  // From now on every run() finds new bytes in the buffer (role kInput, bytes): those that `fill` gives for step
-  // `first`, first + 1, ... What `fill` throws, the run of that step throws. It is called until the executor's end, or
-  // until this function is called again.
+  // From now on every run() reads new bytes in the buffer (role kInput, bytes): `fill` writes those
+  // of step `first`, then of first + 1, ... An exception from `fill` is rethrown by the run of its
+  // step. `fill` is called until the executor ends, or until the next bind_bytes or stream_bytes: one
+  // buffer at a time streams.
   void stream_bytes(BufferId buffer, int64_t first, StepBytes fill);
 
-  // From now on measures the operations of every run, on a GPU of every second one; starts anew if it was on.
+  // Measures the operations of each run from now on; on a GPU, with kGraph, of every second run. Restarts a
+  // measurement that is already on.
   void measure_operations(MeasuredForm form = MeasuredForm::kGraph) { device_->measure_operations(form); }
-  // Where time goes, by index of operation; empty until measuring was switched on.
+  // Time of each operation, by its index; empty before measure_operations().
   std::vector<OperationTime> operation_times() const { return device_->operation_times(); }
-  // The graphs that were run while it was on; none where nothing runs as a graph.
+  // The graphs run while measuring; empty on devices without graphs.
   std::vector<GraphTime> graph_times() const { return device_->graph_times(); }
 
  protected:
@@ -82,16 +86,16 @@ class Executor {
   void check_bytes(BufferId buffer) const;
   void store(ElementType type, std::span<const float> values, void* to);
   void load(ElementType type, const void* from, std::span<float> values) const;
-  // The weights computed with follow the parameters that were written.
+  // Copies written parameters to the weights that layers compute with, if those are separate.
   void refresh_compute_weights(int64_t first, std::span<const float> values);
 
   Program program_;
   std::unique_ptr<ExecutorDevice> device_;
   ProgramMemory memory_;
-  mutable std::vector<std::byte> staged_;  // kept: what compares executors reads and writes gigabytes
+  mutable std::vector<std::byte> staged_;  // reused: comparing executors moves gigabytes
 };
 
-// Makes the executor of a program: which device runs it, and in which precision, is chosen once.
+// Makes an executor for a program, on a device and in a precision that were chosen once.
 using ExecutorFactory = std::function<std::unique_ptr<Executor>(Program)>;
 
 }  // namespace ddpm

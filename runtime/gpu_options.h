@@ -1,4 +1,4 @@
-// How a GPU computes, as users choose it: what docs/gpu.md explains.
+// The user's options for computing on a GPU; explained in docs/gpu.md.
 #pragma once
 
 #include <cstdint>
@@ -6,33 +6,33 @@
 
 namespace ddpm {
 
-// How a convolution of a nearest-upsampled image is computed.
+// How to compute a convolution of a nearest-upsampled image.
 enum class UpsampleForm : uint8_t {
-  kFolded,   // 2.25 times fewer multiply-adds; bf16 weights are summed before they are rounded again
-  kNearest,  // literally
-  kAuto,     // whichever is faster on this GPU, layer by layer; folded where nothing is measured
+  kFolded,   // 2.25 times fewer multiply-adds; sums of bf16 weights are rounded once more
+  kNearest,  // convolve an upsampled copy
+  kAuto,     // whichever is faster on this GPU, by layer; kFolded if nothing is measured
 };
 
-// How one among the ways (plans) in which cuDNN and cuBLASLt can compute a product is chosen.
+// How to choose among the plans of cuDNN and cuBLASLt for a convolution or GEMM.
 enum class PlanChoice : uint8_t {
-  kMeasured,       // the fastest on this GPU; kept in the cache, for two measurements may differ
-  kFirstProposed,  // by the libraries' heuristics: at once, and always the same
+  kMeasured,       // the fastest on this GPU; cached, since two measurements may differ
+  kFirstProposed,  // the first that the libraries' heuristics propose: immediate and repeatable
 };
 
-// What becomes of a plan whose results are not what plain kernels compute, or differ from run to run.
+// What to do with a plan whose results are wrong or differ from run to run.
 enum class PlanCheck : uint8_t {
-  kRefuse,  // another one is taken
-  kWarn,    // it is taken, and a line of log says what is wrong
-  kOff,     // nobody looks
+  kRefuse,  // use another plan
+  kWarn,    // use it, and log what is wrong
+  kOff,     // do not check
 };
 
-// All of these change the last bits of results, the cache by the plans that it holds.
+// Each option can change the last bits of results; the cache does so through the plans it holds.
 struct GpuOptions {
   UpsampleForm upsample = UpsampleForm::kAuto;
   PlanChoice plan_choice = PlanChoice::kMeasured;
   PlanCheck plan_check = PlanCheck::kRefuse;
-  std::string plan_cache = "default";  // a file, or: default (the user's cache folder), none (kept nowhere)
-  int workspace_mb = 128;              // the most that a plan may take, in MiB
+  std::string plan_cache = "default";  // a file, "default" (in the user's cache folder) or "none"
+  int workspace_mb = 128;              // limit for a plan, in MiB
 };
 
 }  // namespace ddpm

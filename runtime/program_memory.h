@@ -1,5 +1,5 @@
-// All memory of a program on a device: the arenas of parameters, gradients and activations, the states and inputs,
-// and where each buffer is in them.
+// A program's memory on a device: the arenas of parameters, gradients and activations, the states and inputs,
+// and each buffer's address.
 #pragma once
 
 #include <cstdint>
@@ -17,25 +17,25 @@ namespace ddpm {
 
 class ProgramMemory {
  public:
-  // Parameters, gradients, states and inputs begin as zeros; so padding between parameters stays zero for good. All
-  // is allocated here, except for buffers of bytes, which have no address until one is bound to them. Program and
+  // Allocates everything except byte inputs, which have no address until bind(). Parameters,
+  // gradients, states and inputs start as zeros, so padding between parameters stays zero. Program and
   // device must outlive this object.
   ProgramMemory(const Program& program, ExecutorDevice& device);
 
   const Program& program() const { return *program_; }
   const MemoryPlan& plan() const { return plan_; }
 
-  // Null for kNoBuffer; LogicError for bytes that nothing is bound to.
+  // Null for kNoBuffer. LogicError for a buffer without memory, such as a byte input before bind().
   void* address(BufferId id) const;
   void bind(BufferId id, void* address);
-  // Null where there is none.
+  // Null if the buffer has no address.
   void* bound(BufferId id) const { return addresses_.at(static_cast<size_t>(id)); }
 
   // The arenas of all parameters and of all gradients, in master_type().
   void* parameters() const { return parameters_; }
   void* gradients() const { return gradients_; }
-  // The copy of the parameters that library ops compute with; null where they use the parameters themselves, because
-  // both types are one.
+  // The bf16 copy of the parameters that layers compute with; null if both types are the same and layers use
+  // the parameters themselves.
   BFloat16* compute_weights() const { return compute_weights_; }
 
  private:
@@ -50,8 +50,8 @@ class ProgramMemory {
   std::vector<void*> addresses_;  // by BufferId
 };
 
-// A ProgramMemory as the Memory of Operation::args (kernels/operation.h), for a device whose compute type is T and
-// whose master type is M. Pointers to another type than the buffer has are a LogicError.
+// A ProgramMemory as the Memory of Operation::args (kernels/operation.h), for a device with compute type T
+// and master type M. LogicError for a pointer to a type other than the buffer's.
 template <typename T, typename M>
 class BufferView {
  public:
@@ -64,7 +64,7 @@ class BufferView {
    public:
     Address(const BufferView& view, BufferId id, int column) : view_(view), id_(id), column_(column) {}
     template <typename U>
-    operator U*() const {  // NOLINT(google-explicit-constructor): the argument says what it wants
+    operator U*() const {  // NOLINT(google-explicit-constructor): the argument's type selects U
       U* found = view_.at<std::remove_const_t<U>>(id_);
       return found == nullptr ? nullptr : found + column_;
     }
@@ -80,7 +80,7 @@ class BufferView {
   Address update(const char*, BufferId id) const { return {*this, id, 0}; }
   BFloat16* compute_weights() const { return memory_->compute_weights(); }
 
-  // A parameter as U = T, where T is not M, is its copy among the compute weights.
+  // A parameter as T, if T is not M, is its copy in the compute weights.
   template <typename U>
   U* at(BufferId id) const {
     if (id == kNoBuffer) return nullptr;
@@ -98,7 +98,7 @@ class BufferView {
     switch (dtype) {
       case DType::kCompute:
         return std::is_same_v<U, T>;
-      case DType::kMaster:  // a sampler's table is written as plain numbers
+      case DType::kMaster:  // a sampler's table is a master buffer too
         return std::is_same_v<U, M> || std::is_same_v<U, SamplerRow<M>>;
       case DType::kByte:
         return std::is_same_v<U, uint8_t>;

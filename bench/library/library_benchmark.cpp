@@ -1,12 +1,11 @@
-// The convolutions and GEMMs of a training step in bf16, each with the plan that the engine chooses by measurement, against
-// the peak of a large GEMM and the copy bandwidth measured in the same run (its twin library_benchmark_emulated goes
-// through the same with plain loops, and its times mean nothing):
+// Benchmarks the convolutions and GEMMs of a training step in bf16, each with the plan that the autotuner
+// chooses, against the peak of a large GEMM and the copy bandwidth measured in the same run. Its twin
+// library_benchmark_emulated runs the same code with plain loops; its times mean nothing.
 //
-//   ops/PRESET/BATCH/LAYER/ROLE            a library op; counter `count`: how often a step needs it
-//   choices/PRESET/BATCH/LAYER/ROLE/FORM   what can be computed in two ways, with our own kernels around it:
-//                                          1x1 convolutions as `gemm` (the engine's way) or as the library's
-//                                          `convolution`; convolutions after upsampling `folded` (the engine's way)
-//                                          or `nearest`
+//   ops/PRESET/BATCH/LAYER/ROLE            a library op; counter `count`: calls per step
+//   choices/PRESET/BATCH/LAYER/ROLE/FORM   a layer that has two forms, with our kernels around it: 1x1
+//                                          convolutions as `gemm` (the engine's choice) or `convolution`;
+//                                          convolutions after upsampling as `folded` or `nearest`
 //
 // The label has the layer's shape and the problem. scripts/benchmark_table.py makes tables of the JSON.
 #include <fmt/format.h>
@@ -68,12 +67,12 @@ DeviceBuffer<BFloat16> random_tensor(int64_t bytes) {
 
 using T = BFloat16;
 
-// Measures library ops. Plans come from the engine's cache, or are measured and kept there.
+// Measures library ops. Plans come from the user's plan cache, or are measured and stored there.
 class LibraryBench {
  public:
   LibraryBench() : library_(measured_library()) {}
 
-  // Operations a second of a bf16 GEMM of large square matrices.
+  // FLOP/s of a bf16 GEMM of large square matrices.
   double peak() {
     const int64_t side = measured_sizes().peak_side;
     const GemmOperand square{.leading_dimension = side};
@@ -92,7 +91,7 @@ class LibraryBench {
     state.counters["count"] = op.count;
   }
 
-  // The launches of one operation, on these buffers.
+  // Measures the launches of one operation on these buffers.
   void run(benchmark::State& state, const Cost& cost, const LaunchList<T>& list,
            const std::map<BufferId, void*>& buffers) {
     if (!prepare(state, list.problems())) return;
@@ -104,7 +103,7 @@ class LibraryBench {
   }
 
  private:
-  // False where there is no plan: the others are measured all the same.
+  // Returns false, and marks the benchmark as failed, if a problem has no plan; the others still run.
   bool prepare(benchmark::State& state, const LibraryProblems& problems) {
     try {
       const Stream stream;
@@ -144,7 +143,7 @@ class LibraryBench {
   double peak_ = 0;
 };
 
-// ---- Choices: a layer's pass without bias and residual, which are the same in both forms.
+// ---- Choices: a pass of a layer, without bias and residual, which are the same in both forms.
 
 enum Id : BufferId { kX, kWeight, kY, kDWeight };
 

@@ -1,5 +1,5 @@
-// The library that library_benchmark measures: CUDA's, with the plans that the engine chooses, or the emulated GPU's plain
-// loops. Implemented twice; a program links one of them.
+// The library that library_benchmark measures: CUDA's with autotuned plans, or the emulated GPU's plain
+// loops. Each program links one of the two implementations.
 #pragma once
 
 #include <memory>

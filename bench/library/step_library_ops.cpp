@@ -19,7 +19,7 @@ std::string layer_shape(const AttentionShape& s) {
   return fmt::format("attention {}x{}x{} heads {}", s.n, s.length, s.channels(), s.heads);
 }
 
-// Of all library ops of an operation; LinearBackward has two roles, which the problems tell apart.
+// The role of an operation's library ops; LinearBackward has two roles, told apart by the problems.
 template <typename Op>
 inline constexpr std::optional<LibraryOpRole> kRole = std::nullopt;
 template <>
@@ -45,7 +45,7 @@ inline constexpr std::optional<LibraryOpRole> kRole<Attention> = LibraryOpRole::
 template <>
 inline constexpr std::optional<LibraryOpRole> kRole<AttentionBackward> = LibraryOpRole::kDataGradient;
 
-// In bf16 only weight gradients are float.
+// In bf16, float outputs are weight gradients.
 LibraryOpRole role_of(LibraryOpRole of_operation, const LibraryProblem& problem) {
   const auto* matrix = std::get_if<GemmProblem>(&problem);
   return matrix != nullptr && matrix->output == ElementType::kFloat ? LibraryOpRole::kWeightGradient
@@ -69,7 +69,7 @@ void visit_library_operation(const Operation& operation, const Function& functio
       operation.operation);
 }
 
-// The problems of each operation, each once; optional fusions are listed without them.
+// The unfused problems of each operation, without duplicates.
 std::vector<std::vector<LibraryProblem>> problems_by_operation(const Program& program) {
   const MemoryPlan plan = plan_memory(program, {.compute = sizeof(BFloat16), .master = sizeof(float)});
   std::vector<std::vector<LibraryProblem>> problems(program.operations().size());

@@ -1,4 +1,5 @@
-// The library ops of one training step: which convolutions and GEMMs, how often, for which layer, at what cost.
+// The library ops of one training step: which convolutions and GEMMs, how often, for
+// which layer, at what cost.
 #pragma once
 
 #include <array>
@@ -25,13 +26,12 @@ struct StepLibraryOp {
   std::string layer;  // the first layer that needs it: "down_blocks.0.resnets.0.conv1"
   std::string shape;  // of that layer: "conv 3x3 128x64x64x128 -> 64x64x128"
   int count = 1;      // calls per step
-  // Unique: "down_blocks.0.resnets.0.conv1/forward", with "/1", "/2" if a layer has several calls
-  // of that role.
+  // Unique: "down_blocks.0.resnets.0.conv1/forward"; "/1", "/2" follow if the layer has several in that role.
   std::string name;
 };
 
-// The program's library ops in bf16, each distinct problem once, in the order in which a step first needs them; without
-// optional fusions.
+// The program's library ops in bf16, without optional fusions: each distinct problem once, in the order in
+// which a step first needs them.
 std::vector<StepLibraryOp> step_library_ops(const Program& program);
 
 // A pass of a layer that can be computed in two forms.
@@ -43,9 +43,9 @@ struct StepChoice {
   std::string name;  // "mid_block.attentions.0.to_out.0/forward"
 };
 
-// 1x1 convolutions (a GEMM, or the library's convolution) and convolutions after upsampling (folded
-// or literal), each distinct shape once. A 1x1 convolution of a part of a filter counts as one with a filter
-// of that size.
+// 1x1 convolutions (a GEMM, or the library's convolution) and convolutions after upsampling
+// (folded or literal), each distinct shape once. A 1x1 convolution with part of a filter counts as
+// one with a filter of that size.
 std::vector<StepChoice> step_choices(const Program& program);
 
 // FLOPs, and bytes if each operand is read once and the result is written once (and read, if accumulated).

@@ -31,7 +31,7 @@ class AlignedBytes {
   std::byte* bytes_;
 };
 
-// A buffer whose bytes are new in each step.
+// A byte buffer that is refilled for each step.
 struct StreamedBytes {
   int64_t next;
   StepBytes fill;
@@ -49,7 +49,7 @@ class CpuDevice final : public ExecutorDevice {
   ElementType compute_type() const override { return kElementType<T>; }
   ElementType master_type() const override { return kElementType<T>; }
 
-  // Always zeros: the same bits in every run, whatever a mistaken operation reads.
+  // Always zeros, so that even a faulty operation reads the same bits in every run.
   void* allocate(int64_t bytes, Contents) override {
     std::byte* allocated = allocated_.emplace_back(std::make_unique<AlignedBytes>(bytes))->data();
     std::fill_n(allocated, bytes, std::byte{0});
@@ -79,7 +79,7 @@ class CpuDevice final : public ExecutorDevice {
     ++times_[index].runs;
   }
 
-  // The program only reads the bytes: they are used where they are.
+  // The program only reads the bytes, so it uses them in place.
   void* bind_bytes(void*, std::span<const uint8_t> bytes) override {
     streamed_.reset();
     return const_cast<uint8_t*>(bytes.data());
@@ -118,12 +118,12 @@ class CpuDevice final : public ExecutorDevice {
     }
   }
 
-  std::optional<FastOps> fast_;  // none: the reference
+  std::optional<FastOps> fast_;  // empty: use kernels/reference
   std::vector<std::unique_ptr<AlignedBytes>> allocated_;
   const Program* program_ = nullptr;
   std::optional<BufferView<T, T>> view_;
   std::optional<StreamedBytes> streamed_;
-  std::optional<std::vector<Source>> recorded_;  // none: no records are kept
+  std::optional<std::vector<Source>> recorded_;  // empty: keep no records
   std::vector<std::vector<float>> records_;
   std::vector<OperationTime> times_;  // by operation
 };

@@ -1,5 +1,5 @@
-// The CPU executor: oneDNN and the tuned kernels of kernels/cpu in float, or the plain loops of
-// kernels/reference in float or double, the oracle for everything else.
+// The CPU executor: in float, oneDNN and the tuned kernels of kernels/cpu; or, in float or double, the plain
+// loops of kernels/reference, against which all other implementations are tested.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 namespace ddpm {
 
 enum class CpuKernels : uint8_t {
-  kFast,       // oneDNN and kernels/cpu (float only; double always takes the reference)
+  kFast,       // oneDNN and kernels/cpu; float only: double always uses the reference
   kReference,  // plain loops
 };
 
@@ -22,14 +22,14 @@ std::unique_ptr<ExecutorDevice> make_cpu_device(CpuKernels kernels);
 extern template std::unique_ptr<ExecutorDevice> make_cpu_device<float>(CpuKernels);
 extern template std::unique_ptr<ExecutorDevice> make_cpu_device<double>(CpuKernels);
 
-// An Executor whose memory can be looked at.
+// An Executor with direct access to its memory.
 template <typename T>
 class CpuExecutor final : public Executor {
  public:
   explicit CpuExecutor(Program program, CpuKernels kernels = CpuKernels::kFast)
       : Executor(std::move(program), make_cpu_device<T>(kernels)) {}
 
-  // The buffer's own memory.
+  // The buffer's memory, not a copy.
   std::span<T> values(BufferId buffer) { return {at(buffer), size(buffer)}; }
   std::span<const T> values(BufferId buffer) const { return {at(buffer), size(buffer)}; }
   // The arenas of all parameters and of all their gradients.

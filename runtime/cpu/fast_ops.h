@@ -1,4 +1,4 @@
-// Which operations have a faster form on the CPU than the reference's plain loops, in float.
+// The operations with a faster CPU implementation than kernels/reference, in float.
 #pragma once
 
 #include "kernels/cpu/cpu.h"

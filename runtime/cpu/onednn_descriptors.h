@@ -1,12 +1,12 @@
-// The one place where oneDNN 2 and 3 differ for us: 2 gathers what describes a computation in a `desc` of
-// its own, 3 passes the same parts in the same order to the primitive's descriptor.
+// Hides the one difference between oneDNN 2 and 3 that matters here: version 2 collects a computation's parts
+// in a `desc`; version 3 passes the same parts, in the same order, to the primitive descriptor.
 #pragma once
 
 #include <oneapi/dnnl/dnnl.hpp>
 
 namespace ddpm::onednn {
 
-// Primitive's descriptor. `parts` are what oneDNN's reference lists between the engine and the attributes.
+// The descriptor of Primitive. `parts`: what oneDNN's reference lists between the engine and the attributes.
 template <typename Primitive, typename... Parts>
 typename Primitive::primitive_desc describe(const dnnl::engine& engine,
                                             const dnnl::primitive_attr& attributes, const Parts&... parts) {
@@ -17,7 +17,7 @@ typename Primitive::primitive_desc describe(const dnnl::engine& engine,
 #endif
 }
 
-// The same of a backward primitive, which also takes the descriptor of its forward computation.
+// The same for a backward primitive, which also takes the descriptor of its forward computation.
 template <typename Primitive, typename Forward, typename... Parts>
 typename Primitive::primitive_desc describe_backward(const dnnl::engine& engine,
                                                      const dnnl::primitive_attr& attributes,

@@ -33,13 +33,13 @@ enum class Direction : int {
   kBackwardWeightWithBias
 };
 
-// A compiled convolution, the layout in which it wants its weights, and the reorder to or from ours.
+// A compiled convolution, its weight layout, and the reorder from or to our layout.
 struct Convolution {
   dnnl::primitive primitive;
   memory::desc x, weight, bias, y, scratchpad;
   memory::desc our_weight;
   dnnl::reorder weight_reorder;
-  int images;  // of one execution: the whole batch, or one
+  int images;  // per execution: the whole batch, or 1
 };
 
 using ConvolutionKey = std::array<int, 12>;
@@ -63,8 +63,7 @@ memory::desc image(int n, int c, int h, int w) { return {{n, c, h, w}, Type::f32
 
 constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
 
-// What the descriptors of a convolution and of its gradients share. The weights' layout is the library's
-// choice.
+// Shared by the descriptors of a convolution and its gradients. oneDNN chooses the weight layout.
 struct Geometry {
   explicit Geometry(const Conv2dShape& s)
       : x(image(s.n, s.c, s.h, s.w)),
@@ -83,7 +82,7 @@ bool has_bias(Direction direction) {
          direction == Direction::kBackwardWeightWithBias;
 }
 
-// Without elements where there is no bias: that is how oneDNN says so.
+// oneDNN takes an empty descriptor for "no bias".
 memory::desc bias_of(const Conv2dShape& s, Direction direction) {
   return has_bias(direction) ? memory::desc({s.k}, Type::f32, Tag::a) : memory::desc();
 }
@@ -93,7 +92,7 @@ Conv2dShape one_image(Conv2dShape s) {
   return s;
 }
 
-// Values in [-1, 1] whose sums round, so that another order of summation shows.
+// Values in [-1, 1] with inexact sums, so that a different order of summation shows.
 std::vector<float> uneven_values(int64_t count) {
   std::vector<float> values(static_cast<size_t>(count));
   for (size_t i = 0; i < values.size(); ++i) {
@@ -103,21 +102,20 @@ std::vector<float> uneven_values(int64_t count) {
   return values;
 }
 
-// The channels that are used of our (K,R,R,weight_channels) filter, as (K,C,R,R).
+// The used channels of our (K,R,R,weight_channels) filter, as (K,C,R,R).
 memory::desc our_filter(const Conv2dShape& s) {
   const memory::dim row = memory::dim{s.filter} * s.weight_channels;
   return {{s.k, s.c, s.filter, s.filter}, Type::f32, {s.filter * row, 1, row, s.weight_channels}};
 }
 
-// A matrix for each head of each image, in an array of an attention.
+// One matrix per head and image, within an array of attention.
 struct HeadMatrices {
   memory::desc of_an_image;
   int64_t image_elements;  // from one image to the next
   const float* data;
 };
 
-// The matrices of an attention (kernels/attention.h): L x d parts of qkv or y, L x L scores, and their
-// transposes.
+// The matrices of attention (kernels/attention.h): L x d slices of qkv or y, L x L scores, and transposes.
 class AttentionMatrices {
  public:
   explicit AttentionMatrices(const AttentionShape& s)
@@ -163,9 +161,9 @@ struct OneDnnOps::Implementation {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   std::map<ConvolutionKey, Convolution> convolutions;
-  std::vector<float> weights;    // in the primitive's own layout
-  std::vector<float> bias;       // a bias gradient on its way to being added
-  std::vector<float> image;      // a gradient on its way to being added
+  std::vector<float> weights;    // in the primitive's layout
+  std::vector<float> bias;       // a bias gradient before it is accumulated
+  std::vector<float> image;      // an image gradient before it is accumulated
   std::vector<float> upsampled;  // an upsampled input or its gradient
   std::vector<float> workspace;
 
@@ -213,9 +211,9 @@ struct OneDnnOps::Implementation {
     return made;
   }
 
-  // oneDNN picks a convolution's blocks by batch and number of threads, and with them, for some shapes, the
-  // order in which an image's channels are summed. Such a batch is computed image by image: how an image
-  // comes out must not depend on the others.
+  // oneDNN picks a convolution's blocking by batch size and thread count, and for some shapes this changes
+  // the order in which an image's channels are summed. An image must not depend on the rest of its batch, so
+  // those shapes run image by image.
   Convolution choose_forward(const Conv2dShape& s, Direction direction) {
     Convolution batch = make_forward(s, direction);
     if (s.n == 1) return batch;
@@ -312,7 +310,7 @@ struct OneDnnOps::Implementation {
     return at(c.scratchpad, reserve(workspace, c.scratchpad.get_size()));
   }
 
-  // Our filter in the primitive's layout.
+  // Our filter, reordered to the primitive's layout.
   memory reordered_weight(const Conv2dShape& s, const Convolution& c, const float* weight) {
     memory ours = at(c.our_weight, weight + s.weight_channel_begin);
     memory theirs = at(c.weight, reserve(weights, c.weight.get_size()));
@@ -320,18 +318,19 @@ struct OneDnnOps::Implementation {
     return theirs;
   }
 
-  // c = a b for every image and head. Image by image, because how oneDNN divides a batch of products among
-  // threads, and with it the order of summation, depends on the batch: an image's bits must not.
+  // c = a b for every image and head. oneDNN splits a batch of GEMMs among threads by batch
+  // size, which affects the order of summation. It runs image by image, so that an image's bits
+  // do not depend on its batch.
   void multiply(int images, const HeadMatrices& a, const HeadMatrices& b, const HeadMatrices& c) {
-    const dnnl::matmul product(onednn::describe<dnnl::matmul>(engine, dnnl::primitive_attr(), a.of_an_image,
-                                                              b.of_an_image, c.of_an_image));
+    const dnnl::matmul matmul(onednn::describe<dnnl::matmul>(engine, dnnl::primitive_attr(), a.of_an_image,
+                                                             b.of_an_image, c.of_an_image));
     const auto of_image = [this](const HeadMatrices& matrices, int number) {
       return at(matrices.of_an_image, matrices.data + number * matrices.image_elements);
     };
     for (int i = 0; i < images; ++i)
-      product.execute(stream, {{DNNL_ARG_SRC, of_image(a, i)},
-                               {DNNL_ARG_WEIGHTS, of_image(b, i)},
-                               {DNNL_ARG_DST, of_image(c, i)}});
+      matmul.execute(stream, {{DNNL_ARG_SRC, of_image(a, i)},
+                              {DNNL_ARG_WEIGHTS, of_image(b, i)},
+                              {DNNL_ARG_DST, of_image(c, i)}});
     stream.wait();
   }
 };

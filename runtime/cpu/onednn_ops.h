@@ -1,5 +1,4 @@
-// Convolutions and attention in float through oneDNN: the fast CPU form of kernels/reference, with the
-// same shapes and arguments.
+// Convolutions and attention in float through oneDNN, with the interface of kernels/reference.
 #pragma once
 
 #include <memory>
@@ -9,8 +8,7 @@
 
 namespace ddpm {
 
-// Keeps the compiled primitive of every shape it has met and the scratch memory they need; one per thread of
-// use.
+// Caches the compiled primitive of each shape and their scratch memory. Not thread-safe.
 class OneDnnOps {
  public:
   OneDnnOps();

@@ -1,6 +1,5 @@
-// What GPU executors run on: implemented by runtime/gpu/cuda_backend.cpp and, with the emulator, by
-// runtime/gpu/emulated_backend.cpp. A program links one of them: ddpm::cuda_backend or
-// ddpm::emulated_backend.
+// The GPU backend. Each program links one implementation: ddpm::gpu_backend (cuda_backend.cpp, or
+// no_backend.cpp in a build without CUDA) or ddpm::emulated_backend (emulated_backend.cpp).
 #pragma once
 
 #include <cstdint>
@@ -13,20 +12,21 @@
 
 namespace ddpm {
 
-// Why nothing can run on the device, as one clause; empty where it can.
+// Why the GPU cannot be used, as one clause; empty if it can.
 std::string gpu_problem();
 
-// "NVIDIA H100 80GB HBM3". There must be one.
+// "NVIDIA H100 80GB HBM3". Requires a usable GPU, as do the functions below.
 std::string gpu_name();
 
-// Bytes of its memory that nobody uses now; 0: no matter, as in the emulator.
+// Free bytes of the GPU's memory; 0 in the emulator.
 int64_t gpu_free_memory();
 
-// Of that GPU.
+// The GPU's peak; unknown in the emulator.
 DevicePeak gpu_peak(ComputePrecision precision);
 
-// `precision` is kFp32 or kBf16. `log` is told while an executor is made: that products are measured, which
-// takes long, or that the cache of plans cannot be used. The emulator has no plans to choose among.
+// Executors in kFp32 or kBf16. While one is made, `log` receives lines about autotuning, which may
+// take minutes, and about a plan cache that cannot be used. The emulator has no plans and ignores
+// all options but `upsample`.
 ExecutorFactory gpu_executors(ComputePrecision precision, const GpuOptions& options = {},
                               const LogLine& log = {});
 

@@ -1,4 +1,4 @@
-// CUDA as the GPU executors' backend: our kernels, cuDNN and cuBLASLt.
+// The CUDA backend: our kernels, cuDNN and cuBLASLt.
 #include <cuda_runtime_api.h>
 
 #include "device/cuda_check.h"
@@ -12,7 +12,7 @@
 namespace ddpm {
 namespace {
 
-// The kernels are compiled for this generation and run on no older one.
+// The oldest architecture that the kernels are compiled for.
 constexpr int kLeastMajor = DDPM_CUDA_LEAST_ARCHITECTURE / 10;
 constexpr int kLeastMinor = DDPM_CUDA_LEAST_ARCHITECTURE % 10;
 
@@ -31,16 +31,16 @@ int attribute(cudaDeviceAttr name) {
 }  // namespace
 
 std::string gpu_problem() {
-  int count = 0;  // the call leaves it as it is where there is no driver
+  int count = 0;  // unchanged by the call if there is no driver
   const cudaError_t code = cudaGetDeviceCount(&count);
   if (code == cudaErrorInsufficientDriver || code == cudaErrorNoDevice || (code == cudaSuccess && count == 0))
-    return "this machine has no NVIDIA GPU, or no driver of CUDA 13 for it";
-  if (code != cudaSuccess) return fmt::format("the GPU does not answer ({})", cudaGetErrorString(code));
+    return "this machine has no NVIDIA GPU, or its driver does not support CUDA 13";
+  if (code != cudaSuccess) return fmt::format("CUDA cannot use the GPU ({})", cudaGetErrorString(code));
   const cudaDeviceProp found = properties();
   if (found.major * 10 + found.minor < DDPM_CUDA_LEAST_ARCHITECTURE)
     return fmt::format(
-        "{} is of compute capability {}.{}, but this program was built for {}.{}: set "
-        "CMAKE_CUDA_ARCHITECTURES",
+        "{} has compute capability {}.{}, but this program was built for {}.{} and newer: rebuild it with "
+        "CMAKE_CUDA_ARCHITECTURES set",
         found.name, found.major, found.minor, kLeastMajor, kLeastMinor);
   return {};
 }

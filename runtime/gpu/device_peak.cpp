@@ -6,7 +6,7 @@
 namespace ddpm {
 namespace {
 
-// Operations of a multiprocessor in one cycle; a multiply-add is two.
+// FLOPs of a multiprocessor per cycle; a multiply-add is two.
 struct Generation {
   int compute_capability;
   double fp32;

@@ -1,4 +1,4 @@
-// What a GPU can do at the most, from what the driver says of it.
+// A GPU's theoretical peak, from its driver's properties.
 #pragma once
 
 #include "runtime/device.h"
@@ -13,9 +13,9 @@ struct GpuProperties {
   int memory_bits = 0;      // width of the bus
 };
 
-// Operations a second at the highest clock, which a GPU does not keep under load. Known of the generations of
-// A100 and H100 (CUDA C++ Programming Guide, "Arithmetic Instructions", and their white papers for the tensor
-// cores); consumer GPUs of one generation differ among themselves.
+// FLOP/s at the highest clock, which a GPU does not sustain under load. Known for the generations of A100 and
+// H100 only: CUDA C++ Programming Guide, "Arithmetic Instructions", and NVIDIA's white papers for tensor
+// cores. Consumer GPUs of one generation differ.
 DevicePeak device_peak(const GpuProperties& properties, ComputePrecision precision);
 
 }  // namespace ddpm

@@ -1,5 +1,5 @@
-// The emulator as the GPU executors' backend: whole programs run through the code that runs on a GPU, except for the
-// libraries' own kernels, which plain loops replace.
+// The emulator as GPU backend. Whole programs run through the code that runs on a GPU; plain loops
+// replace the vendor's libraries.
 #include "runtime/gpu/backend.h"
 #include "runtime/gpu/gpu_device.h"
 #include "runtime/gpu/plain_library.h"

@@ -23,14 +23,14 @@ namespace {
 
 constexpr int kOutOfMemory = 2;  // cudaErrorMemoryAllocation
 
-// A sequence of phases that was run before.
+// A sequence of phases that has run before.
 struct Sequence {
   std::vector<Phase> phases;
   std::vector<size_t> operations;  // in order
   int runs = 0;
   ExecutableGraph graph;
   GraphNodes nodes;                 // of the graph
-  std::optional<GraphClock> clock;  // while operations are measured
+  std::optional<GraphClock> clock;  // only while measuring
 };
 
 template <typename T>
@@ -38,8 +38,7 @@ class GpuDevice final : public ExecutorDevice {
  public:
   GpuDevice(std::unique_ptr<VendorLibrary> library, UpsampleForm upsample, Stream stream)
       : stream_(std::move(stream)), library_(std::move(library)), forms_(upsample), scratch_(0) {}
-  // Work may be under way in the memory that goes. What went wrong in it was reported where it was waited for, if
-  // anywhere.
+  // Work may still use memory that is about to be freed. Its errors were reported to whoever waited for it.
   ~GpuDevice() override {
     try {
       stream_.synchronize();
@@ -60,9 +59,8 @@ class GpuDevice final : public ExecutorDevice {
       return buffer.data();
     } catch (const CudaError& error) {
       if (error.code() != kOutOfMemory) throw;
-      throw_input(
-          "the GPU's memory does not hold {:.0f} MB next to the {:.0f} MB already in use: take a smaller batch",
-          static_cast<double>(bytes) / 1e6, static_cast<double>(allocated_bytes_) / 1e6);
+      throw_input("cannot allocate {:.0f} MB of GPU memory in addition to {:.0f} MB: use a smaller batch",
+                  static_cast<double>(bytes) / 1e6, static_cast<double>(allocated_bytes_) / 1e6);
     }
   }
 
@@ -101,7 +99,7 @@ class GpuDevice final : public ExecutorDevice {
 
   void run_operation(size_t index) override { launch(index); }
 
-  // Copied: from then on the device reads its own memory.
+  // Copies: the device reads its own memory.
   void* bind_bytes(void* current, std::span<const uint8_t> bytes) override {
     void* to = bytes_at(current, std::ssize(bytes));
     copy_in(to, bytes.data(), bytes.size());
@@ -118,7 +116,7 @@ class GpuDevice final : public ExecutorDevice {
     std::vector<DeviceSpan<const float>> spans;
     for (const Source& source : sources)
       spans.emplace_back(static_cast<const float*>(source.address), source.count);
-    stream_.synchronize();  // copies may be under way into the memory of earlier records
+    stream_.synchronize();  // pending copies may still write to earlier records
     readback_.reset();
     readback_.emplace(std::move(spans));
   }
@@ -127,7 +125,7 @@ class GpuDevice final : public ExecutorDevice {
   }
 
   void measure_operations(MeasuredForm form) override {
-    stream_.synchronize();  // graphs may be under way that record the events of an earlier measurement
+    stream_.synchronize();  // pending graphs may still record events of an earlier measurement
     for (auto& [key, sequence] : sequences_) sequence.clock.reset();
     eager_clock_.reset();
     graph_totals_.reset();
@@ -156,7 +154,7 @@ class GpuDevice final : public ExecutorDevice {
   }
 
  private:
-  // Phases as a number, so that finding a sequence allocates nothing.
+  // The phases as a number, so that looking up a sequence does not allocate.
   static uint64_t key_of(std::span<const Phase> phases) {
     constexpr size_t kMostPhases = 16;
     DDPM_CHECK(phases.size() <= kMostPhases);
@@ -207,8 +205,8 @@ class GpuDevice final : public ExecutorDevice {
     sequence.clock->run(sequence.graph, stream_);
   }
 
-  // Memory for a buffer of bytes: allocated once, since graphs that were captured read it. Ends an earlier stream into
-  // it, whose copies may be under way.
+  // A byte buffer's memory, allocated once because captured graphs read it. Ends an earlier stream,
+  // whose copies may be pending.
   void* bytes_at(void* current, int64_t count) {
     stream_.synchronize();
     prefetcher_.reset();
@@ -223,11 +221,11 @@ class GpuDevice final : public ExecutorDevice {
   const Program* program_ = nullptr;
   DeviceBuffer<std::byte> scratch_;
   BoundOperations launches_;
-  mutable std::optional<std::vector<OperationTime>> graph_totals_;  // what the sequences' clocks add to
+  mutable std::optional<std::vector<OperationTime>> graph_totals_;  // sums of the sequences' clocks
   mutable std::map<uint64_t, Sequence> sequences_;
   std::optional<Prefetcher> prefetcher_;
   std::optional<Readback> readback_;
-  mutable std::optional<OperationClock> eager_clock_;  // of operations that run one by one
+  mutable std::optional<OperationClock> eager_clock_;  // only with MeasuredForm::kEager
 };
 
 }  // namespace

@@ -1,6 +1,5 @@
-// The GPU as what an Executor runs on: our kernels and the vendor's libraries on one stream, a whole step captured as one
-// graph. It knows neither CUDA nor the emulator: which of the two it runs on is decided by what the program is linked
-// with (device/stream.h).
+// The ExecutorDevice of a GPU: our kernels and the vendor's libraries on one stream, each step captured as
+// one graph. Independent of CUDA and the emulator: linking decides which of them runs it (device/stream.h).
 #pragma once
 
 #include <memory>
@@ -13,17 +12,17 @@
 
 namespace ddpm {
 
-// T, float or BFloat16, is the type of DType::kCompute and of the weights that library ops compute with. Masters are
-// float.
+// T, float or BFloat16, is the type of DType::kCompute and of the weights that library ops compute
+// with. DType::kMaster is float.
 //
-// The first run() of a sequence of phases launches it operation by operation, which loads the kernels; the second
-// captures it as a graph, and from then on a run is one launch that allocates nothing and waits for nothing.
-// Measuring begins with the graph: the first run is not measured, and from the second on a graph with events around each
-// operation takes turns with the plain one (runtime/gpu/graph_clock.h). In the form kEager every run launches operation
-// by operation.
+// The first run() of a sequence of phases launches its operations one by one, which loads the kernels. The
+// second captures them as a graph, and from then on each run is one graph launch, without allocation. It
+// waits only for streamed bytes that are not read yet. With MeasuredForm::kGraph a graph with events around
+// each operation takes turns with the plain one, beginning with the second run (runtime/gpu/graph_clock.h).
+// With kEager every run launches its operations one by one.
 //
-// InputError, when a program is prepared, for a shape that nothing here can compute. Tests choose the emulator's order
-// of threads by the stream.
+// prepare() throws InputError for a shape that the GPU does not support. `stream` lets tests choose
+// the emulator's thread order.
 template <typename T>
 std::unique_ptr<ExecutorDevice> make_gpu_device(std::unique_ptr<VendorLibrary> library,
                                                 UpsampleForm upsample = UpsampleForm::kAuto,

@@ -30,7 +30,7 @@ GraphClock::GraphClock(std::vector<size_t> operations, const std::function<void(
     launch(operations_[i]);
     intervals_[i].end.record_in_graph(stream);
   }
-  // Behind other work, as the others are.
+  // After other work, like the operations' intervals.
   empty_.begin.record_in_graph(stream);
   empty_.end.record_in_graph(stream);
   timed_graph_.update(std::move(capture).finish());

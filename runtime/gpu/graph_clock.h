@@ -1,4 +1,4 @@
-// How long a graph takes, and each operation in it.
+// Times a graph and each operation in it.
 #pragma once
 
 #include <cstddef>
@@ -12,15 +12,15 @@
 
 namespace ddpm {
 
-// The last durations of something that is done again and again. Adding one allocates nothing.
+// Recent durations of something repeated. Adding one does not allocate.
 class RecentSeconds {
  public:
   RecentSeconds() { values_.reserve(kKept); }
 
   void add(double seconds);
-  int64_t count() const { return count_; }  // of all that were added
-  // Of those kept; the lower of two, 0 where there is none. A run that had to wait for the host (the first,
-  // those behind a line of the log) is longer than the others, so a mean would say little.
+  int64_t count() const { return count_; }  // of all durations added
+  // The lower median of those kept; 0 if there are none. A mean would say little: runs that wait for the host
+  // (the first, and those after a log line) take longer.
   double median() const;
 
  private:
@@ -29,18 +29,18 @@ class RecentSeconds {
   int64_t count_ = 0;
 };
 
-// Times a sequence of operations that runs as a graph, in two forms that take turns: the plain graph as a
-// whole, and the same with events around each operation, which cost time themselves. A run waits for
-// the one before the last, whose events it takes over, so that the device always has the next one ready.
+// Times a sequence of operations that runs as a graph. Two forms take turns: the plain graph, timed as a
+// whole, and a graph with events around each operation, which take time themselves. A run waits for the one
+// before the previous run, whose events it reuses, so the device always has the next run queued.
 class GraphClock {
  public:
-  // `launch` gives the work of one of the `operations`, which are in order, to `stream`; it is captured now.
-  // Times of operations are added to `totals`, by index of operation, which must outlive the clock.
+  // Captures `operations`, in order: launch(i) submits operation i to `stream`. Adds the operations' times to
+  // `totals`, indexed like the program's operations; it must outlive the clock.
   GraphClock(std::vector<size_t> operations, const std::function<void(size_t)>& launch, StreamView stream,
              std::vector<OperationTime>& totals);
 
   void run(const ExecutableGraph& plain, StreamView stream);
-  // Waits for what was run, and adds it.
+  // Waits for pending runs and adds their times.
   void collect();
   // All but `phases` and `nodes`.
   GraphTime time() const;
@@ -62,8 +62,8 @@ class GraphClock {
   void collect_timed();
 
   std::vector<size_t> operations_;
-  std::vector<Interval> intervals_;  // of the operations, by place in operations_
-  Interval empty_;                   // of nothing
+  std::vector<Interval> intervals_;  // by index in operations_
+  Interval empty_;                   // around nothing
   ExecutableGraph timed_graph_;      // records the events above
   std::vector<OperationTime>& totals_;
   WholeGraph plain_, timed_;

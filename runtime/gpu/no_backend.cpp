@@ -1,4 +1,4 @@
-// What a build without CUDA has for the GPU executors' backend: none, and the reason.
+// The GPU backend of a build without CUDA: it only reports why there is none.
 #include "runtime/gpu/backend.h"
 #include "support/error.h"
 
@@ -13,7 +13,7 @@ int64_t gpu_free_memory() { return 0; }
 DevicePeak gpu_peak(ComputePrecision) { return {}; }
 
 ExecutorFactory gpu_executors(ComputePrecision, const GpuOptions&, const LogLine&) {
-  throw LogicError("there is no GPU backend");
+  throw LogicError("this program was built without a GPU backend");
 }
 
 }  // namespace ddpm

@@ -1,5 +1,4 @@
-// How long each operation of a program takes where they run one by one, by events; in a graph it is
-// runtime/gpu/graph_clock.h.
+// Times operations that run one by one, with events; graphs have runtime/gpu/graph_clock.h.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +15,7 @@ class OperationClock {
 
   void begin(size_t operation, StreamView stream);
   void end(size_t operation, StreamView stream);
-  // Waits for what was begun, and returns the sums of all runs.
+  // Waits for pending operations; returns the sums over all runs.
   std::vector<OperationTime> times();
 
  private:
@@ -24,7 +23,7 @@ class OperationClock {
     Event begin, end;
     bool is_running = false;
   };
-  // Adds a run that has begun to the sums: its events are needed for the next.
+  // Adds a pending run to the sums, so that its events can be reused.
   void collect(size_t operation);
 
   std::vector<Interval> intervals_;

@@ -1,4 +1,4 @@
-// The vendor's library of the emulated GPU: plain loops in double, rounded once, on device memory that is host memory.
+// The vendor library of the emulated GPU: plain loops in double, rounded once on store.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +7,10 @@
 
 namespace ddpm {
 
-// Which optional fusions are done.
+// Which optional fusions fuses() reports as supported.
 enum class Fusion : uint8_t { kNone, kAll };
 
-// Refuses problems that it was not prepared for and tensors that are not aligned (LogicError).
+// LogicError for a problem that it was not prepared for, or a tensor that is not aligned.
 class PlainLibrary final : public VendorLibrary {
  public:
   explicit PlainLibrary(Fusion fusion = Fusion::kAll) : fusion_(fusion) {}

@@ -5,7 +5,7 @@
 namespace ddpm {
 namespace {
 
-// One is copied from while others are filled: a slow read is made up for within three steps.
+// One slot is being copied while others are filled, so the reader may fall up to three steps behind.
 constexpr int kSlots = 4;
 
 }  // namespace
@@ -50,7 +50,7 @@ void Prefetcher::copy_next(StreamView stream) {
     std::unique_lock lock(mutex_);
     moved_.wait(lock, [&] { return copied_end_ < read_end_; });
   }
-  Slot& from = slot(copied_end_);  // this thread alone moves copied_end_
+  Slot& from = slot(copied_end_);  // only this thread changes copied_end_
   if (from.error) std::rethrow_exception(from.error);
   copy_to_device<uint8_t>(from.bytes.span(), target_, stream);
   from.copied.record(stream);

@@ -1,5 +1,5 @@
-// Bytes that are others in every step, read ahead by a thread of its own: a data set that the GPU's memory
-// does not hold.
+// Prefetches each step's input into pinned memory on a background thread, for data sets that do
+// not fit in the GPU's memory.
 #pragma once
 
 #include <condition_variable>
@@ -15,19 +15,19 @@
 
 namespace ddpm {
 
-// The copies go into the stream that computes: a batch of images takes it a thousandth of a step's time, so
-// that a second stream would gain nothing.
+// Copies run on the compute stream: a batch of images takes a thousandth of a step, so a second stream would
+// not pay off.
 class Prefetcher {
  public:
-  // Begins to read the bytes of steps first, first + 1, ... into pinned memory. Each copy fills `target`.
+  // Starts reading the bytes of steps first, first + 1, ... Each step's bytes are copied to `target`.
   Prefetcher(DeviceSpan<uint8_t> target, int64_t first, StepBytes fill);
-  // Ends the thread. The stream must have passed the copies.
+  // Ends the thread. The stream must have completed all copies.
   ~Prefetcher() = default;
   Prefetcher(const Prefetcher&) = delete;
   Prefetcher& operator=(const Prefetcher&) = delete;
 
-  // The next step's bytes are copied at this place in the stream. Waits for the reader where it is behind,
-  // never for the device; throws what the reader threw.
+  // Enqueues the copy of the next step's bytes. Waits for the reader if it is behind, never for the device.
+  // Rethrows what `fill` threw.
   void copy_next(StreamView stream);
 
  private:
@@ -35,7 +35,7 @@ class Prefetcher {
     explicit Slot(size_t size) : bytes(size) {}
     PinnedBuffer<uint8_t> bytes;
     Event copied{EventUse::kOrdering};
-    std::exception_ptr error;  // of reading these bytes; nothing is read after it
+    std::exception_ptr error;  // from reading these bytes; the reader then stops
   };
 
   Slot& slot(int64_t step) { return slots_[static_cast<size_t>(step - first_) % slots_.size()]; }
@@ -47,10 +47,10 @@ class Prefetcher {
   StepBytes fill_;
   std::vector<Slot> slots_;
 
-  std::mutex mutex_;  // of the two counters
+  std::mutex mutex_;  // guards the two counters
   std::condition_variable_any moved_;
-  int64_t read_end_, copied_end_;  // the first step that was not read, not copied
-  std::jthread reader_;            // the last member: it ends before what it uses
+  int64_t read_end_, copied_end_;  // the first step that is not read, or not copied, yet
+  std::jthread reader_;            // last: it must end before the members that it uses
 };
 
 }  // namespace ddpm

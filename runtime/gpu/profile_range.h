@@ -1,5 +1,5 @@
-// Names for stretches of the host's work, which Nsight shows above the kernels that were started in them.
-// Where the CUDA toolkit was not found when the project was configured, they do nothing.
+// Named ranges of host work, which Nsight shows above the kernels launched in them. They do nothing if the
+// CUDA toolkit was not found at configuration.
 #pragma once
 
 #ifdef DDPM_HAVE_NVTX

@@ -5,7 +5,7 @@
 namespace ddpm {
 namespace {
 
-// More than any caller stays ahead of the device, so that append never waits.
+// More than any caller keeps pending (kStepsAhead), so append() never waits.
 constexpr size_t kSlots = 32;
 
 }  // namespace

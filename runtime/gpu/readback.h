@@ -1,4 +1,4 @@
-// The values of a few buffers after each step, on their way to the host while the device goes on.
+// Copies a few buffers to the host after each step, while the device continues.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +11,10 @@ namespace ddpm {
 
 class Readback {
  public:
-  // Each record holds the values of `sources`, one after another.
+  // Each record concatenates the values of `sources`.
   explicit Readback(std::vector<DeviceSpan<const float>> sources);
 
-  // Copies the sources as they are at this place in the stream. Waits where as many copies are under way as
-  // there are places.
+  // Enqueues a copy of the sources. If all slots are pending, first waits for the oldest.
   void append(StreamView stream);
   // See Executor::take_records.
   std::vector<std::vector<float>> take(size_t pending);
@@ -31,7 +30,7 @@ class Readback {
 
   std::vector<DeviceSpan<const float>> sources_;
   std::vector<Slot> slots_;
-  std::deque<size_t> under_way_;  // indices of slots, oldest first
+  std::deque<size_t> under_way_;  // slot indices, oldest first
   std::vector<std::vector<float>> finished_;
   size_t next_ = 0;
 };

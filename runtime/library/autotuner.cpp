@@ -42,7 +42,7 @@ size_t choose_way(const Ways& ways, const std::function<void(size_t)>& run, cons
                                    },
                                .find_fault = {}};
   const std::optional<Way> best = choose_plan(source, ways.key, by);
-  return best ? best->index : 0;  // where each way has once taken a process down, the first
+  return best ? best->index : 0;  // the first, if trials of all ways were refused
 }
 
 }  // namespace ddpm

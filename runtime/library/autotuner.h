@@ -1,6 +1,6 @@
-// How one plan among those that a library proposes is chosen: the one kept in the cache, or else the
-// fastest, measured, or without a clock the first; and only one whose results are right. And whether a
-// plan that does several steps at once is better than the steps.
+// The autotuner: chooses one of the plans that a library proposes. It takes the cached plan, or else the
+// fastest measured one, or without a timer the first one; plans with wrong results are refused. It also
+// decides whether a fused plan beats the unfused library ops.
 #pragma once
 
 #include <algorithm>
@@ -22,36 +22,36 @@
 
 namespace ddpm {
 
-// The next plan, made when it is asked for; none at the end.
+// Builds and returns the next plan on each call; none at the end.
 template <typename Plan>
 using Proposals = std::function<std::optional<Plan>()>;
 
-// Where plans of one problem come from. Plan is movable and has a tag(), by which it is restored, and a
-// name(), for the user. Functions that are not needed may be empty.
+// Where a problem's plans come from. Plan is movable and has a tag(), from which it is restored, and a name()
+// for messages. begin_trials and find_fault may be empty.
 template <typename Plan>
 struct PlanSource {
-  std::function<std::optional<Plan>(const std::string& tag)> restore;  // none: not a tag of this problem
-  std::function<Proposals<Plan>()> propose;                            // the most promising first
-  std::function<void()> begin_trials;                                  // before any plan is tried
-  std::function<bool(const Plan&)> run;                                // false: the library refuses
+  std::function<std::optional<Plan>(const std::string& tag)> restore;  // none: no valid tag for this problem
+  std::function<Proposals<Plan>()> propose;                            // most promising first
+  std::function<void()> begin_trials;                                  // called before trying plans
+  std::function<bool(const Plan&)> run;                                // false: the library rejects it
   // What is wrong with the plan's results; none: they are right.
   std::function<std::optional<std::string>(const Plan&)> find_fault;
 };
 
-// What plans are chosen by.
+// How plans are chosen, and where the choice is kept and counted.
 struct PlanChoosing {
   PlanCache& cache;
-  WorkTimer* timer;  // null: nothing is measured
+  WorkTimer* timer;  // null: do not measure
   PlanStatistics& statistics;
   PlanCheck check = PlanCheck::kRefuse;
 };
 
 namespace detail {
 
-// cudaErrorMemoryAllocation, which is no plan's fault.
+// cudaErrorMemoryAllocation: not the plan's fault.
 constexpr int kCudaOutOfMemory = 2;
 
-// Plans of one problem being tried.
+// The trials of one problem's plans.
 template <typename Plan>
 class PlanAttempts {
  public:
@@ -61,7 +61,7 @@ class PlanAttempts {
     next_ = source_.propose();
   }
 
-  // The next that was not refused earlier.
+  // The next plan that was not refused before.
   std::optional<Plan> next() {
     const Stopwatch watch(by_.statistics.proposing_seconds);
     while (std::optional<Plan> plan = next_())
@@ -74,7 +74,7 @@ class PlanAttempts {
     return attempt(plan, [&] { return race.measure([&] { return source_.run(plan); }); });
   }
 
-  // Whether it may be taken; refuses it where not.
+  // Whether the plan may be used; refuses it otherwise.
   bool is_right(const Plan& plan) {
     if (!source_.find_fault || by_.check == PlanCheck::kOff) return true;
     const Stopwatch watch(by_.statistics.checking_seconds);
@@ -90,8 +90,9 @@ class PlanAttempts {
   }
 
  private:
-  // Whatever becomes of the process, the cache knows what was tried. After most of CUDA's errors nothing runs
-  // in this process any more, so that the next plan can only be tried by the next one.
+  // If a trial ends the process, the cache's note still tells the next one which plan it was. After
+  // most CUDA errors nothing runs in this process any more, so the plan is refused, and a new
+  // process must try the others.
   template <typename Work>
   auto attempt(const Plan& plan, const Work& work) {
     const PlanId id{key_, plan.tag(), plan.name()};
@@ -102,7 +103,7 @@ class PlanAttempts {
       if (error.code() == kCudaOutOfMemory) throw;
       by_.cache.refuse(id, error.what());
       by_.cache.save();
-      throw CudaError(fmt::format("{}; {} failed when it was tried for {}: {}", error.what(), id.name, key_,
+      throw CudaError(fmt::format("{}; {} failed while being tried for {}: {}", error.what(), id.name, key_,
                                   by_.cache.advice_after_failure()),
                       error.code());
     }
@@ -132,7 +133,7 @@ std::optional<Plan> fastest_plan(PlanAttempts<Plan> attempts, WorkTimer& timer) 
   while (std::optional<Plan> plan = attempts.next())
     if (const std::optional<double> seconds = attempts.seconds(*plan, race))
       measured.push_back({*seconds, *std::move(plan)});
-  // The first of equals is the more promising one.
+  // Of equally fast plans, keep the most promising.
   std::stable_sort(measured.begin(), measured.end(),
                    [](const Measured& a, const Measured& b) { return a.seconds < b.seconds; });
   for (Measured& candidate : measured)
@@ -142,9 +143,9 @@ std::optional<Plan> fastest_plan(PlanAttempts<Plan> attempts, WorkTimer& timer) 
 
 }  // namespace detail
 
-// None where nothing is proposed, or nothing of it runs and is right. What was not measured is not kept; what
-// is restored was found right when it was chosen. Without a clock no more plans are made than it takes to
-// find one.
+// The best plan, or none if no proposed plan runs with right results. A cached plan was checked when it was
+// chosen, and is restored without another check. A choice by measurement is cached. Without a timer, building
+// stops at the first usable plan.
 template <typename Plan>
 std::optional<Plan> choose_plan(const PlanSource<Plan>& source, const std::string& key,
                                 const PlanChoosing& by) {
@@ -160,50 +161,52 @@ std::optional<Plan> choose_plan(const PlanSource<Plan>& source, const std::strin
   return best;
 }
 
-// What to do where nothing is measured.
+// The choice without a timer.
 enum class Unmeasured : uint8_t { kFuse, kDoNotFuse };
 
-// A library's fused way to do what can also be done in steps: the plans for it, and the steps.
+// An optional fusion: the library's fused plans, and the unfused library ops as the alternative.
 template <typename Plan>
 struct FusedPlanSource {
   PlanSource<Plan> fused;
-  std::function<bool()> run_steps;
+  std::function<bool()> run_unfused;
   Unmeasured unmeasured;
 };
 
-// The fused plan that is faster than the steps; none where there is none.
+// The fused plan to use; none: the unfused ops are faster, or preferred without a timer.
 template <typename Plan>
 std::optional<Plan> choose_fused_plan(const FusedPlanSource<Plan>& source, const std::string& key,
                                       const PlanChoosing& by) {
   struct Choice {
-    std::optional<Plan> plan{};  // none: the steps
+    std::optional<Plan> plan{};  // none: unfused
+    // "steps" is in existing cache files.
     std::string tag() const { return plan ? plan->tag() : "steps"; }
-    std::string name() const { return plan ? plan->name() : "steps"; }
+    std::string name() const { return plan ? plan->name() : "unfused library ops"; }
   };
   const auto restore = [&](const std::string& tag) -> std::optional<Choice> {
     if (tag == Choice().tag()) return Choice();
     std::optional<Plan> plan = source.fused.restore(tag);
     return plan ? std::optional(Choice{std::move(plan)}) : std::nullopt;
   };
-  // The steps come first, or last where fusing is preferred unmeasured.
+  // Unfused comes first, or last if fusing is preferred without a timer.
   const auto propose = [&]() -> Proposals<Choice> {
-    const bool steps_first = by.timer != nullptr || source.unmeasured == Unmeasured::kDoNotFuse;
+    const bool unfused_first = by.timer != nullptr || source.unmeasured == Unmeasured::kDoNotFuse;
     auto fused = std::make_shared<Proposals<Plan>>();
-    return [&, fused, steps_first, had_steps = false, at_end = false]() mutable -> std::optional<Choice> {
-      if (steps_first && !std::exchange(had_steps, true)) return Choice();
+    return [&, fused, unfused_first, had_unfused = false, at_end = false]() mutable -> std::optional<Choice> {
+      if (unfused_first && !std::exchange(had_unfused, true)) return Choice();
       if (!*fused) *fused = source.fused.propose();
       if (!at_end) {
         if (std::optional<Plan> plan = (*fused)()) return Choice{std::move(plan)};
         at_end = true;
       }
-      if (!std::exchange(had_steps, true)) return Choice();
+      if (!std::exchange(had_unfused, true)) return Choice();
       return std::nullopt;
     };
   };
   const auto run = [&](const Choice& choice) {
-    return choice.plan ? source.fused.run(*choice.plan) : source.run_steps();
+    return choice.plan ? source.fused.run(*choice.plan) : source.run_unfused();
   };
-  std::function<std::optional<std::string>(const Choice&)> find_fault;  // of steps: they were looked at
+  // The unfused plans were checked before.
+  std::function<std::optional<std::string>(const Choice&)> find_fault;
   if (source.fused.find_fault)
     find_fault = [&](const Choice& choice) {
       return choice.plan ? source.fused.find_fault(*choice.plan) : std::nullopt;
@@ -213,9 +216,10 @@ std::optional<Plan> choose_fused_plan(const FusedPlanSource<Plan>& source, const
   return chosen ? std::move(chosen->plan) : std::nullopt;
 }
 
-// The index of the fastest, kept in the cache like a plan. run(i) gives way i to the GPU. Needs a clock.
+// Measures the ways and returns the index of the fastest, cached like a plan. run(i) submits way i to
+// the GPU. Requires a timer.
 size_t choose_way(const Ways& ways, const std::function<void(size_t)>& run, const PlanChoosing& by);
-// The one that the cache holds.
+// The index of the cached way.
 std::optional<size_t> kept_way(const Ways& ways, const PlanCache& cache);
 
 }  // namespace ddpm

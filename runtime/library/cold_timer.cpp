@@ -5,9 +5,9 @@
 namespace ddpm {
 namespace {
 
-// Twice the cache would do, whose sets do not fill evenly. But a GPU should be reading (200 MB take an H100
-// some 70 us) until the host has handed over the work, which takes it tens of microseconds with cuDNN's
-// descriptors: else the GPU waits for it, and the clock runs. In whole vectors.
+// Twice the cache size would evict it, although its sets do not fill evenly. Four times keeps the GPU reading
+// (200 MB take an H100 some 70 us) until the host has submitted the work, which takes tens of microseconds
+// with cuDNN's descriptors: otherwise the measurement would include the wait for the host. In whole vectors.
 size_t flushed_floats(size_t cache_bytes) {
   constexpr size_t kVectorBytes = 16;
   return (4 * cache_bytes + kVectorBytes - 1) / kVectorBytes * (kVectorBytes / sizeof(float));
@@ -21,7 +21,7 @@ ColdTimer::ColdTimer(StreamView stream, size_t cache_bytes)
 }
 
 double ColdTimer::seconds(const std::function<void()>& work) {
-  // Read, not written: dirty lines would go back to memory while the work is measured.
+  // Read, not written: writing back dirty lines would slow the measured work.
   cuda::flush_cache(static_cast<int64_t>(zeros_.size()), zeros_.data(), stream_);
   begin_.record(stream_);
   work();

@@ -1,4 +1,4 @@
-// The clock by which plans are chosen on a GPU.
+// The timer that plans are chosen by on a GPU.
 #pragma once
 
 #include <cstddef>
@@ -9,11 +9,11 @@
 
 namespace ddpm {
 
-// Measures with events on a stream; before each run the GPU's L2 cache is filled with something else, as the
+// Times work with events on a stream. Before each run it evicts the GPU's L2 cache, as the
 // rest of a training step does.
 class ColdTimer final : public WorkTimer {
  public:
-  // The work must go to this stream. cache_bytes: the size of the L2 cache.
+  // The work must be submitted to this stream. cache_bytes: the size of the L2 cache.
   ColdTimer(StreamView stream, size_t cache_bytes);
   double seconds(const std::function<void()>& work) override;
 

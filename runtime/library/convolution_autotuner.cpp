@@ -40,13 +40,14 @@ PlanSource<ConvolutionPlan> ConvolutionAutotuner::source(const ConvolutionProble
           .find_fault = trials.find_fault};
 }
 
-std::optional<ConvolutionPlan> ConvolutionAutotuner::choose_fused(const ConvolutionProblem& wish,
+std::optional<ConvolutionPlan> ConvolutionAutotuner::choose_fused(const ConvolutionProblem& fused,
                                                                   const ConvolutionTrials& trials,
-                                                                  const std::function<bool()>& run_steps) {
-  // cuDNN has other engines for it, which may be slower than the steps by more than a pass takes.
+                                                                  const std::function<bool()>& run_unfused) {
+  // Without a timer do not fuse: cuDNN's engines for fused graphs may lose more time
+  // than a pass over y takes.
   return choose_fused_plan<ConvolutionPlan>(
-      {.fused = source(wish, trials), .run_steps = run_steps, .unmeasured = Unmeasured::kDoNotFuse},
-      convolution_key(machine_, limits_, wish), by_);
+      {.fused = source(fused, trials), .run_unfused = run_unfused, .unmeasured = Unmeasured::kDoNotFuse},
+      convolution_key(machine_, limits_, fused), by_);
 }
 
 ConvolutionPlan ConvolutionAutotuner::choose(const ConvolutionProblem& problem,
@@ -55,8 +56,8 @@ ConvolutionPlan ConvolutionAutotuner::choose(const ConvolutionProblem& problem,
   std::optional<ConvolutionPlan> plan = choose_plan(source(problem, trials), key, by_);
   if (plan) return *std::move(plan);
   throw_input(
-      "cuDNN {} has no plan for the convolution {} within {}{}: allow it more, or change the network's "
-      "channels or the batch",
+      "cuDNN {} has no plan for the convolution {} within {}{}: raise --workspace-mb, or change the batch or the "
+      "network's channels",
       cudnnGetVersion(), to_string(problem), to_string(limits_), refused_text(by_.cache.refused_plans(key)));
 }
 

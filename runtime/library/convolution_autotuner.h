@@ -1,4 +1,4 @@
-// Which of cuDNN's plans computes a convolution.
+// Chooses a cuDNN plan for each convolution.
 #pragma once
 
 #include <functional>
@@ -10,18 +10,18 @@
 
 namespace ddpm {
 
-// How plans of one problem are tried, as in PlanSource.
+// How to try plans of one problem; see PlanSource.
 struct ConvolutionTrials {
   std::function<void()> begin{};
-  std::function<bool(const ConvolutionPlan&)> run;  // on some tensors; false where cuDNN refuses
+  std::function<bool(const ConvolutionPlan&)> run;  // on trial tensors; false: cuDNN rejects it
   std::function<std::optional<std::string>(const ConvolutionPlan&)> find_fault{};
 };
 
-// What the cache knows a convolution by; machine: the names of device and driver.
+// A convolution's key in the plan cache; machine: the names of device and driver.
 std::string convolution_key(const std::string& machine, const PlanLimits& limits,
                             const ConvolutionProblem& problem);
 
-// " (2 refused)", nothing for 0.
+// " (2 refused)"; empty for 0.
 std::string refused_text(size_t plans);
 
 class ConvolutionAutotuner {
@@ -30,14 +30,14 @@ class ConvolutionAutotuner {
   ConvolutionAutotuner(const CudnnDevice& device, const std::string& machine, const PlanLimits& limits,
                        const PlanChoosing& by);
 
-  // InputError, which names the convolution, where cuDNN has no plan for it within the limits that computes
-  // what it should.
+  // InputError, naming the convolution, if no cuDNN plan within the limits gives the right results.
   ConvolutionPlan choose(const ConvolutionProblem& problem, const ConvolutionTrials& trials);
 
-  // The plan for a problem with a bias that is faster than the steps that do without; none: the steps are, or
-  // nothing is measured.
-  std::optional<ConvolutionPlan> choose_fused(const ConvolutionProblem& wish, const ConvolutionTrials& trials,
-                                              const std::function<bool()>& run_steps);
+  // The fused plan for a problem with a bias, if it is faster than run_unfused. None without a
+  // timer, unless the cache has it.
+  std::optional<ConvolutionPlan> choose_fused(const ConvolutionProblem& fused,
+                                              const ConvolutionTrials& trials,
+                                              const std::function<bool()>& run_unfused);
 
  private:
   PlanSource<ConvolutionPlan> source(const ConvolutionProblem& problem,

@@ -8,22 +8,22 @@
 namespace ddpm {
 namespace {
 
-// Our names of the tensors in cuDNN's graphs and variant packs.
+// Our ids of the tensors in cuDNN's graphs and variant packs.
 constexpr int64_t kX = 1, kW = 2, kY = 3, kBias = 4, kResidual = 5;
-// And of what passes from one operation of a graph to the next, which is never stored.
-constexpr int64_t kProduct = 6, kSum = 7;
-// Candidates a heuristic mode is asked for: more than it was seen to have.
+// Ids of intermediate results within a graph, which are never stored.
+constexpr int64_t kConvolved = 6, kSum = 7;
+// Limit for the candidates of a heuristic mode; none was seen to have as many.
 constexpr int64_t kMostCandidates = 100;
-// Activations and weights start at multiples of this (Program's arenas do); vector loads need it.
+// Vector loads need this alignment; Program's arenas and parameters have it.
 constexpr int64_t kByteAlignment = 16;
 
 cudnnDataType_t data_type(ElementType type) {
   return type == ElementType::kFloat ? CUDNN_DATA_FLOAT : CUDNN_DATA_BFLOAT16;
 }
 
-// Dimensions are given as (N, C, H, W), as cuDNN wants them; strides say that channels are innermost.
+// cuDNN takes dimensions in the order (N, C, H, W); the strides make channels innermost.
 CudnnDescriptor tensor(int64_t id, ElementType type, int64_t n, int64_t c, int64_t h, int64_t w) {
-  const bool is_virtual = id >= kProduct;
+  const bool is_virtual = id >= kConvolved;
   CudnnDescriptor made(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   made.set(CUDNN_ATTR_TENSOR_DATA_TYPE, data_type(type));
   made.set(CUDNN_ATTR_TENSOR_DIMENSIONS, {n, c, h, w});
@@ -50,7 +50,7 @@ CudnnDescriptor convolution(const Conv2dShape& shape) {
   return made;
 }
 
-// The names under which one direction's operation takes the same six attributes.
+// The attributes that mean the same in each direction's operation.
 struct DirectionNames {
   cudnnBackendDescriptorType_t operation;
   cudnnBackendAttributeName_t convolution, x, w, y, alpha, beta;
@@ -122,8 +122,7 @@ CudnnDescriptor addition(const CudnnDescriptor& from, const CudnnDescriptor& add
   return operation;
 }
 
-// The convolution, then the residual, then the bias: in this order cuDNN has engines that are compiled
-// already.
+// The convolution, then the residual, then the bias: for this order cuDNN has precompiled engines.
 std::vector<CudnnDescriptor> operations(const ConvolutionProblem& problem) {
   const Conv2dShape& s = problem.shape;
   const CudnnDescriptor y = output(kY, problem.type, s);
@@ -133,14 +132,14 @@ std::vector<CudnnDescriptor> operations(const ConvolutionProblem& problem) {
     return made;
   }
   const CudnnDescriptor bias = tensor(kBias, problem.type, 1, s.k, 1, 1);
-  const CudnnDescriptor product = output(kProduct, ElementType::kFloat, s);
-  made.push_back(convolution_operation(problem, product));
+  const CudnnDescriptor convolved = output(kConvolved, ElementType::kFloat, s);
+  made.push_back(convolution_operation(problem, convolved));
   if (problem.residual) {
     const CudnnDescriptor sum = output(kSum, ElementType::kFloat, s);
-    made.push_back(addition(product, output(kResidual, problem.type, s), sum));
+    made.push_back(addition(convolved, output(kResidual, problem.type, s), sum));
     made.push_back(addition(sum, bias, y));
   } else {
-    made.push_back(addition(product, bias, y));
+    made.push_back(addition(convolved, bias, y));
   }
   return made;
 }
@@ -193,8 +192,8 @@ EngineNotes notes_of(const CudnnDescriptor& engine) {
           .tensor_cores = has(numerical, CUDNN_NUMERICAL_NOTE_TENSOR_CORE)};
 }
 
-// Whether a plan's description names the problem's operations, tensors, stride and accumulation: one of other
-// sizes would read and write beside our arrays.
+// Whether a plan's description has the problem's operations, tensors, stride and accumulation. A plan for
+// other sizes would access memory outside our arrays.
 bool is_about(const std::string& tag, const ConvolutionProblem& problem) {
   const Conv2dShape& s = problem.shape;
   const nlohmann::json plan = nlohmann::json::parse(tag, nullptr, /*allow_exceptions=*/false);
@@ -259,7 +258,7 @@ std::string CudnnDevice::name() const {
     return fmt::format("{} sm_{}", properties.at("deviceName").get<std::string>(),
                        properties.at("deviceVer").get<int>() / 10);
   } catch (const nlohmann::json::exception&) {
-    return text;  // by a version that describes devices otherwise: a name all the same, if a long one
+    return text;  // a version with another description of devices: a long name, but a name
   }
 }
 
@@ -284,7 +283,7 @@ std::string ConvolutionPlan::name() const {
     return fmt::format("cuDNN engine {}{}", engine.at("engineId").dump(),
                        knobs.empty() ? "" : " (" + knobs + ")");
   } catch (const nlohmann::json::exception&) {
-    return "a plan of cuDNN";  // by a version that describes its plans otherwise
+    return "a cuDNN plan";  // of a version with another description of plans
   }
 }
 
@@ -314,7 +313,7 @@ std::optional<ConvolutionPlan> ConvolutionProposals::built(const CudnnDescriptor
     if (!tags_.insert(tag).second) return std::nullopt;
     return ConvolutionPlan(graph_, std::move(plan), std::move(tag), bytes);
   } catch (const CudnnError&) {
-    return std::nullopt;  // heuristics propose configurations that cannot be built: that is how cuDNN says no
+    return std::nullopt;  // expected: heuristics also propose configurations that cannot be built
   }
 }
 
@@ -332,7 +331,7 @@ std::optional<ConvolutionPlan> ConvolutionProposals::next() {
     try {
       configurations_ = candidates(device_, *graph_, kModes[next_mode_++]);
     } catch (const CudnnError&) {
-      continue;  // a mode that does not know this problem; the others may
+      continue;  // this mode does not support the problem; others may
     }
   }
 }

@@ -29,12 +29,12 @@ auto find_plan(const std::vector<std::pair<Problem, Plan>>& plans, const Problem
 template <typename Problem, typename Plan>
 const Plan& plan_of(const std::vector<std::pair<Problem, Plan>>& plans, const Problem& problem) {
   const auto found = find_plan(plans, problem);
-  DDPM_CHECK(found != plans.end());  // else prepare() did not see this problem
+  DDPM_CHECK(found != plans.end());  // otherwise prepare() did not get this problem
   return found->second;
 }
 
-// Chosen for an earlier program: the very plan that was measured and checked, where the cache would have it
-// made anew from its description.
+// The plan chosen for an earlier program, measured and checked in this process; the
+// cache could only rebuild it.
 template <typename Problem, typename Plan>
 std::optional<Plan> taken_plan(std::vector<std::pair<Problem, Plan>>& plans, const Problem& problem) {
   const auto found =
@@ -55,7 +55,7 @@ CudaLibrary::CudaLibrary(const CudaLibraryOptions& options)
       workspace_(0) {}
 
 void CudaLibrary::prepare(const LibraryProblems& problems, StreamView stream) {
-  workspace_ = DeviceBuffer<std::byte>(0);  // what is tried meanwhile has its own
+  workspace_ = DeviceBuffer<std::byte>(0);  // trials have a workspace of their own
   choose_plans(problems, stream);
   int64_t bytes = 0;
   for (const auto& [problem, plan] : convolutions_) bytes = std::max(bytes, plan.workspace_bytes());
@@ -76,11 +76,11 @@ void CudaLibrary::choose_plans(const LibraryProblems& problems, StreamView strea
     choose_convolution_plans(problems.convolutions, trials, by);
     choose_gemm_plans(problems.gemms, trials, by);
   } catch (...) {
-    cache_.save();  // what was chosen until here
+    cache_.save();  // keep the choices so far
     throw;
   }
   cache_.save();
-  stream.synchronize();  // the trials' memory is given back
+  stream.synchronize();  // before the trials' memory is freed
   if (statistics.proposed > 0 && options_.log) options_.log(to_string(statistics));
 }
 
@@ -99,7 +99,7 @@ void CudaLibrary::announce(const LibraryProblems& problems) const {
 
 void CudaLibrary::choose_convolution_plans(const std::vector<ConvolutionProblem>& problems, TrialRuns& trials,
                                            const PlanChoosing& by) {
-  ConvolutionAutotuner chooser(device_, machine_, options_.limits, by);
+  ConvolutionAutotuner autotuner(device_, machine_, options_.limits, by);
   const auto trials_of = [&](const ConvolutionProblem& problem) -> ConvolutionTrials {
     return {
         .begin = [&] { trials.begin(); },
@@ -111,7 +111,7 @@ void CudaLibrary::choose_convolution_plans(const std::vector<ConvolutionProblem>
     if (problem.bias) continue;
     std::optional<ConvolutionPlan> plan = taken_plan(earlier, problem);
     convolutions_.emplace_back(problem,
-                               plan ? *std::move(plan) : chooser.choose(problem, trials_of(problem)));
+                               plan ? *std::move(plan) : autotuner.choose(problem, trials_of(problem)));
   }
   for (const ConvolutionProblem& fused : problems) {
     if (!fused.bias) continue;
@@ -119,10 +119,10 @@ void CudaLibrary::choose_convolution_plans(const std::vector<ConvolutionProblem>
       convolutions_.emplace_back(fused, *std::move(plan));
       continue;
     }
-    const auto run_steps = [&] {
-      return trials.run_steps(cudnn_, fused, plan_of(convolutions_, without_bias(fused)));
+    const auto run_unfused = [&] {
+      return trials.run_unfused(cudnn_, fused, plan_of(convolutions_, without_bias(fused)));
     };
-    if (auto plan = chooser.choose_fused(fused, trials_of(fused), run_steps))
+    if (auto plan = autotuner.choose_fused(fused, trials_of(fused), run_unfused))
       convolutions_.emplace_back(fused, *std::move(plan));
   }
 }
@@ -130,7 +130,7 @@ void CudaLibrary::choose_convolution_plans(const std::vector<ConvolutionProblem>
 void CudaLibrary::choose_gemm_plans(const std::vector<GemmProblem>& problems, TrialRuns& trials,
                                     const PlanChoosing& by) {
   const auto source = [&](const GemmProblem& problem) -> PlanSource<GemmPlan> {
-    // All of cuBLASLt's proposals come from one call and cost nothing to build.
+    // One call returns all of cuBLASLt's proposals, and they cost nothing to build.
     const auto propose = [&]() -> Proposals<GemmPlan> {
       std::vector<GemmPlan> plans = gemm_plans(cublas_, problem, options_.limits);
       by.statistics.proposed += static_cast<int64_t>(plans.size());
@@ -154,8 +154,8 @@ void CudaLibrary::choose_gemm_plans(const std::vector<GemmProblem>& problems, Tr
     std::optional<GemmPlan> plan = taken_plan(earlier, problem);
     if (!plan) plan = choose_plan(source(problem), cache_key(problem), by);
     if (!plan)
-      throw_input("cuBLASLt {} has no plan for the matrix product {} within {}{}", cublasLtGetVersion(),
-                  to_string(problem), to_string(options_.limits),
+      throw_input("cuBLASLt {} has no plan for the GEMM {} within {}{}: raise --workspace-mb",
+                  cublasLtGetVersion(), to_string(problem), to_string(options_.limits),
                   refused_text(cache_.refused_plans(cache_key(problem))));
     gemms_.emplace_back(problem, *std::move(plan));
   }
@@ -168,8 +168,8 @@ void CudaLibrary::choose_gemm_plans(const std::vector<GemmProblem>& problems, Tr
     const GemmPlan adds = plan_of(gemms_, without_bias(fused));
     std::optional<GemmPlan> plan =
         choose_fused_plan<GemmPlan>({.fused = source(fused),
-                                     .run_steps = [&] { return trials.run_steps(cublas_, fused, adds); },
-                                     .unmeasured = Unmeasured::kFuse},  // the same kernels, and fewer bytes
+                                     .run_unfused = [&] { return trials.run_unfused(cublas_, fused, adds); },
+                                     .unmeasured = Unmeasured::kFuse},  // same kernels, fewer bytes
                                     cache_key(fused), by);
     if (plan) gemms_.emplace_back(fused, *std::move(plan));
   }

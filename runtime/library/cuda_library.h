@@ -1,5 +1,4 @@
-// Convolutions by cuDNN and matrix products by cuBLASLt, with one plan for each problem and one workspace
-// for all.
+// cuDNN for convolutions and cuBLASLt for GEMMs: one plan per problem, and one workspace for all.
 #pragma once
 
 #include <cstddef>
@@ -42,7 +41,7 @@ class CudaLibrary final : public VendorLibrary {
   void choose_gemm_plans(const std::vector<GemmProblem>& problems, TrialRuns& trials, const PlanChoosing& by);
 
   CudaLibraryOptions options_;
-  CudnnHandle cudnn_;  // outlives the plans
+  CudnnHandle cudnn_;  // must outlive the plans
   CublasLtHandle cublas_;
   CudnnDevice device_;
   std::string machine_;  // device and driver, for the cache's keys

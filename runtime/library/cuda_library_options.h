@@ -1,4 +1,4 @@
-// How cuDNN and cuBLASLt are used; their own headers stay in the .cpp files.
+// Options for cuDNN and cuBLASLt, without their headers.
 #pragma once
 
 #include <filesystem>
@@ -14,15 +14,15 @@ struct CudaLibraryOptions {
   PlanLimits limits{};
   PlanChoice choice = PlanChoice::kMeasured;
   PlanCheck check = PlanCheck::kRefuse;
-  // Empty: plans are measured in every run, and two runs may differ in the last bits.
+  // Empty: every run measures again, and two runs may differ in the last bits.
   std::filesystem::path plan_cache = default_plan_cache_file();
   LogLine log{};
 };
 
-// What a user chose, in these terms. Plans that are not measured have no cache.
+// The user's options as library options. Plans that are not measured are not cached.
 CudaLibraryOptions cuda_library_options(const GpuOptions& options, const LogLine& log);
 
-// For the current CUDA device. CudnnError or CublasError where there is none.
+// For the current CUDA device. CudnnError or CublasError if there is none.
 std::unique_ptr<VendorLibrary> make_cuda_library(const CudaLibraryOptions& options = {});
 
 }  // namespace ddpm

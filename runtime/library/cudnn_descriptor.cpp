@@ -9,7 +9,7 @@ namespace {
 std::string explain(cudnnStatus_t status, const char* call, const char* file, int line) {
   std::array<char, 1024> detail{};
   cudnnGetLastErrorString(detail.data(), detail.size());
-  return fmt::format("{}:{}: cuDNN answered {} ({}) to {}: {}", file, line, cudnnGetErrorString(status),
+  return fmt::format("{}:{}: cuDNN returned {} ({}) from {}: {}", file, line, cudnnGetErrorString(status),
                      static_cast<int>(status), call, detail.data());
 }
 

@@ -1,5 +1,5 @@
-// cuDNN's backend descriptors as owned objects, and its errors as exceptions. The header-only C++ front
-// end would cost minutes of compile time for what little of it convolutions need.
+// Owning wrappers of cuDNN's backend descriptors, with errors as exceptions. NVIDIA's header-only C++ front
+// end would cost minutes of compile time for the little that convolutions need.
 #pragma once
 
 #include <cudnn.h>
@@ -13,7 +13,7 @@
 
 namespace ddpm {
 
-// A call to cuDNN failed: what() holds the call, its place, the code and cuDNN's own explanation.
+// A failed cuDNN call: what() has the call, its location, the status and cuDNN's explanation.
 class CudnnError : public Error {
  public:
   CudnnError(cudnnStatus_t status, const char* call, const char* file, int line);
@@ -29,7 +29,7 @@ class CudnnError : public Error {
       throw ::ddpm::CudnnError(ddpm_status, #call, __FILE__, __LINE__);                \
   } while (false)
 
-// cuDNN's context of one thread and one GPU.
+// cuDNN's context for one thread and one GPU.
 class CudnnHandle {
  public:
   CudnnHandle() { DDPM_CUDNN_CHECK(cudnnCreate(&handle_)); }
@@ -42,7 +42,7 @@ class CudnnHandle {
   cudnnHandle_t handle_ = nullptr;
 };
 
-// One backend descriptor; move-only. Attributes are set one by one, then finalize() makes it usable.
+// A backend descriptor; move-only. Set the attributes, then finalize() before use.
 class CudnnDescriptor {
  public:
   explicit CudnnDescriptor(cudnnBackendDescriptorType_t type);
@@ -76,7 +76,7 @@ class CudnnDescriptor {
 
   int64_t get_int(cudnnBackendAttributeName_t name) const;
   std::string get_text(cudnnBackendAttributeName_t name) const;
-  // All values of an enumeration attribute.
+  // All values of an attribute of enumerators.
   template <typename Enum>
   std::vector<Enum> get_enums(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type) const {
     int64_t count = 0;
@@ -86,7 +86,7 @@ class CudnnDescriptor {
       DDPM_CUDNN_CHECK(cudnnBackendGetAttribute(descriptor_, name, type, count, &count, values.data()));
     return values;
   }
-  // Fills descriptors of the given type; as many as there are, at most `limit`.
+  // The attribute's descriptors, all of the given type, at most `limit`.
   std::vector<CudnnDescriptor> get_descriptors(cudnnBackendAttributeName_t name,
                                                cudnnBackendDescriptorType_t type, int64_t limit) const;
 

@@ -27,7 +27,7 @@ std::string kernel_driver_version(const std::string& text) {
 }
 
 std::string driver_version() {
-  int supported = 0;  // the call leaves it as it is where there is no driver
+  int supported = 0;  // unchanged by the call if there is no driver
   if (cudaDriverGetVersion(&supported) != cudaSuccess) supported = 0;
   std::ostringstream text;
   text << std::ifstream("/proc/driver/nvidia/version").rdbuf();

@@ -12,7 +12,7 @@
 namespace ddpm {
 namespace {
 
-constexpr int kMostCandidates = 16;  // more are hardly ever proposed
+constexpr int kMostCandidates = 16;  // cuBLASLt rarely proposes more
 constexpr int64_t kTensorAlignment = 16;
 
 cudaDataType_t data_type(ElementType type) { return type == ElementType::kFloat ? CUDA_R_32F : CUDA_R_16BF; }
@@ -24,7 +24,7 @@ void set(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_t name, co
 void set_bias(cublasLtMatmulDesc_t operation, const void* bias) {
   set(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
 }
-// Before there is a bias: the heuristics want an address, which they do not follow.
+// A placeholder: the heuristics need a bias address but do not dereference it.
 const void* const kSomeBias = reinterpret_cast<const void*>(kTensorAlignment);
 
 template <typename Value>
@@ -37,7 +37,7 @@ void set(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttribut
   DDPM_CUBLAS_CHECK(cublasLtMatmulPreferenceSetAttribute(preference, name, &value, sizeof(value)));
 }
 
-// A matrix of rows x columns as it is stored, row after row, which cuBLASLt sees as columns x rows.
+// A row-major matrix of rows x columns, which is a column-major matrix of columns x rows to cuBLASLt.
 CublasLtOwner<cublasLtMatrixLayoutOpaque_t> layout(ElementType type, int64_t rows, int64_t columns,
                                                    const GemmOperand& operand, int64_t batch) {
   if (operand.transpose == Transpose::kYes) std::swap(rows, columns);
@@ -54,7 +54,7 @@ cublasOperation_t operation_of(const GemmOperand& operand) {
   return operand.transpose == Transpose::kYes ? CUBLAS_OP_T : CUBLAS_OP_N;
 }
 
-// What the address of every matrix of the operand is a multiple of.
+// The alignment in bytes of every matrix of the operand.
 uint32_t alignment(const GemmOperand& operand, ElementType type) {
   const int64_t elements = std::gcd(operand.begin, operand.batch_stride);
   return static_cast<uint32_t>(std::gcd(kTensorAlignment, elements * element_bytes(type)));
@@ -71,8 +71,8 @@ CublasLtOwner<cublasLtMatmulPreferenceOpaque_t> preference_of(const GemmProblem&
   DDPM_CUBLAS_CHECK(cublasLtMatmulPreferenceCreate(&made));
   CublasLtOwner<cublasLtMatmulPreferenceOpaque_t> owner(made);
   set(made, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<uint64_t>(limits.workspace_bytes));
-  // Partial sums of a split product go through the workspace in float and are added by a second kernel; the
-  // other schemes round them to the output's type.
+  // A split-K GEMM keeps partial sums in float in the workspace, and a second kernel adds them; the other
+  // schemes round them to the output's type.
   set(made, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
       static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
   set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment(p.b, p.input));
@@ -85,8 +85,8 @@ CublasLtOwner<cublasLtMatmulPreferenceOpaque_t> preference_of(const GemmProblem&
 }  // namespace
 
 CublasError::CublasError(cublasStatus_t status, const char* call, const char* file, int line)
-    : Error(fmt::format("{}:{}: cuBLASLt answered {} ({}) to {}", file, line, cublasLtGetStatusString(status),
-                        static_cast<int>(status), call)),
+    : Error(fmt::format("{}:{}: cuBLASLt returned {} ({}) from {}", file, line,
+                        cublasLtGetStatusString(status), static_cast<int>(status), call)),
       status_(status) {}
 
 MatrixDescription::MatrixDescription(const GemmProblem& p)

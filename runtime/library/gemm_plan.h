@@ -1,5 +1,5 @@
-// Matrix products through cuBLASLt: which ways there are to compute one (plans), and how one is run.
-// Programs that link it load cuBLAS when they start, which takes a tenth of a second.
+// cuBLASLt's plans for a GEMM: how to list, restore and run them. Executables that link this load cuBLAS at
+// startup, which takes a tenth of a second.
 #pragma once
 
 #include <cublasLt.h>
@@ -16,7 +16,7 @@
 
 namespace ddpm {
 
-// A call to cuBLASLt failed: what() holds the call, its place and the code.
+// A failed cuBLASLt call: what() has the call, its location and the status.
 class CublasError : public Error {
  public:
   CublasError(cublasStatus_t status, const char* call, const char* file, int line);
@@ -32,7 +32,7 @@ class CublasError : public Error {
       throw ::ddpm::CublasError(ddpm_status, #call, __FILE__, __LINE__);                 \
   } while (false)
 
-// cuBLASLt's context of one GPU.
+// cuBLASLt's context for one GPU.
 class CublasLtHandle {
  public:
   CublasLtHandle() { DDPM_CUBLAS_CHECK(cublasLtCreate(&handle_)); }
@@ -45,7 +45,7 @@ class CublasLtHandle {
   cublasLtHandle_t handle_ = nullptr;
 };
 
-// cuBLASLt's descriptions as owned objects.
+// Owning pointers to cuBLASLt's descriptors.
 struct CublasLtDestroy {
   void operator()(cublasLtMatmulDescOpaque_t* made) const { cublasLtMatmulDescDestroy(made); }
   void operator()(cublasLtMatrixLayoutOpaque_t* made) const { cublasLtMatrixLayoutDestroy(made); }
@@ -54,9 +54,8 @@ struct CublasLtDestroy {
 template <typename Opaque>
 using CublasLtOwner = std::unique_ptr<Opaque, CublasLtDestroy>;
 
-// One problem in cuBLASLt's words. It knows columns first, so it is asked for the transposed product
-// d^T = op(b)^T op(a)^T, whose operands are our arrays as they lie: its a is our b. A bias along our columns
-// lies along its rows, where its epilogue adds one.
+// A problem in cuBLASLt's column-major terms: it computes d^T = op(b)^T op(a)^T on our arrays as they are, so
+// its a is our b. A bias along our columns is along its rows, where its epilogue adds one.
 struct MatrixDescription {
   explicit MatrixDescription(const GemmProblem& problem);
 
@@ -65,16 +64,16 @@ struct MatrixDescription {
   CublasLtOwner<cublasLtMatrixLayoutOpaque_t> a, b, d;
 };
 
-// One way to compute a matrix product.
+// One way to compute a GEMM.
 class GemmPlan {
  public:
-  // The algorithm's bits; the same text is the same way under one version of cuBLASLt.
+  // The algorithm's bits; identifies a plan within a version of cuBLASLt.
   std::string tag() const;
   // "cuBLASLt algorithm 66 (tile 20, stages 36, split 1)"
   std::string name() const;
   int64_t workspace_bytes() const { return workspace_bytes_; }
 
-  // Asynchronous. workspace holds workspace_bytes(). Plans of one problem are run by one thread at a time.
+  // Asynchronous. workspace holds workspace_bytes(). Plans of one problem must not run concurrently.
   void run(const CublasLtHandle& handle, const GemmTensors& tensors, void* workspace,
            StreamView stream) const;
 
@@ -85,18 +84,18 @@ class GemmPlan {
   GemmPlan(std::shared_ptr<const MatrixDescription> description, const cublasLtMatmulAlgo_t& algorithm,
            int64_t workspace_bytes);
 
-  std::shared_ptr<const MatrixDescription> description_;  // plans of one problem share it
+  std::shared_ptr<const MatrixDescription> description_;  // shared by the plans of one problem
   cublasLtMatmulAlgo_t algorithm_;
   int64_t workspace_bytes_;
 };
 
-// The plans that cuBLASLt's heuristics propose within the limits, the most promising first. All are
-// deterministic: split sums are added up in a fixed order, in float. Float products are computed in float,
-// never rounded to TF32. Empty where there is none.
+// The plans within the limits that cuBLASLt's heuristics propose, most promising first; empty if there
+// are none. All are deterministic: split sums are added in a fixed order, in float. Float GEMMs
+// compute in float, never in TF32.
 std::vector<GemmPlan> gemm_plans(const CublasLtHandle& handle, const GemmProblem& problem,
                                  const PlanLimits& limits = {});
 
-// The plan of that tag; none where it is no algorithm for this problem within the limits.
+// Restores a plan from its tag; none if it is not an algorithm for this problem within the limits.
 std::optional<GemmPlan> restored_gemm_plan(const CublasLtHandle& handle, const GemmProblem& problem,
                                            const std::string& tag, const PlanLimits& limits = {});
 

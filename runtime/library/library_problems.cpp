@@ -7,7 +7,7 @@ namespace {
 
 const char* name_of(ElementType type) { return type == ElementType::kFloat ? "fp32" : "bf16"; }
 
-// "A" or "A^T", with where it lies.
+// "a 0+512+0": name, transposition, begin, leading dimension, batch stride.
 std::string to_string(const char* name, const GemmOperand& operand) {
   return fmt::format("{}{} {}+{}+{}", name, operand.transpose == Transpose::kYes ? "^T" : "", operand.begin,
                      operand.leading_dimension, operand.batch_stride);

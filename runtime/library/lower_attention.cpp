@@ -1,5 +1,5 @@
-// Attention: batched GEMMs around the softmax kernels. A batch is one head of all images, which are equally far apart;
-// heads and images together are not.
+// Attention: batched GEMMs around the softmax kernels. A batch is one head of all images, which have one
+// stride; heads and images together do not.
 #include <cmath>
 
 #include "runtime/library/lower_layers.h"
@@ -7,7 +7,7 @@
 namespace ddpm {
 namespace {
 
-// Where one head's matrices are.
+// The places of one head's matrices.
 struct Head {
   GemmOperand q, k, v;  // (L, d) within qkv and dqkv (N, L, 3C)
   GemmOperand y;        // (L, d) within y and dy (N, L, C)

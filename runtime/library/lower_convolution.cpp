@@ -1,4 +1,4 @@
-// Convolutions: 1x1 of stride 1 are GEMMs over the pixels, all others the library's convolutions.
+// Convolutions: 1x1 with stride 1 are GEMMs over the pixels; all others are library convolutions.
 #include <type_traits>
 
 #include "runtime/library/lower_layers.h"
@@ -25,15 +25,15 @@ ConvolutionProblem problem_of(const Conv2dShape& s, ConvolutionDirection directi
       .shape = s, .direction = direction, .type = kElementType<T>, .accumulate = accumulate};
   if (s.weight_channels != s.c || s.weight_channel_begin != 0)
     throw_input(
-        "the GPU has no convolution {} with a part of its filter's {} channels: only 1x1 filters can be cut",
+        "convolution {}: uses only part of its filter's {} channels, which the GPU supports for 1x1 filters only",
         to_string(problem), s.weight_channels);
   return problem;
 }
 
 }  // namespace
 
-// Bias and residual in the library's epilogue where that was found faster, or else first; in place they come first
-// (Conv2d::may_be_fused says why).
+// Adds bias and residual in the library's epilogue if the library fuses them, otherwise before the
+// convolution. An in-place residual is always added first (Conv2d::may_be_fused says why).
 template <typename T>
 void lower_convolution(Lowering<T>& to, const Conv2d& op, const Place& x) {
   constexpr auto kDirection = ConvolutionDirection::kForward;

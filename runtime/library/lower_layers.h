@@ -1,4 +1,4 @@
-// The layers that are made of library calls: convolutions, linear layers, attention. Internal to lowering.cpp.
+// Layers that lower to library calls: convolutions, linear layers, attention. Internal to lowering.cpp.
 #pragma once
 
 #include <algorithm>
@@ -9,19 +9,19 @@
 
 namespace ddpm {
 
-// Bytes of `elements`, each moved `times` times.
+// The bytes of `elements` that are each moved `times` times.
 template <typename T>
 double bytes_of(int64_t elements, double times = 1) {
   return times * static_cast<double>(elements) * sizeof(T);
 }
 
-// Makes a LaunchList, one operation after another.
+// Builds a LaunchList, one operation after another.
 template <typename T>
 class Lowering {
  public:
   static constexpr ElementType kType = kElementType<T>;
 
-  // All must outlive this object.
+  // All arguments must outlive this object.
   Lowering(const Program& program, const MemoryPlan& plan, const UpsampleForms& forms, Fusions fusions)
       : program_(program), plan_(plan), forms_(forms), fusions_(fusions) {}
 
@@ -31,11 +31,11 @@ class Lowering {
   }
   LaunchList<T> finish() && { return std::move(list_); }
 
-  // An activation, or a parameter in the type that library ops compute with; a parameter's gradient, or a parameter,
-  // in float.
+  // compute(): an activation, or a parameter in the type that library ops compute with. master(): a parameter
+  // or its gradient, in float.
   static Place compute(BufferId id) { return {.buffer = id, .type = kType}; }
   static Place master(BufferId id) { return {.buffer = id, .type = ElementType::kFloat}; }
-  // Uninitialized memory for the rest of this operation, 256-byte aligned.
+  // Uninitialized memory until the end of this operation, 256-byte aligned.
   Place scratch(int64_t bytes) {
     constexpr int64_t kAlignment = 256;
     const int64_t begin = scratch_taken_;
@@ -45,7 +45,8 @@ class Lowering {
   }
   Place scratch_elements(int64_t count) { return scratch(count * int64_t{sizeof(T)}); }
 
-  // Whether the two are the same memory: one buffer, or one that takes over the other's place.
+  // Whether two operands of this operation share memory: the same buffer, or one that
+  // takes over the other's memory.
   bool are_one(BufferId a, BufferId b) const {
     if (a == b) return true;
     const Placement &of_a = plan_.placements[static_cast<size_t>(a)],
@@ -54,7 +55,7 @@ class Lowering {
   }
   UpsampleForm form_of(const UpsampleConv2dShape& shape) const { return forms_.of(shape); }
 
-  // Whether the library does this optional fusion, a problem with a bias.
+  // Whether the library supports this optional fusion (a problem with a bias); also lists it as considered.
   bool fuses(const ConvolutionProblem& fused) { return fuses(fused, list_.convolution_fusions); }
   bool fuses(const GemmProblem& fused) { return fuses(fused, list_.gemm_fusions); }
 
@@ -81,11 +82,11 @@ class Lowering {
   int64_t scratch_taken_ = 0;
 };
 
-// Biases are taken in T, the type of the weights computed with: the one type that cuBLASLt takes next to outputs of T
-// (cublasLt.h on CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE).
+// Biases are in T, the type of the weights that layers compute with: the only bias type that cuBLASLt
+// supports with outputs of type T (cublasLt.h on CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE).
 
-// Puts bias and residual (kNoBuffer: none) into y (rows, channels), for what follows to accumulate on. Returns whether
-// there is anything to put; if not, y is undefined and what follows overwrites it.
+// Writes bias + residual (kNoBuffer: none) to y (rows, channels), for a library call to accumulate on.
+// Returns whether there is either; if not, y is undefined and the call must overwrite it.
 template <typename T>
 bool start_output(Lowering<T>& to, int64_t rows, int channels, BufferId bias, BufferId residual, BufferId y) {
   const Place b = to.compute(bias), r = to.compute(residual), out = to.compute(y);
@@ -103,8 +104,8 @@ bool start_output(Lowering<T>& to, int64_t rows, int channels, BufferId bias, Bu
   return bias != kNoBuffer || residual != kNoBuffer;
 }
 
-// d = the GEMM + bias + c, both of them or none: by the library alone where it does that, or else added to what a
-// kernel has put into d. call.c, bias and d are buffers.
+// d = GEMM + bias + c, where bias and c may be absent: in the library's epilogue if it fuses the bias,
+// otherwise accumulated on what a kernel wrote to d. call.c, bias and d are buffers.
 template <typename T>
 void gemm_layer(Lowering<T>& to, GemmLaunch call) {
   GemmProblem& problem = call.problem;
@@ -139,7 +140,7 @@ template <typename T>
 void lower_layer(Lowering<T>& to, const Conv2dBackwardData& op);
 template <typename T>
 void lower_layer(Lowering<T>& to, const Conv2dBackwardWeight& op);
-// The same with x, y, dx or dy in scratch memory: what an upsampling convolution is made of.
+// The same with x or dx in scratch memory, for convolutions of an upsampled image.
 template <typename T>
 void lower_convolution(Lowering<T>& to, const Conv2d& op, const Place& x);
 template <typename T>

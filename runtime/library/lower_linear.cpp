@@ -1,4 +1,4 @@
-// The fully connected layer: one GEMM forward, two backward.
+// The fully connected layer: one GEMM forward, at most two backward.
 #include "runtime/library/lower_layers.h"
 
 namespace ddpm {

@@ -1,11 +1,11 @@
-// The convolution after nearest-neighbor upsampling, in two forms.
+// The convolution of a nearest-upsampled image, in two forms.
 #include "runtime/library/lower_layers.h"
 
 namespace ddpm {
 namespace {
 
-// The weight as folded()'s filter, computed anew for each use: the weights change with every step, and it costs a
-// thousandth of the convolution.
+// The weight as the filter of folded(), recomputed for each use: the weights change in every step, and
+// folding takes a thousandth of the convolution's time.
 template <typename T>
 Place folded_weight(Lowering<T>& to, const UpsampleConv2dShape& s, BufferId weight) {
   const Place from = to.compute(weight), folded = to.scratch_elements(s.folded().weight_elements());
@@ -35,7 +35,7 @@ Place upsampled_copy(Lowering<T>& to, const UpsampleConv2dShape& s, BufferId x) 
   return copy;
 }
 
-// ---- Folded. In folded()'s words the larger image y is the convolution's input, and x its output.
+// ---- Folded: for folded(), the larger image y is the convolution's input, and x its output.
 
 template <typename T>
 void lower_folded(Lowering<T>& to, const UpsampleConv2d& op) {
@@ -76,7 +76,7 @@ void lower_folded(Lowering<T>& to, const UpsampleConv2dBackwardWeight& op) {
   });
 }
 
-// ---- Nearest: literally, on an upsampled copy.
+// ---- Nearest: convolve an upsampled copy.
 
 template <typename T>
 void lower_nearest(Lowering<T>& to, const UpsampleConv2d& op) {

@@ -13,7 +13,7 @@ void add_once(std::vector<Problem>& problems, const Problem& problem) {
   if (std::find(problems.begin(), problems.end(), problem) == problems.end()) problems.push_back(problem);
 }
 
-// Operations that are a kernel of our own.
+// Operations with a kernel of our own.
 template <typename Op, typename T>
 concept HasKernel = requires {
   &Op::template launch<T>;
@@ -43,7 +43,7 @@ void lower_operation(Lowering<T>& to, const Op& op) {
 }  // namespace
 
 UpsampleForm UpsampleForms::of(const UpsampleConv2dShape& shape) const {
-  // The last choice holds.
+  // A later choice overrides an earlier one.
   const auto chosen =
       std::find_if(chosen_.rbegin(), chosen_.rend(), [&](const auto& known) { return known.first == shape; });
   if (chosen != chosen_.rend()) return chosen->second;

@@ -1,19 +1,19 @@
-// A program as the list of what a GPU launches for it: our own kernels, and the library's convolutions and GEMMs,
-// each with the operands it works on. Everything reads this list: what has to be planned and autotuned, how much
-// scratch memory is needed, what moves how many bytes, and what a step captures. Nothing here knows which library
-// there is or needs a GPU, so every line also runs under the emulator.
+// Lowers a program to the list of its launches on a GPU: our kernels, and the library's convolutions and
+// GEMMs, each with its operands. Everything else reads this list: what to plan and autotune, how much scratch
+// memory to allocate, how many bytes move, and what a step captures. None of this needs a GPU or a particular
+// library, so the emulator runs all of it.
 //
-//   3x3 convolution           bias and residual first, then the convolution accumulates on them; or both in its
-//                             epilogue, where the library does that faster
-//   its weight gradient       in bf16 into scratch, then added to the float gradient: no library accumulates bf16
-//                             convolutions in float memory
-//   1x1 convolution           GEMMs over the pixels; slices of the weight by leading dimension
-//   upsampling convolution    the data gradient of a 4x4 convolution (UpsampleConv2dShape::folded), or the
-//                             convolution of an upsampled copy: whichever was measured to be faster
-//   linear, attention         GEMMs, with SiLU and softmax between them
-//   all others                one launch each: Operation::launch in kernels/
+//   3x3 convolution          bias and residual first, and the convolution accumulates on them; or both in its
+//                            epilogue, if the library fuses them
+//   its weight gradient      in bf16 to scratch, then added to the float gradient: no library accumulates
+//                            bf16 convolutions in float memory
+//   1x1 convolution          GEMMs over the pixels; slices of the weight by leading dimension
+//   upsampling convolution   the data gradient of a 4x4 convolution (UpsampleConv2dShape::folded), or the
+//                            convolution of an upsampled copy: see UpsampleForm
+//   linear, attention        GEMMs, with SiLU and softmax between them
+//   all others               one launch each: Operation::launch in kernels/
 //
-// Bias and residual of GEMMs are added in their epilogues, or first where that is faster.
+// GEMMs add bias and residual in their epilogue, or accumulate on them where that is faster.
 #pragma once
 
 #include <cstddef>
@@ -35,21 +35,21 @@
 
 namespace ddpm {
 
-// Where an operand of a launch is, before there is memory.
+// A launch's operand before memory is allocated: a buffer, or an offset in scratch memory.
 struct Place {
   BufferId buffer = kNoBuffer;
-  int64_t scratch = -1;  // or bytes from the start of the scratch memory
+  int64_t scratch = -1;  // bytes from the start of the scratch memory; -1: a buffer
   ElementType type = ElementType::kFloat;
 
   bool is_present() const { return buffer != kNoBuffer || scratch >= 0; }
 };
 
-// Where places are, once there is memory.
+// The addresses of places, once memory is allocated.
 template <typename T>
 class Addresses {
  public:
   Addresses(const BufferView<T, float>& buffers, std::byte* scratch) : view_(buffers), scratch_(scratch) {}
-  // For launches of library calls and what belongs to them; other operations need a view.
+  // For layers that lower to library calls; other operations need a view.
   Addresses(std::map<BufferId, void*> buffers, std::byte* scratch)
       : buffers_(std::move(buffers)), scratch_(scratch) {}
 
@@ -85,7 +85,7 @@ struct GemmLaunch {
 template <typename T>
 struct KernelLaunch {
   std::function<void(const Addresses<T>&, StreamView)> launch;
-  double bytes = 0;  // that it moves, large arrays only
+  double bytes = 0;  // moved, counting large arrays only
 };
 
 template <typename T>
@@ -94,26 +94,27 @@ struct Launch {
   std::variant<ConvolutionLaunch, GemmLaunch, KernelLaunch<T>> what;
 };
 
-// T is float or BFloat16, the type of activations and of the weights computed with.
+// T is float or BFloat16, the type of activations and of the weights that layers compute with.
 template <typename T>
 struct LaunchList {
-  std::vector<Launch<T>> launches;  // in order of operations
-  size_t scratch_bytes = 0;         // operations run one after another, so they share it
-  // Fusions that were considered, each with a bias: where the library does not do one, the launches do without.
+  std::vector<Launch<T>> launches;  // in the order of operations
+  size_t scratch_bytes = 0;         // shared: operations run one after another
+  // The optional fusions considered, each with a bias; where the library does not fuse,
+  // the launches are unfused.
   std::vector<ConvolutionProblem> convolution_fusions;
   std::vector<GemmProblem> gemm_fusions;
 
-  // What the library must be prepared for.
+  // The problems to prepare the library for.
   LibraryProblems problems() const;
 };
 
-// The form in which each upsampling convolution is computed: one for all passes of a layer, though none needs to know
-// another's, for nothing passes between them that is not in both forms.
+// The form of each upsampling convolution. All passes of a layer use one form, though they need not: all that
+// they exchange is the same in both forms.
 class UpsampleForms {
  public:
   explicit UpsampleForms(UpsampleForm form = UpsampleForm::kAuto) : form_(form) {}
 
-  // kFolded or kNearest; with kAuto, where nothing was chosen, folded.
+  // kFolded or kNearest; with kAuto, kFolded until a form is chosen.
   UpsampleForm of(const UpsampleConv2dShape& shape) const;
   bool are_open() const { return form_ == UpsampleForm::kAuto; }
   void choose(const UpsampleConv2dShape& shape, UpsampleForm form) { chosen_.emplace_back(shape, form); }
@@ -123,18 +124,19 @@ class UpsampleForms {
   std::vector<std::pair<UpsampleConv2dShape, UpsampleForm>> chosen_;
 };
 
-// Whether a library does optional fusions; null: none.
+// The library to query for optional fusions; null: do not fuse.
 using Fusions = const VendorLibrary*;
 
-// `plan` says which buffers share memory.
+// Lowers the program; `plan` says which buffers share memory.
 template <typename T>
 LaunchList<T> lower(const Program& program, const MemoryPlan& plan,
                     const UpsampleForms& forms = UpsampleForms(), Fusions fusions = nullptr);
 
-// The launches of each operation, ready to be given to a stream.
+// The launches of each operation, with resolved addresses.
 using BoundOperations = std::vector<std::vector<LaunchFunction>>;
 
-// The library must be prepared for the list's problems, and both must outlive the result, as must the memory.
+// Resolves the list's addresses. The library must be prepared for the list's problems. Library and
+// memory must outlive the result.
 template <typename T>
 BoundOperations bind(const LaunchList<T>& list, size_t operations, const Addresses<T>& addresses,
                      VendorLibrary& library);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "runtime/library/plan_statistics.h"
 #include "support/atomic_file.h"
 #include "support/error.h"
 
@@ -16,7 +17,7 @@ constexpr int kVersion = 1;
 
 }  // namespace
 
-// No value where `text` is not a cache of this version.
+// None if `text` is not a cache of this version.
 std::optional<PlanCache::Content> PlanCache::parse(const std::string& text) {
   const nlohmann::json file = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!file.is_object() || file.value("format", nlohmann::json()) != kFormat ||
@@ -38,12 +39,14 @@ std::string PlanCache::format(const Content& content) {
   return file.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-// Nothing where the file does not exist yet.
+// Empty if the file does not exist yet.
 PlanCache::Content PlanCache::read(const std::filesystem::path& file) {
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored)) return {};
   std::optional<Content> content = parse(read_file(file));
-  if (!content) throw_input("{} is damaged, or not a plan cache of this version: remove it", file.string());
+  if (!content)
+    throw_input("{}: expected a plan cache of version {}; remove the file or give another --plan-cache",
+                file.string(), kVersion);
   return *std::move(content);
 }
 
@@ -54,11 +57,11 @@ PlanCache::PlanCache(std::filesystem::path file, LogLine log, std::chrono::milli
     content_ = opened_ = read(file_);
   } catch (const InputError& error) {
     report(error.what());
-    file_.clear();  // it may be the user's: it is not overwritten
+    file_.clear();  // do not overwrite what may be another file of the user's
     return;
   }
   for (const PlanId& plan : take_notes_left_behind(file_))
-    refuse(plan, "the program that tried it ended before it had an answer");
+    refuse(plan, "the process that tried it ended before the trial did");
   save();
 }
 
@@ -72,7 +75,7 @@ void PlanCache::announce(const std::vector<std::string>& keys) const {
   const auto unknown =
       std::count_if(keys.begin(), keys.end(), [&](const std::string& key) { return !find(key); });
   if (unknown == 0 || !log_) return;
-  log_(fmt::format("measuring {} product{} on this GPU ({})", unknown, unknown == 1 ? "" : "s",
+  log_(fmt::format("autotuning {} on this GPU ({})", library_ops_text(unknown),
                    file_.empty() ? "for this run alone" : "kept in " + file_.string()));
 }
 
@@ -88,8 +91,7 @@ void PlanCache::refuse(const PlanId& plan, const std::string& why) {
 
 void PlanCache::warn_about(const PlanId& plan, const std::string& fault) const {
   if (log_)
-    log_(fmt::format("warning: {} for {}: {}; used all the same (plan_check = warn)", plan.name, plan.key,
-                     fault));
+    log_(fmt::format("warning: {} for {}: {}; used anyway (plan_check = warn)", plan.name, plan.key, fault));
 }
 
 bool PlanCache::is_refused(const std::string& key, const std::string& tag) const {
@@ -104,8 +106,8 @@ size_t PlanCache::refused_plans(const std::string& key) const {
 
 std::string PlanCache::advice_after_failure() const {
   return file_.empty()
-             ? "no file keeps which plans failed: give a --plan-cache, and --plan-choice measured"
-             : fmt::format("run again, it is refused then (so says {}); or give --plan-choice first",
+             ? "nothing records which plans failed: pass --plan-cache FILE and --plan-choice measured"
+             : fmt::format("run again: {} now lists it as refused; or pass --plan-choice first",
                            file_.string());
 }
 
@@ -125,7 +127,7 @@ void PlanCache::save() {
     opened_ = content_;
   } catch (const InputError& error) {
     report(error.what());
-    file_.clear();  // said once
+    file_.clear();  // report it once
   }
 }
 
@@ -140,7 +142,7 @@ std::filesystem::path plan_cache_file(const std::string& option) {
 
 std::filesystem::path default_plan_cache_file() {
   const std::filesystem::path name = std::filesystem::path("ddpm.cu") / "plans.json";
-  // The XDG Base Directory specification: a relative path is to be ignored.
+  // The XDG Base Directory specification: ignore a relative path.
   if (const char* cache = std::getenv("XDG_CACHE_HOME");
       cache != nullptr && std::filesystem::path(cache).is_absolute())
     return cache / name;

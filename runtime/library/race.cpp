@@ -7,7 +7,7 @@ namespace ddpm {
 namespace {
 
 constexpr int kRuns = 5;  // odd, for the median
-// Single runs of a kernel differ by a few percent; one that is half as slow again will not win.
+// Single runs differ by a few percent; a candidate that takes 1.5 times the best will not win.
 constexpr double kFarBehind = 1.5;
 
 double median_of_runs(double first, const std::function<void()>& work, WorkTimer& timer) {

@@ -1,5 +1,4 @@
-// Choosing the fastest of several ways to compute the same, by measuring them; the clock is an interface,
-// so that the choice is tested without a GPU.
+// Finds the fastest of several candidates by measuring them. The timer is an interface, so tests need no GPU.
 #pragma once
 
 #include <functional>
@@ -10,18 +9,17 @@ namespace ddpm {
 class WorkTimer {
  public:
   virtual ~WorkTimer() = default;
-  // Of one run of what `work` gives to the GPU.
+  // Seconds of one run of the work that `work` submits to the GPU.
   virtual double seconds(const std::function<void()>& work) = 0;
 };
 
-// Measures candidates one after the other, so that each can be made when its turn comes.
+// Measures one candidate after another, so that each can be built when it is needed.
 class Race {
  public:
   explicit Race(WorkTimer& timer) : timer_(timer) {}
 
-  // The median seconds of several runs; of a single one where that is far behind the best so far, which then
-  // cannot win. None where run() returns false: the candidate could not run. It is run once unmeasured, which
-  // loads its kernels.
+  // The median seconds of several runs, or a single run's if it is far behind the best so far and cannot win.
+  // None if run() returns false. First runs the candidate once untimed, which loads its kernels.
   std::optional<double> measure(const std::function<bool()>& run);
 
  private:

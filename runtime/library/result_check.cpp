@@ -14,8 +14,8 @@ namespace {
 
 constexpr int64_t kMostSamples = 4096;
 constexpr int64_t kLeastSamples = 256;
-// What the samples of one product may add up, so that the longest sums (gradients of weights) take no longer
-// than some milliseconds on a GPU.
+// Limit for the terms in all samples of a problem, so that the longest sums (weight gradients) take no more
+// than a few milliseconds on a GPU.
 constexpr int64_t kMostTerms = int64_t{1} << 29;
 
 int64_t samples_of(int64_t terms) {
@@ -33,7 +33,7 @@ uint64_t next_random(uint64_t& state) {
   return bits ^ (bits >> 31);
 }
 
-// A half each for the ends and for what lies between, ends included.
+// With probability 1/2 one of the ends, otherwise uniform over the extent, ends included.
 int64_t drawn_coordinate(int64_t extent, uint64_t& state) {
   const uint64_t bits = next_random(state);
   if (bits % 4 == 0) return 0;
@@ -53,7 +53,7 @@ Conv2dPass pass_of(ConvolutionDirection direction) {
   return Conv2dPass::kBackwardWeight;
 }
 
-// Of what is computed: its tensor and extents, and how many terms an element has.
+// The computed tensor: its address, extents, and terms per element.
 struct ConvolutionOutput {
   const void* data;
   std::vector<int64_t> extents;
@@ -74,7 +74,7 @@ ConvolutionOutput output_of(const ConvolutionProblem& problem, const Convolution
   return {tensors.w, {s.k, s.filter, s.filter, s.c}, int64_t{s.n} * s.p() * s.q()};
 }
 
-int64_t product_of(const std::vector<int64_t>& extents) {
+int64_t elements_of(const std::vector<int64_t>& extents) {
   return std::accumulate(extents.begin(), extents.end(), int64_t{1}, std::multiplies<>());
 }
 
@@ -118,7 +118,7 @@ void sample_matrix(const GemmProblem& p, const GemmTensors& tensors, int64_t cou
                               count, elements, samples, stream);
 }
 
-// Where elements of (batch, m, n) lie in d.
+// The offsets in d of elements of (batch, m, n).
 std::vector<int64_t> offsets_of(const GemmProblem& p, const std::vector<int64_t>& elements) {
   std::vector<int64_t> offsets;
   offsets.reserve(elements.size());
@@ -128,8 +128,8 @@ std::vector<int64_t> offsets_of(const GemmProblem& p, const std::vector<int64_t>
   return offsets;
 }
 
-// From the begin of d to its last element, and what lies between its rows: a plan must not touch it, or at
-// least twice in the same way.
+// From the start of d to its last element, including the gaps between rows: a plan must leave them alone, or
+// at least change them the same way in both runs.
 int64_t output_bytes(const GemmProblem& p) {
   const int64_t elements =
       p.d.begin + (p.batch - 1) * p.d.batch_stride + (p.m - 1) * p.d.leading_dimension + p.n;
@@ -175,14 +175,14 @@ std::optional<std::string> find_fault(const std::function<std::optional<PlanOutc
                                       const std::vector<SampledElement>& expected,
                                       const SampleTolerance& tolerance) {
   const std::optional<PlanOutcome> first = run();
-  if (!first) return "the library does not run it";
+  if (!first) return "the library rejects it";
   for (size_t i = 0; i < expected.size(); ++i) {
     const double right = expected[i].product + expected[i].added,
                  bound = sample_bound(expected[i], tolerance);
-    // Not "greater": NaN is wrong too.
+    // Negated, so that NaN fails too.
     if (!(std::abs(first->samples.at(i) - right) <= bound))
-      return fmt::format("it gives {:.6g} where {:.6g} +- {:.2g} is right (sample {} of {})",
-                         first->samples[i], right, bound, i + 1, expected.size());
+      return fmt::format("sample {} of {}: expected {:.6g} +- {:.2g}, got {:.6g}", i + 1, expected.size(),
+                         right, bound, first->samples[i]);
   }
   const std::optional<PlanOutcome> second = run();
   if (!second || second->fingerprint != first->fingerprint) return "two runs on the same inputs differ";
@@ -193,7 +193,7 @@ ResultCheck::ResultCheck(const ConvolutionProblem& problem, const ConvolutionTen
                          StreamView stream)
     : stream_(stream), offsets_(0) {
   const ConvolutionOutput output = output_of(problem, tensors);
-  output_ = {output.data, product_of(output.extents) * element_bytes(problem.type), problem.type};
+  output_ = {output.data, elements_of(output.extents) * element_bytes(problem.type), problem.type};
   tolerance_ = {.terms = static_cast<double>(output.terms), .storage_roundoff = roundoff(problem.type)};
   const void* added = problem.residual ? tensors.residual : problem.accumulate ? output.data : nullptr;
   const std::vector<int64_t> elements = sampled_elements(output.extents, samples_of(output.terms));

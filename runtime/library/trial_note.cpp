@@ -20,7 +20,7 @@ std::optional<PlanId> parse(const std::string& text) {
   const auto member = [&](const char* name) { return note.value(name, std::string()); };
   try {
     if (note.is_object()) return PlanId{member("key"), member("plan"), member("name")};
-  } catch (const nlohmann::json::exception&) {  // a member of another type: not our note
+  } catch (const nlohmann::json::exception&) {  // a member of another type: not a note
     return std::nullopt;
   }
   return std::nullopt;
@@ -35,7 +35,7 @@ std::string read_all(int descriptor) {
   return text;
 }
 
-// None where its process lives, or nothing was being tried.
+// None if its process is still alive, or was not trying a plan.
 std::optional<PlanId> take_note(const std::filesystem::path& file) {
   const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return std::nullopt;
@@ -59,10 +59,10 @@ TrialNote::~TrialNote() {
 bool TrialNote::open() {
   if (descriptor_ >= 0) return true;
   if (plans_.empty()) return false;
-  std::error_code ignored;  // a folder that cannot be made is reported when the plans are written
+  std::error_code ignored;  // a failure is reported when the plans are written
   if (plans_.has_parent_path()) std::filesystem::create_directories(plans_.parent_path(), ignored);
   std::string name = (plans_.parent_path() / (prefix_of(plans_) + "XXXXXX")).string();
-  // Another process that looks for notes between these two calls takes the file for one left behind.
+  // Between these two calls, another process that looks for notes would take the file for one left behind.
   for (int attempt = 0; attempt < 3; ++attempt) {
     std::string made = name;
     const int descriptor = ::mkostemp(made.data(), O_CLOEXEC);

@@ -1,5 +1,4 @@
-// A note of the plan that is being tried, in a file that outlives the process: a plan that takes the
-// process down with it is known to the next one.
+// A note, in a file, of the plan being tried: if the plan ends the process, the next process knows.
 #pragma once
 
 #include <filesystem>
@@ -9,19 +8,19 @@
 
 namespace ddpm {
 
-// A plan of a problem: the cache's key for it, the text by which it is restored, and what to call it.
+// A plan of a problem: its key in the cache, the tag that restores it, and a name for messages.
 struct PlanId {
   std::string key;
   std::string tag;
   std::string name;
 };
 
-// One process's note, beside the file of plans. The file is written, not synced: it survives the process
-// whatever ends it, in microseconds where a sync takes milliseconds, thousands of times. Only a machine that
-// goes down too may forget the note, and then the plan is tried once more. What cannot be written is no note.
+// One process's note, in a file beside the plan cache. The file is written but not synced: it survives the
+// end of the process, in microseconds where a sync takes milliseconds, thousands of times. If the machine
+// goes down too, the note may be lost, and the plan is tried once more. A failed write leaves no note.
 class TrialNote {
  public:
-  // Makes no file yet.
+  // Does not create the file yet.
   explicit TrialNote(std::filesystem::path plans) : plans_(std::move(plans)) {}
   ~TrialNote();
   TrialNote(const TrialNote&) = delete;
@@ -38,7 +37,7 @@ class TrialNote {
   int descriptor_ = -1;
 };
 
-// What processes that are gone were trying, and removes their files. A process holds a lock on its own.
+// Returns what ended processes were trying, and removes their files. A live process holds a lock on its file.
 std::vector<PlanId> take_notes_left_behind(const std::filesystem::path& plans);
 
 }  // namespace ddpm

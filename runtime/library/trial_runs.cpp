@@ -12,7 +12,7 @@ namespace ddpm {
 namespace {
 
 using Sizes = std::array<size_t, 3>;
-constexpr size_t kOutput = 2;  // of products that have a bias
+constexpr size_t kOutput = 2;  // y or d among the tensors
 
 // Of x, w, y.
 Sizes bytes_of(const ConvolutionProblem& p) {
@@ -20,7 +20,7 @@ Sizes bytes_of(const ConvolutionProblem& p) {
   return {bytes(p.shape.x_elements()), bytes(p.shape.weight_elements()), bytes(p.shape.y_elements())};
 }
 
-// From the tensor's begin to the operand's last element.
+// From the tensor's start to the operand's last element.
 size_t operand_bytes(const GemmProblem& p, const GemmOperand& operand, int64_t rows, int64_t columns,
                      ElementType type) {
   if (operand.transpose == Transpose::kYes) std::swap(rows, columns);
@@ -54,7 +54,7 @@ size_t bias_bytes(const LibraryProblems& problems) {
   return static_cast<size_t>(largest);
 }
 
-struct BiasStep {
+struct BiasArgs {
   int64_t rows, channels;
   const void* bias;
   const void* residual;  // may be null
@@ -62,13 +62,13 @@ struct BiasStep {
 };
 
 template <typename T>
-void broadcast_bias(const BiasStep& step, StreamView stream) {
-  cuda::broadcast_bias(step.rows, static_cast<int>(step.channels), static_cast<const T*>(step.bias),
-                       static_cast<const T*>(step.residual), static_cast<T*>(step.y), stream);
+void broadcast_bias(const BiasArgs& args, StreamView stream) {
+  cuda::broadcast_bias(args.rows, static_cast<int>(args.channels), static_cast<const T*>(args.bias),
+                       static_cast<const T*>(args.residual), static_cast<T*>(args.y), stream);
 }
 
-void broadcast_bias(ElementType type, const BiasStep& step, StreamView stream) {
-  (type == ElementType::kFloat ? broadcast_bias<float> : broadcast_bias<BFloat16>)(step, stream);
+void broadcast_bias(ElementType type, const BiasArgs& args, StreamView stream) {
+  (type == ElementType::kFloat ? broadcast_bias<float> : broadcast_bias<BFloat16>)(args, stream);
 }
 
 }  // namespace
@@ -91,7 +91,7 @@ void TrialRuns::begin() {
 }
 
 const TrialRuns::Memory& TrialRuns::memory() const {
-  DDPM_CHECK(memory_.has_value());  // else nobody began
+  DDPM_CHECK(memory_.has_value());  // otherwise begin() was not called
   return *memory_;
 }
 
@@ -102,7 +102,7 @@ void TrialRuns::renew_tensors() const {
   at.values.fill(at.bias.span(), stream_, count);
 }
 
-// NaN, then zeros: what a plan reads there before it has written it shows.
+// NaN in the first run, zeros in the second: reading the workspace before writing it shows.
 void TrialRuns::soil_workspace(int run) const {
   fill_bytes(memory().workspace.span(), run == 0 ? 0xFF : 0, stream_);
 }
@@ -146,8 +146,8 @@ std::optional<std::string> TrialRuns::find_fault(const CublasLtHandle& handle, c
   });
 }
 
-bool TrialRuns::run_steps(const CudnnHandle& handle, const ConvolutionProblem& fused,
-                          const ConvolutionPlan& adds) {
+bool TrialRuns::run_unfused(const CudnnHandle& handle, const ConvolutionProblem& fused,
+                            const ConvolutionPlan& adds) {
   const Memory& at = memory();
   const Conv2dShape& s = fused.shape;
   broadcast_bias(fused.type,
@@ -178,7 +178,7 @@ bool TrialRuns::run(const CublasLtHandle& handle, const GemmPlan& plan) {
   }
 }
 
-bool TrialRuns::run_steps(const CublasLtHandle& handle, const GemmProblem& fused, const GemmPlan& adds) {
+bool TrialRuns::run_unfused(const CublasLtHandle& handle, const GemmProblem& fused, const GemmPlan& adds) {
   GemmTensors at = matrix_tensors();
   broadcast_bias(fused.output,
                  {.rows = fused.m,

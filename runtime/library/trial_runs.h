@@ -1,4 +1,4 @@
-// Runs plans on tensors of their own, to be measured and checked.
+// Runs plans on trial tensors, to measure and check them.
 #pragma once
 
 #include <cstddef>
@@ -12,25 +12,24 @@
 
 namespace ddpm {
 
-// Memory is taken when trials begin, enough for every problem: where all plans are in the cache, none is.
+// Allocates memory for the largest problems when trials begin; none if all plans are cached.
 class TrialRuns {
  public:
-  // All must outlive this object.
+  // All arguments must outlive this object.
   TrialRuns(const LibraryProblems& problems, const PlanLimits& limits, StreamView stream);
 
-  // To be called before each problem's first run. Puts random values in place of what was computed: sums of
-  // sums of thousands of products would soon be infinite, and a GPU computes with infinities as with no other
-  // values.
+  // Call before each problem's first run. Refills the tensors with random values: repeated accumulation would
+  // soon overflow to infinity, and a GPU's timing depends on the values.
   void begin();
 
-  // Asynchronous on the stream; false where the library refuses.
+  // Asynchronous on the stream; false if the library rejects the plan.
   bool run(const CudnnHandle& handle, const ConvolutionProblem& problem, const ConvolutionPlan& plan);
   bool run(const CublasLtHandle& handle, const GemmPlan& plan);
-  // What a problem with a bias is done by in steps: our kernel, then a plan that adds to what it wrote.
-  bool run_steps(const CudnnHandle& handle, const ConvolutionProblem& fused, const ConvolutionPlan& adds);
-  bool run_steps(const CublasLtHandle& handle, const GemmProblem& fused, const GemmPlan& adds);
+  // The unfused alternative of a problem with a bias: our kernel, then a plan that accumulates on its output.
+  bool run_unfused(const CudnnHandle& handle, const ConvolutionProblem& fused, const ConvolutionPlan& adds);
+  bool run_unfused(const CublasLtHandle& handle, const GemmProblem& fused, const GemmPlan& adds);
 
-  // What is wrong with the plan's results (ResultCheck), from run to run with other remains in the
+  // What is wrong with the plan's results (ResultCheck). The two runs start with different contents of the
   // workspace, which all plans share.
   std::optional<std::string> find_fault(const CudnnHandle& handle, const ConvolutionProblem& problem,
                                         const ConvolutionPlan& plan);

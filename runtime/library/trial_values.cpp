@@ -10,10 +10,10 @@
 namespace ddpm {
 namespace {
 
-// Drawing more on the host takes longer than what they are used for. 8 times a prime: rows of any number of
-// channels begin elsewhere in it each time, where a power of two would make every eighth image the same.
+// Drawing more on the host would take longer than using them. 8 times a prime, so that rows of any number of
+// channels begin at different places; with a power of two every eighth image would be the same.
 constexpr size_t kMostElements = (size_t{1} << 22) - 8;
-// How far the beginnings of tensors are apart: a part of the pattern, in whole vectors, as copies like them.
+// The tensors start this fraction of the pattern apart, in whole vectors for fast copies.
 constexpr size_t kParts = 8, kVectorBytes = 16;
 
 std::vector<BFloat16> random_values(size_t count) {
@@ -24,7 +24,7 @@ std::vector<BFloat16> random_values(size_t count) {
   return values;
 }
 
-// In whole floats.
+// An even number of bf16 values, which are whole floats.
 size_t pattern_elements(size_t largest_bytes) {
   return std::clamp<size_t>((largest_bytes + sizeof(float) - 1) / sizeof(float) * 2, 2, kMostElements);
 }
@@ -35,7 +35,7 @@ TrialValues::TrialValues(size_t largest_bytes, StreamView stream)
     : pattern_(pattern_elements(largest_bytes) * sizeof(BFloat16)) {
   const std::vector<BFloat16> values = random_values(pattern_elements(largest_bytes));
   copy_to_device<std::byte>(std::as_bytes(std::span(values)), pattern_.span(), stream);
-  stream.synchronize();  // the values go
+  stream.synchronize();  // before the host values are freed
 }
 
 void TrialValues::fill(DeviceSpan<std::byte> buffer, StreamView stream, size_t tensor) const {

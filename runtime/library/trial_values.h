@@ -1,4 +1,4 @@
-// Values for tensors that products are tried on.
+// Values for the tensors of autotuning trials.
 #pragma once
 
 #include <cstddef>
@@ -7,18 +7,19 @@
 
 namespace ddpm {
 
-// Values as a network has them, uniform in (-1, 1) in bf16 and, read as float, in (-1, 1) too: a GPU draws
-// less power on constant bits, and then clocks higher than in earnest. The same in every run.
+// Values like a network's, uniform in (-1, 1) in bf16 and, read as float, in (-1, 1) too: on constant bits a
+// GPU draws less power and clocks higher than in real use. The same in every run.
 //
-// Tensors of one product must not hold the same values: the diagonal of a gradient of weights would be a sum
-// of squares, which grows as no sum of a network's does, and tensor cores, which cut off, lose more of it
-// than a check allows (ResultCheck).
+// The tensors of one problem must hold different values: otherwise the diagonal of a weight gradient would be
+// a sum of squares, which grows faster than a network's sums do, and tensor cores, which truncate, would lose
+// more of it than ResultCheck allows.
 class TrialValues {
  public:
-  // largest_bytes: of the largest buffer to be filled.
+  // largest_bytes: the size of the largest buffer to fill.
   TrialValues(size_t largest_bytes, StreamView stream);
 
-  // Again and again; each `tensor` of a product, counted from 0, from another place on. Asynchronous.
+  // Fills the buffer with the repeated pattern, from a different place on for each `tensor` of a problem,
+  // counted from 0. Asynchronous.
   void fill(DeviceSpan<std::byte> buffer, StreamView stream, size_t tensor = 0) const;
 
  private:

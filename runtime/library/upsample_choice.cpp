@@ -18,7 +18,7 @@ namespace {
 
 constexpr UpsampleForm kForms[] = {UpsampleForm::kFolded, UpsampleForm::kNearest};
 
-// A shape, and one operation for each pass that the program has of it.
+// A shape, and one operation for each of its passes in the program.
 struct Layer {
   UpsampleConv2dShape shape;
   std::vector<AnyOperation> passes;
@@ -55,7 +55,7 @@ Ways ways_of(const Layer& layer) {
   return {std::move(key), {"folded", "nearest"}};  // as kForms
 }
 
-// The layer's passes as a program of their own, on the same buffers.
+// The layer's passes as a program of their own, with the same buffer ids.
 Program program_of(const Program& whole, const Layer& layer) {
   Program program;
   for (const Buffer& buffer : whole.buffers())
@@ -78,7 +78,7 @@ class TrialTensors {
     const TrialValues values(largest, stream);
     size_t count = 0;
     for (const auto& [id, tensor] : tensors_) values.fill(tensor.span(), stream, count++);
-    stream.synchronize();  // the values go
+    stream.synchronize();  // before the values are freed
   }
 
   std::map<BufferId, void*> addresses() const {
@@ -102,7 +102,7 @@ UpsampleForms with(UpsampleForms forms, const std::vector<Layer>& layers, Upsamp
   return forms;
 }
 
-// What the program asks for with these layers in either form, and the scratch memory for it.
+// The program's problems with these layers in both forms, and the scratch bytes for either.
 template <typename T>
 std::pair<LibraryProblems, size_t> problems_of_both(const Program& program, const UpsampleForms& forms,
                                                     const std::vector<Layer>& layers) {
@@ -148,7 +148,7 @@ UpsampleForms choose_upsample_forms(const Program& program, UpsampleForms forms,
         for (const LaunchFunction& launch : operation) launch(stream);
     };
     forms.choose(layer.shape, kForms[library.fastest_way(ways_of<T>(layer), run, stream)]);
-    stream.synchronize();  // the tensors go
+    stream.synchronize();  // before the tensors are freed
   }
   return forms;
 }

@@ -1,14 +1,14 @@
-// The form in which each upsampling convolution of a program is computed: measured, where the library measures.
+// Chooses the form of each upsampling convolution of a program, by measurement if the library autotunes.
 #pragma once
 
 #include "runtime/library/lowering.h"
 
 namespace ddpm {
 
-// The forms with one chosen for each shape of upsampling convolution, where they are open and the library measures:
-// known from an earlier run, or the one in which the passes that the program has of such a layer (forward, gradients of
-// data and weight) take less time together, with our own kernels around the library calls. Prepares the library for
-// both forms where it measures.
+// Returns `forms` with a choice for each shape of upsampling convolution, if they are open (kAuto) and the
+// library measures: the cached one, or the one in which the layer's passes in the program (forward, data and
+// weight gradient) take less time together, with our kernels around the library calls. Before it measures, it
+// prepares the library for both forms.
 template <typename T>
 UpsampleForms choose_upsample_forms(const Program& program, UpsampleForms forms, VendorLibrary& library,
                                     StreamView stream);

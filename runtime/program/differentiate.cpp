@@ -29,7 +29,7 @@ class Differentiator {
     }
   }
 
-  // The sum of all gradients that arrived at a buffer, as one buffer; kNoBuffer where none did.
+  // The sum of all gradients that reached the buffer, as one buffer; kNoBuffer if none did.
   BufferId gradient(BufferId buffer) {
     const auto found = arrived_.find(buffer);
     if (found == arrived_.end() || found->second.empty()) return kNoBuffer;
@@ -44,7 +44,7 @@ class Differentiator {
   }
 
  private:
-  // A buffer needs a gradient if a parameter, or the wanted input, lies before it.
+  // A buffer needs a gradient if it depends on a parameter or on the wanted input.
   void find_dependents(BufferId wanted_input) {
     if (wanted_input != kNoBuffer) needs_gradient_.insert(wanted_input);
     for (const Operation& operation : program_.operations()) {
@@ -77,7 +77,7 @@ class Differentiator {
     backward_.push_back({name_ + suffix, Phase::kBackward, std::move(op)});
   }
 
-  // Adds gradients up until at most `count` are left.
+  // Sums gradients until at most `count` are left.
   void reduce_to(std::vector<BufferId>& gradients, size_t count) {
     while (gradients.size() > count) {
       Add add{.count = element_count(program_.shape(gradients[0])), .a = gradients[0], .b = gradients[1]};
@@ -88,9 +88,9 @@ class Differentiator {
     }
   }
 
-  // An operation is about to write a gradient of `buffer`: takes what had arrived there into `addends` (as
-  // many as the operation can add; none: it joins the others) and returns the buffer to write. kNoBuffer
-  // where no gradient is needed.
+  // Returns the buffer to which an operation will write a gradient of `buffer`; kNoBuffer if none is needed.
+  // Moves the gradients that have reached the buffer to `addends`, which the operation adds; without addends,
+  // the new gradient joins them.
   BufferId contribute(BufferId buffer, std::span<BufferId> addends) {
     if (!needs_gradient(buffer)) return kNoBuffer;
     std::vector<BufferId>& gradients = arrived_[buffer];
@@ -103,12 +103,12 @@ class Differentiator {
     return gradients.back();
   }
 
-  // y = ... + residual: the gradient of y is one of residual's, without any work.
+  // y = ... + residual: the gradient of y is also one of the residual, at no cost.
   void pass_on(BufferId residual, BufferId dy) {
     if (needs_gradient(residual)) arrived_[residual].push_back(dy);
   }
 
-  // The gradient of a matrix whose columns different operations write: the first to come makes it.
+  // The gradient of a matrix whose columns several operations write; the first of them creates it.
   BufferId shared_gradient(BufferId matrix) {
     if (!needs_gradient(matrix)) return kNoBuffer;
     std::vector<BufferId>& gradients = arrived_[matrix];
@@ -132,7 +132,7 @@ class Differentiator {
     if (data.dx != kNoBuffer) append(".backward_data", data);
   }
 
-  // Where the operation that has summed up dy for another bias can add the sum to this one's gradient too.
+  // Whether the operation that sums dy for another bias can add the sum to this bias's gradient too.
   bool is_also_taken(BufferId dy, BufferId bias) {
     const auto found = bias_sums_.find(dy);
     if (found == bias_sums_.end()) return false;
@@ -164,8 +164,8 @@ class Differentiator {
                            .dgamma = parameter_gradient(op.gamma),
                            .dbeta = parameter_gradient(op.beta)};
     back.dx = contribute(op.x, back.dx_addends);
-    // Where both sources are one buffer, its two gradients are written at once: neither can be the other's
-    // addend.
+    // If x and skip are one buffer, its two gradients are written by the same operation, so neither can
+    // be an addend of the other.
     const std::span<BufferId> addends = op.skip == op.x ? std::span<BufferId>() : back.dskip_addends;
     if (op.skip != kNoBuffer) back.dskip = contribute(op.skip, addends);
     back.dshift = shared_gradient(op.shift);
@@ -237,7 +237,7 @@ class Differentiator {
   void backward(const GatherLabels&) {}
   void backward(const Loss&) {}
 
-  // The rest never stands in a forward pass.
+  // The others do not occur in forward passes.
   template <typename Op>
   void backward(const Op&) {
     throw LogicError(fmt::format("the operation {} ({}) has no backward pass", name_, Op::kKind));
@@ -245,10 +245,10 @@ class Differentiator {
 
   Program& program_;
   std::set<BufferId> needs_gradient_;
-  // Gradients that reached a buffer and are not yet added up.
+  // Gradients that reached a buffer and are not summed yet.
   std::map<BufferId, std::vector<BufferId>> arrived_;
   std::vector<Operation> backward_;
-  std::map<BufferId, size_t> bias_sums_;  // dy -> where in backward_ its sum is taken
+  std::map<BufferId, size_t> bias_sums_;  // dy -> index in backward_ of the operation that sums it
   std::string name_;
 };
 
@@ -257,10 +257,10 @@ class Differentiator {
 BufferId differentiate(Program& program, const Differentiation& request) {
   Differentiator differentiator(program, request);
   differentiator.run();
-  const BufferId wanted =
+  const BufferId input_gradient =
       request.wanted_input == kNoBuffer ? kNoBuffer : differentiator.gradient(request.wanted_input);
   differentiator.finish();
-  return wanted;
+  return input_gradient;
 }
 
 }  // namespace ddpm

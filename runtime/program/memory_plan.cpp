@@ -8,12 +8,12 @@
 namespace ddpm {
 namespace {
 
-// cudaMalloc's own alignment; also a multiple of every vector width and cache line in use.
+// cudaMalloc's alignment, and a multiple of every vector width and cache line in use.
 constexpr int64_t kAlignment = 256;
 
 int64_t align(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-// One piece of memory: a buffer, or a chain of buffers that take over from each other in place.
+// A piece of memory: one buffer, or a chain of buffers that take it over from each other in place.
 struct Block {
   int64_t bytes = 0;
   int first = 0;
@@ -55,19 +55,19 @@ class Planner {
         if (!is_planned(operand.buffer)) continue;
         Placement& life = placement(operand.buffer);
         if (life.first < 0) {
-          // Nothing may be read before it is written: such a buffer would have to be a state or an input.
+          // Read before it is written: the buffer would have to be a state or an input.
           DDPM_CHECK(operand.access != Access::kRead);
           life.first = static_cast<int>(index);
         }
-        // The steps that follow the start reuse its memory: what they all need would have to be a state.
+        // Later steps reuse the start phase's memory: a buffer that they need would have to be a state.
         DDPM_CHECK(phase_of(life.first) != Phase::kStart ||
                    phase_of(static_cast<int>(index)) == Phase::kStart);
         life.last = static_cast<int>(index);
       }
   }
 
-  // Whether `written` may take over the memory of the operand it may share with: that one's life must end at
-  // this operation, and no other operand of the operation may be the same buffer.
+  // Whether `written` takes over the memory of the operand that it may share with. That operand's lifetime
+  // must end here, and it must not appear twice among the operation's operands.
   bool takes_over(const Operand& written, const Operands& all, int index) {
     const BufferId source = written.may_share;
     if (source == kNoBuffer || !is_planned(source) || placement(source).last != index) return false;

@@ -1,4 +1,5 @@
-// Where each activation of a Program is kept: lifetimes turned into offsets of one arena, once, before anything runs.
+// The memory plan of a Program: offsets of activations in one arena, from their lifetimes,
+// fixed before anything runs.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,7 @@
 
 namespace ddpm {
 
-// Bytes of an element, by DType.
+// Bytes per element, by DType.
 struct ElementSizes {
   int compute = 4;
   int master = 4;
@@ -28,7 +29,7 @@ struct ElementSizes {
   }
 };
 
-// An activation's place in the arena and its life, in indices of operations, both ends included.
+// An activation's place in the arena, and its lifetime from first to last operation, inclusive.
 struct Placement {
   int64_t offset = -1;  // bytes; -1: not an activation, or never used
   int64_t bytes = 0;
@@ -40,13 +41,13 @@ struct MemoryPlan {
   std::vector<Placement> placements;  // by BufferId
   int64_t arena_bytes = 0;            // with reuse
   int64_t bytes_without_reuse = 0;
-  int64_t lower_bound = 0;  // the most that lives at one operation: no arena can be smaller
-  int shared_in_place = 0;  // buffers that took over another's memory (Operand::may_share)
+  int64_t lower_bound = 0;  // most bytes alive at one operation: no arena can be smaller
+  int shared_in_place = 0;  // buffers that take over another's memory (Operand::may_share)
 };
 
-// Greedy by size (Pisarchyk & Lee 2020, "Efficient Memory Management for Deep Neural Net Inference"): the
-// largest buffer first, each at the lowest offset that is free for its whole life. Offsets are multiples of
-// 256 bytes.
+// Greedy by size (Pisarchyk & Lee 2020, "Efficient Memory Management for Deep Neural Net
+// Inference"): largest buffer first, each at the lowest offset that is free for its whole lifetime.
+// Offsets are multiples of 256 bytes.
 MemoryPlan plan_memory(const Program& program, const ElementSizes& sizes);
 
 }  // namespace ddpm

@@ -1,4 +1,4 @@
-// The operations that a Program is made of. Each is described in its own header in kernels/.
+// The operations of a Program; each is described in its header in kernels/.
 #pragma once
 
 #include <variant>
@@ -28,14 +28,14 @@ using AnyOperation =
                  Diffuse, GatherLabels, Loss, ZeroGradients, AdamEma, AdvanceCounter, SamplerStart, Guidance,
                  DynamicThreshold, SamplerStep>;
 
-// The buffers that the operation works on, without absent ones, in the order of its arguments.
+// The operation's buffers, without absent ones, in the order of its arguments.
 Operands operands(const AnyOperation& operation);
 
 // "conv2d", "group_norm_backward", ...
 const char* kind(const AnyOperation& operation);
 
-// Operations and ideal bytes at `element_bytes` an activation (see each operation's header); zero for
-// bookkeeping.
+// FLOPs and ideal bytes at `element_bytes` per activation (see each operation's header); zero
+// for bookkeeping operations.
 Cost cost(const AnyOperation& operation, int element_bytes);
 
 }  // namespace ddpm

@@ -10,8 +10,8 @@
 namespace ddpm {
 namespace {
 
-// Parameters start at multiples of this many elements: 128 bytes of bf16, so that vector loads and the
-// memory's sectors never straddle two parameters.
+// Parameters start at multiples of this many elements: 128 bytes of bf16, so that no vector load or memory
+// sector straddles two parameters.
 constexpr int64_t kParameterAlignment = 64;
 
 int64_t align(int64_t offset) {

@@ -1,6 +1,6 @@
-// The one description of a network and of everything that is done with it: a flat list of typed operations over
-// named buffers. Shapes, lifetimes, memory offsets, the backward pass, profiler ranges, checkpoint names and the
-// drawing of the graph all come from it.
+// A Program describes a network and everything done with it: a flat list of typed operations on named
+// buffers. Shapes, lifetimes, memory offsets, the backward pass, profiler ranges, checkpoint names and the
+// drawing of the graph are all derived from it.
 #pragma once
 
 #include <cstdint>
@@ -16,53 +16,53 @@ using Shape = std::vector<int64_t>;
 
 int64_t element_count(const Shape& shape);
 
-// What a buffer's elements are; the device gives the first two their type.
+// The elements of a buffer; the device chooses the types of the first two.
 enum class DType : uint8_t {
   kCompute,  // activations and their gradients: float, double or bf16
-  kMaster,   // weights, statistics, losses, tables, optimizer states: float; double where kCompute is
+  kMaster,   // weights, statistics, losses, tables, optimizer states: float, or double if kCompute is
   kByte,     // images: uint8
   kIndex,    // counters: int64
 };
 
 enum class Role : uint8_t {
-  kParameter,          // trained; all are in one arena, in order of creation
+  kParameter,          // trained; all in one arena, in order of creation
   kParameterGradient,  // in a second arena, at the parameter's offset
   kParameterArena,     // all parameters as one buffer, padding included: what the optimizer works on
-  kGradientArena,      // all gradients of parameters likewise
+  kGradientArena,      // all parameter gradients likewise
   kState,              // lives from step to step: optimizer states, counters, the sampler's image
   kInput,              // constant: data set, tables
   kActivation,         // lives within a step; the memory plan shares its memory with others
 };
 
-// How a parameter starts out.
+// A parameter's initial values.
 struct InitialValue {
   enum class Kind : uint8_t {
     kConstant,           // value
     kFanAverageUniform,  // uniform in +-sqrt(3 value / ((fan_in + fan_out) / 2)): Ho et al. 2020's code
-    kFanInUniform,  // uniform in +-value / sqrt(fan_in): PyTorch's default for convolutions and linear layers
-    kNormal,        // N(0, value^2)
+    kFanInUniform,       // uniform in +-value / sqrt(fan_in): PyTorch's default for most layers
+    kNormal,             // N(0, value^2)
   };
   Kind kind = Kind::kConstant;
   double value = 0;
   int64_t fan_in = 0;  // 0: from the tensor's own shape
 };
 
-// The order of a tensor's elements in our buffer; PyTorch's is the order of the shape.
+// The order of a tensor's elements in its buffer, compared to PyTorch's.
 enum class TensorLayout : uint8_t {
   kSame,
   kFilter,      // (K, C, R, S) there, (K, R, S, C) here
   kTransposed,  // (in, out) there, (out, in) here: a table of embeddings is the transpose of a linear layer
 };
 
-// A tensor as checkpoints and other frameworks know it: some rows of a parameter buffer.
+// A tensor of a checkpoint or of another framework: some rows of a parameter buffer.
 struct NamedTensor {
-  std::string name;  // diffusers' name: "down_blocks.0.resnets.1.conv1.weight"
+  std::string name;  // as in diffusers: "down_blocks.0.resnets.1.conv1.weight"
   Shape shape;       // in PyTorch's order
   InitialValue initial;
   TensorLayout layout = TensorLayout::kSame;
   int64_t first_row = 0;  // in the buffer's first dimension
 
-  // How many rows of the buffer's first dimension it takes.
+  // The rows that it takes of the buffer's first dimension.
   int64_t rows() const { return layout == TensorLayout::kTransposed ? shape.at(1) : shape.at(0); }
 };
 
@@ -71,9 +71,9 @@ struct Buffer {
   Shape shape;
   DType dtype = DType::kCompute;
   Role role = Role::kActivation;
-  std::vector<NamedTensor> tensors;  // of a parameter: what it holds, in order of rows
+  std::vector<NamedTensor> tensors;  // of a parameter: its tensors, in order of rows
   int64_t arena_offset = -1;         // of a parameter or its gradient: elements from the arena's start
-  BufferId gradient = kNoBuffer;     // of a parameter, once the program was differentiated
+  BufferId gradient = kNoBuffer;     // of a parameter, in a differentiated program
 };
 
 // When an operation runs.
@@ -95,16 +95,17 @@ class Program {
  public:
   BufferId add_buffer(std::string name, Shape shape, Role role = Role::kActivation,
                       DType dtype = DType::kCompute);
-  // A trained parameter made of the given tensors, stacked by rows.
+  // A trained parameter that stacks the given tensors by rows.
   BufferId add_parameter(std::string name, Shape shape, std::vector<NamedTensor> tensors);
-  // The gradient buffer of a parameter: made at the first call.
+  // The gradient buffer of a parameter, created by the first call.
   BufferId gradient_of_parameter(BufferId parameter);
-  // The arenas as buffers (parameter_elements()), made at the first call; no parameter is added after it.
+  // The arenas as buffers of parameter_elements(), created by the first call; no
+  // parameter may be added after it.
   BufferId parameter_arena() { return arena(Role::kParameterArena, "parameters"); }
   BufferId gradient_arena() { return arena(Role::kGradientArena, "gradients"); }
 
   void add(std::string name, Phase phase, const AnyOperation& operation);
-  // The activation becomes a state: its values can be read after the step.
+  // Turns an activation into a state, so that its values can be read after the step.
   void keep(BufferId activation);
 
   const std::vector<Buffer>& buffers() const { return buffers_; }
@@ -112,14 +113,14 @@ class Program {
   const Shape& shape(BufferId id) const { return buffer(id).shape; }
   const std::vector<Operation>& operations() const { return operations_; }
 
-  // The buffer of that name; LogicError where there is none.
+  // The buffer with this name; LogicError if there is none.
   BufferId find(std::string_view name) const;
 
-  // Elements of the arena of all parameters, padding between them included.
+  // Elements of the parameter arena, including padding.
   int64_t parameter_elements() const { return parameter_elements_; }
-  // Of the arena of all parameters' gradients: the same number, or 0 where the program computes no gradients.
+  // Elements of the gradient arena: the same, or 0 if the program computes no gradients.
   int64_t gradient_elements() const;
-  // Trained numbers, padding excluded: the count that papers quote.
+  // Trained numbers without padding: the count that papers quote.
   int64_t parameter_count() const;
 
  private:

@@ -35,7 +35,7 @@ std::string block_name(const std::string& operation) {
 
 bool is_image(const Shape& shape) { return shape.size() == 4; }
 
-// The result of a block's last operation: called y where there are others.
+// The result of a block's last operation: the operand y if there are several.
 Shape result_shape(const Program& program, const Operation& operation) {
   Shape shape;
   for (const Operand& operand : operands(operation.operation))
@@ -92,11 +92,12 @@ enum class Side : uint8_t { kTop, kDown, kBottom, kUp };
 struct Place {
   Side side = Side::kTop;
   double row = 0;  // from the top
-  int slot = 0;    // in its row on its side, from the left
+  int slot = 0;    // within its row and side, from the left
 };
 
-// Where each block stands. The way down ends with the last block that a skip connection leaves, the way up
-// begins with the first that one reaches; what computes no image (the time embedding) stands above.
+// The place of each block. The way down ends with the last block that a skip connection leaves; the
+// way up begins with the first block that one enters. Blocks that compute no image (the time
+// embedding) go to the top.
 class Layout {
  public:
   explicit Layout(const std::vector<NetworkBlock>& blocks) : blocks_(blocks), places_(blocks.size()) {
@@ -120,7 +121,7 @@ class Layout {
   }
 
  private:
-  // A block that reads two images gets the earlier one by a skip connection.
+  // Of two images that a block reads, the earlier one comes by a skip connection.
   void find_skips() {
     for (size_t target = 0; target < blocks_.size(); ++target) {
       const std::vector<size_t>& images = blocks_[target].image_sources;
@@ -157,7 +158,7 @@ class Layout {
     has_previous_ = true;
   }
 
-  // Turns the rows into 0, 1, 2, ... and puts the top before them.
+  // Renumbers the rows 0, 1, 2, ..., with the top before them.
   void number_rows() {
     std::map<double, double> numbers;
     for (const Place& place : places_)
@@ -211,20 +212,20 @@ class GraphDrawing {
   static constexpr double kBoxWidth = 200, kBoxHeight = 34;
   static constexpr double kColumn = kBoxWidth + 24, kRow = kBoxHeight + 18;
   static constexpr double kLabels = 64;  // of the bands
-  static constexpr double kCentre = 96;  // between the two ways
+  static constexpr double kCenter = 96;  // between the two ways
   static constexpr double kTop = 46, kLegend = 44, kLegendWidth = 900, kMargin = 16;
 
   double width() const {
     const int across = std::max({layout_.slots(Side::kDown) + layout_.slots(Side::kUp),
                                  layout_.slots(Side::kTop), layout_.slots(Side::kBottom), 3});
-    return std::max(kLabels + across * kColumn + kCentre + kMargin, kLegendWidth);
+    return std::max(kLabels + across * kColumn + kCenter + kMargin, kLegendWidth);
   }
   double height() const { return kTop + layout_.rows() * kRow + kLegend; }
 
   SvgBox box(size_t block) const {
     const Place& place = layout_.place(block);
     double x = kLabels + kMargin + place.slot * kColumn;
-    if (place.side == Side::kUp) x += layout_.slots(Side::kDown) * kColumn + kCentre;
+    if (place.side == Side::kUp) x += layout_.slots(Side::kDown) * kColumn + kCenter;
     if (place.side == Side::kBottom) {
       const double free = width() - kLabels - kMargin - layout_.slots(Side::kBottom) * kColumn;
       x += free / 2;
@@ -275,12 +276,12 @@ class GraphDrawing {
                    fmt::format("class=\"block\" rx=\"4\" fill=\"{}\" stroke=\"{}\" stroke-width=\"1.2\"",
                                style.fill, style.stroke),
                    fmt::format("{}: {} operations", block.name, block.operations.size()));
-    const double centre = at.x + at.width / 2;
-    svg_.text(centre, at.y + 14, "text-anchor=\"middle\" font-size=\"10.5\" font-weight=\"bold\"",
+    const double center = at.x + at.width / 2;
+    svg_.text(center, at.y + 14, "text-anchor=\"middle\" font-size=\"10.5\" font-weight=\"bold\"",
               block.name);
     std::string detail = image_text(block.output);
     if (block.parameters > 0) detail += fmt::format("  ·  {} parameters", count_text(block.parameters));
-    svg_.text(centre, at.y + 27, "text-anchor=\"middle\" font-size=\"10\" fill=\"#444444\"", detail);
+    svg_.text(center, at.y + 27, "text-anchor=\"middle\" font-size=\"10\" fill=\"#444444\"", detail);
     if (gets_time(index)) draw_dot(at.x + 8, at.y + 24);
   }
 
@@ -299,7 +300,7 @@ class GraphDrawing {
   void draw_connection(size_t source, size_t target) {
     const bool from_top = layout_.place(source).side == Side::kTop,
                to_top = layout_.place(target).side == Side::kTop;
-    if (from_top && !to_top) return;  // a dot instead: the time embedding reaches every residual block
+    if (from_top && !to_top) return;  // drawn as a dot: the time embedding reaches every residual block
     const SvgBox a = box(source), b = box(target);
     if (layout_.is_skip(source, target)) {
       draw_arrow({{a.x + a.width, a.y + a.height / 2}, {b.x, b.y + b.height / 2}},
@@ -311,7 +312,7 @@ class GraphDrawing {
     draw_arrow(route(a, b), "stroke=\"#333333\" stroke-width=\"1.3\"", "#333333");
   }
 
-  // Sideways within a row; else vertically, by way of the middle between two rows where the columns differ.
+  // Horizontal within a row; otherwise vertical, through the middle between two rows if the columns differ.
   static std::vector<Point> route(const SvgBox& a, const SvgBox& b) {
     if (a.y == b.y) return {{a.x + a.width, a.y + a.height / 2}, {b.x, b.y + b.height / 2}};
     const double down = b.y > a.y ? 1 : -1;
@@ -322,7 +323,7 @@ class GraphDrawing {
     return {from, {from.x, middle}, {to.x, middle}, to};
   }
 
-  void draw_arrow(const std::vector<Point>& points, std::string_view attributes, std::string_view colour) {
+  void draw_arrow(const std::vector<Point>& points, std::string_view attributes, std::string_view color) {
     std::string line;
     for (const Point& point : points)
       line += fmt::format("{}{:.1f} {:.1f}", line.empty() ? "M" : "L", point.x, point.y);
@@ -332,7 +333,7 @@ class GraphDrawing {
     const Point back{(before.x - tip.x) / length, (before.y - tip.y) / length};  // arrows end along an axis
     svg_.path(fmt::format("M{:.1f} {:.1f}l{:.1f} {:.1f}l{:.1f} {:.1f}z", tip.x, tip.y,
                           6 * back.x + 3.5 * back.y, 6 * back.y - 3.5 * back.x, -7 * back.y, 7 * back.x),
-              fmt::format("fill=\"{}\"", colour));
+              fmt::format("fill=\"{}\"", color));
   }
 
   void draw_legend() {

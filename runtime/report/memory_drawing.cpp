@@ -13,8 +13,8 @@
 namespace ddpm {
 namespace {
 
-// What a block holds, by the operation that writes it first. Fills from Okabe and Ito's palette, which
-// colour-blind readers tell apart too.
+// Kinds of blocks, by the operation that writes them first. Fills are from Okabe and Ito's palette, which
+// color-blind readers can tell apart.
 struct Content {
   std::string_view name;
   std::string_view fill;
@@ -99,8 +99,8 @@ class MemoryDrawing {
       svg_.path(fmt::format("M{:.1f} {:.1f}H{:.1f}", kLeft, at, kRight), "stroke=\"#e4e4e4\"");
       svg_.text(kLeft - 8, at + 4, "text-anchor=\"end\"", fmt::format("{:g}", tick));
     }
-    const double centre = (kTop + kBottom) / 2;
-    svg_.text(20, centre, fmt::format("text-anchor=\"middle\" transform=\"rotate(-90 20 {:.1f})\"", centre),
+    const double center = (kTop + kBottom) / 2;
+    svg_.text(20, center, fmt::format("text-anchor=\"middle\" transform=\"rotate(-90 20 {:.1f})\"", center),
               fmt::format("offset in the arena, {}", unit.name));
   }
 
@@ -110,7 +110,7 @@ class MemoryDrawing {
                      static_cast<double>(block.bytes) / bytes() * (kBottom - kTop)};
     const Content& content =
         kContentTable[content_of(program_.operations()[static_cast<size_t>(block.first)])];
-    constexpr double kOutlined = 3;  // lower ones would drown in their white outline
+    constexpr double kOutlined = 3;  // thinner boxes would vanish in their white outline
     svg_.rectangle(box,
                    fmt::format("class=\"activation\" fill=\"{}\"{}", content.fill,
                                box.height > kOutlined ? " stroke=\"#ffffff\" stroke-width=\"0.5\"" : ""),
@@ -125,7 +125,7 @@ class MemoryDrawing {
                        block.first, block.last);
   }
 
-  // Where it fits.
+  // Labels the rectangle if the name fits.
   void draw_name(const MemoryBlock& block, const SvgBox& box, std::string_view ink) {
     constexpr double kFontSize = 8, kCharacterWidth = 0.56 * kFontSize;
     const std::string& name = program_.buffer(block.buffers[0]).name;
@@ -200,7 +200,7 @@ std::vector<MemoryBlock> memory_blocks(const MemoryPlan& plan) {
   std::vector<MemoryBlock> blocks;
   for (const BufferId id : placed) {
     const Placement next = placement(id);
-    // Two lives that meet at one operation and one address can only be a handing over in place.
+    // Two lifetimes that share an operation and an address must be a takeover in place.
     if (!blocks.empty() && blocks.back().offset == next.offset && next.first <= blocks.back().last) {
       MemoryBlock& block = blocks.back();
       block.buffers.push_back(id);

@@ -1,4 +1,4 @@
-// The memory plan as a picture: time to the right, addresses upwards.
+// Draws a memory plan: time to the right, addresses upward.
 #pragma once
 
 #include <cstdint>
@@ -9,19 +9,20 @@
 
 namespace ddpm {
 
-// A piece of the arena: one activation, or several that take over from each other in place.
+// A piece of the arena: one activation, or several that take it over from each other in place.
 struct MemoryBlock {
-  std::vector<BufferId> buffers;  // in order of their lives
+  std::vector<BufferId> buffers;  // in order of their lifetimes
   int64_t offset = 0;
   int64_t bytes = 0;  // of the largest
-  int first = 0;      // operation, likewise
-  int last = 0;
+  int first = 0;      // first operation of all their lifetimes
+  int last = 0;       // last operation
 };
 
 // Every placed activation is in exactly one block, and no two blocks share both an address and an operation.
 std::vector<MemoryBlock> memory_blocks(const MemoryPlan& plan);
 
-// A complete SVG file: one rectangle a block, coloured by what computes it, its name as a tooltip.
+// A complete SVG file: one rectangle per block, colored by the operation that computes it,
+// with its name as tooltip.
 std::string memory_plan_svg(const Program& program, const MemoryPlan& plan, const std::string& title);
 
 }  // namespace ddpm

@@ -33,15 +33,15 @@ Operands compared_operands(const Program& program, const AnyOperation& operation
 
 using Values = std::vector<float>;
 
-// Memory for values that is used again: at a training's batch a buffer has tens of megabytes, and the system
-// would have to clear it anew for each.
+// Reuses memory for values: at training batch sizes a buffer has tens of megabytes, which the system would
+// have to clear on each allocation.
 class ValuePool {
  public:
-  // Contents are undefined.
+  // The contents are undefined.
   Values take(size_t size) {
     Values taken;
     if (!spare_.empty()) {
-      // The smallest that is large enough, else the largest.
+      // The smallest that is large enough, or else the largest.
       auto best = std::lower_bound(spare_.begin(), spare_.end(), size, is_smaller);
       if (best == spare_.end()) --best;
       taken = std::move(*best);
@@ -71,9 +71,9 @@ double largest(std::span<const float> values) {
   return found.empty() ? 0 : *std::max_element(found.begin(), found.end());
 }
 
-// Of a matrix with that many columns.
+// For a matrix with this many columns.
 double largest_column_sum(std::span<const float> values, size_t columns) {
-  // As many rows at a time as make a chunk.
+  // As many rows at a time as fill a chunk.
   const auto rows = static_cast<int64_t>(values.size() / columns);
   const int64_t rows_at_once = std::max<int64_t>(1, kParallelChunk / static_cast<int64_t>(columns));
   const int64_t parts = (rows + rows_at_once - 1) / rows_at_once;
@@ -92,7 +92,7 @@ double largest_column_sum(std::span<const float> values, size_t columns) {
   return *std::max_element(sums.begin(), sums.end());
 }
 
-// OutputError's magnitude, where it is known; 0: the result's.
+// OutputError's magnitude if it is known; 0: use the result's.
 class MagnitudeOf {
  public:
   // `values` are the operation's inputs, by buffer.
@@ -102,16 +102,16 @@ class MagnitudeOf {
   double operator()(const UpsampleConv2dBackwardWeight& op) const { return of_bias(op, op.shape.k); }
   double operator()(const LinearBackward& op) const { return of_bias(op, op.params.out); }
 
-  // The gradient of x is dy gamma (1 + film) rstd, less its mean and its part along the normalised x, which
-  // is all of it where a group has few elements; the gradients of shift and bias are its sums.
+  // The gradient of x is dy gamma (1 + film) rstd, minus its mean and its projection on the normalized x,
+  // which is all of it if a group has few elements. The gradients of shift and bias are its sums.
   double operator()(const GroupNormBackward& op) const {
     const GroupNormParams& s = op.forward.params;
     const std::span<const float> dy = values_.at(op.dy);
     const auto channels = static_cast<size_t>(s.channels());
     const double film = op.forward.film == kNoBuffer ? 1 : 1 + largest(values_.at(op.forward.film));
-    const double slope = film / (1 - s.dropout) * 1.1;  // of SiLU too
+    const double slope = film / (1 - s.dropout) * 1.1;  // SiLU's slope is below 1.1
     if (output_ == op.dgamma || output_ == op.dbeta)
-      return largest_column_sum(dy, channels) * slope * kLargestNormalised;
+      return largest_column_sum(dy, channels) * slope * kLargestNormalized;
     const double factor =
         slope * largest(values_.at(op.forward.gamma)) * largest(values_.at(op.forward.rstd));
     if (output_ == op.dx || output_ == op.dskip) return largest(dy) * factor;
@@ -120,7 +120,7 @@ class MagnitudeOf {
     const size_t image = channels * static_cast<size_t>(s.pixels);
     for (size_t n = 0; n < static_cast<size_t>(s.n); ++n)
       sum = std::max(sum, largest_column_sum(dy.subspan(n * image, image), channels));
-    return output_ == op.dfilm ? sum * slope * kLargestNormalised : sum * factor;
+    return output_ == op.dfilm ? sum * slope * kLargestNormalized : sum * factor;
   }
 
   template <typename Op>
@@ -129,7 +129,7 @@ class MagnitudeOf {
   }
 
  private:
-  static constexpr double kLargestNormalised = 4;  // standard deviations, but for a few elements
+  static constexpr double kLargestNormalized = 4;  // standard deviations, except for a few elements
 
   // The gradients of biases; all others are computed from inputs too.
   template <typename Op>
@@ -143,7 +143,7 @@ class MagnitudeOf {
   const std::map<BufferId, Values>& values_;
 };
 
-// NaN where one of them is.
+// NaN if one of them is.
 double largest_difference(std::span<const float> actual, std::span<const float> expected) {
   const auto of_chunk = [&](size_t begin, size_t end) {
     double found = 0;
@@ -195,16 +195,15 @@ class Comparison {
     return static_cast<size_t>(element_count(reference_.program().shape(id)));
   }
 
-  // Something was written there before this operation: also to columns beside those that it writes now.
+  // Whether an earlier operation wrote to the buffer, including columns that this one does not write.
   bool holds_values(const Operand& operand) const {
     if (reference_.program().buffer(operand.buffer).role != Role::kActivation) return true;
     const Placement& life = reference_.memory_plan().placements[static_cast<size_t>(operand.buffer)];
     return life.first < static_cast<int>(position_);
   }
 
-  // All is read before anything is written, since a result may take over the memory of an operand. Of a
-  // matrix that operations fill column by column, the first of them leaves the others as they were: zero on
-  // both.
+  // Reads everything before it writes anything, since a result may take over an operand's memory. The first
+  // operation to write columns of a matrix leaves the other columns as they were: zero on both.
   void share_inputs(const Operands& all) {
     std::vector<BufferId> outputs;
     for (const Operand& operand : all) {

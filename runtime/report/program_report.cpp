@@ -19,7 +19,7 @@ bool is_computed(const Buffer& buffer) {
   return buffer.role == Role::kActivation || holds_images;
 }
 
-// What is read first is the operation's subject: x, dy, qkv.
+// The first operand read is the operation's subject: x, dy, qkv.
 Shape input_shape(const Program& program, const Operands& all) {
   for (const Operand& operand : all)
     if (operand.access != Access::kWrite && is_computed(program.buffer(operand.buffer)))
@@ -27,7 +27,7 @@ Shape input_shape(const Program& program, const Operands& all) {
   return {};
 }
 
-// The result among statistics, probabilities and scratch: it is called y or dx where there are others.
+// The result, as opposed to statistics, probabilities and scratch: y or dx if there are several outputs.
 Shape output_shape(const Program& program, const Operands& all) {
   const Operand* output = nullptr;
   for (const Operand& operand : all) {

@@ -1,4 +1,4 @@
-// What a Program consists of, what it costs and what memory it takes: as numbers, as text and as JSON.
+// Reports a Program's operations, costs and memory, as numbers, text and JSON.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@ struct OperationReport {
   std::string name;
   std::string kind;
   Phase phase = Phase::kForward;
-  Shape input;             // of the first activation or image that it reads; empty: none
-  Shape output;            // of what it computes; empty: it only updates parameters, gradients or counters
-  int64_t parameters = 0;  // that no operation before it has used, so that the column adds up
-  Cost cost;               // of the whole batch
+  Shape input;             // first activation or image that it reads; empty: none
+  Shape output;            // result; empty: it only updates parameters, gradients or counters
+  int64_t parameters = 0;  // not used by an earlier operation, so the column adds up
+  Cost cost;               // for the whole batch
 };
 
 // Sums over operations.
@@ -37,15 +37,15 @@ struct ActivationReport {
   Placement placement;
 };
 
-// Bytes by role; parameters and gradients with the padding of their arenas.
+// Bytes by role; parameters and gradients include their arenas' padding.
 struct MemoryReport {
-  int64_t activations = 0;  // the arena's, with reuse
+  int64_t activations = 0;  // the arena, with reuse
   int64_t activations_without_reuse = 0;
   int64_t activations_lower_bound = 0;
   int shared_in_place = 0;
   int64_t parameters = 0;
   int64_t gradients = 0;
-  int64_t states = 0;  // optimiser, averaged weights, counters, buffers that are read after the step
+  int64_t states = 0;  // optimizer, averaged weights, counters, buffers read after the step
   int64_t inputs = 0;
 
   int64_t total() const { return activations + parameters + gradients + states + inputs; }
@@ -55,35 +55,35 @@ struct ProgramReport {
   std::string title;
   int batch = 1;
   ElementSizes sizes;
-  int64_t parameters = 0;              // trained numbers, padding excluded
-  std::vector<NamedTensor> tensors{};  // that they make up in a checkpoint, in order of the arena
+  int64_t parameters = 0;              // trained numbers, without padding
+  std::vector<NamedTensor> tensors{};  // of a checkpoint, in arena order
   std::vector<OperationReport> operations;
   MemoryReport memory;
   std::vector<ActivationReport> activations;  // largest first
 
-  // Of the operations of one phase, or of all.
+  // Sums over one phase, or over all operations.
   CostTotal total(Phase phase) const;
   CostTotal total() const;
-  // By kind of operation, most FLOPs first.
+  // Sums by kind of operation, most FLOPs first.
   std::vector<KindTotal> totals_by_kind() const;
 };
 
 struct ReportOptions {
   std::string title;
-  int batch = 1;  // images that one run of the program works on: the divisor of figures an image
+  int batch = 1;  // images per run of the program, for figures per image
   ElementSizes sizes;
 };
 
 ProgramReport report_program(const Program& program, const MemoryPlan& plan, const ReportOptions& options);
 
-// One screen: sizes, costs an image and a step by phase and by kind, memory, the largest activations.
+// One screen: sizes, costs per image and step by phase and by kind, memory, and the largest activations.
 // GFLOP, MB and GB are decimal.
 std::string summary_text(const ProgramReport& report);
-// One line for each operation in order of execution.
+// One line per operation in execution order.
 std::string operations_text(const ProgramReport& report);
-// One line for each tensor of a checkpoint: its name and its shape in PyTorch's order.
+// One line per checkpoint tensor: its name and its shape in PyTorch's order.
 std::string tensors_text(const ProgramReport& report);
-// All of it, with every number in FLOPs and bytes.
+// The whole report, with every number in FLOPs and bytes.
 std::string report_json(const ProgramReport& report);
 
 // "128x64x64x3"

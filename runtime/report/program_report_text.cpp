@@ -1,4 +1,4 @@
-// How a ProgramReport is written: tables for people, JSON for programs.
+// Formats a ProgramReport: tables for people, JSON for programs.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -65,7 +65,7 @@ void append_memory(std::string& text, const ProgramReport& report) {
          mega(memory.activations_lower_bound), memory.shared_in_place);
   row("parameters", memory.parameters);
   row("gradients", memory.gradients);
-  row("optimiser and other states", memory.states);
+  row("optimizer and other states", memory.states);
   row("inputs", memory.inputs);
   row("total", memory.total());
 }

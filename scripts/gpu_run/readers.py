@@ -102,9 +102,9 @@ def same_checkpoints(runs: list[pathlib.Path]) -> dict:
 
 
 def plans(text: str) -> dict:
-    """What the programs logged about choosing plans: the time it took, refusals and warnings."""
+    """What the programs logged about autotuning: how long it took, refusals and warnings."""
     lines = [line.strip() for line in text.splitlines()]
-    chosen = [line for line in lines if re.match(r"(prepared|measuring) ", line)]
+    chosen = [line for line in lines if re.match(r"(prepared|autotuning) ", line)]
     refused = sum(line.startswith("refused ") for line in lines)
     warned = sum(line.startswith("warning: ") for line in lines)
     return {**({"plans": chosen[-1][:220]} if chosen else {}), **({"plans refused": refused} if refused else {}),

@@ -235,9 +235,10 @@ class Readers(WithFolder):
             readers.side_by_side(self.write("b.json", {"ratios": [], "machine": {}}))
 
     def test_plans_are_counted_by_outcome(self):
-        text = ("measuring 3 products on this GPU (kept in plans.json)\nrefused engine 5 for conv: two runs differ\n"
-                "prepared 3 products: 90 plans proposed, 88 built in 0.1 s\nwarning: engine 6 for conv: wrong\n")
-        self.assertEqual(readers.plans(text), {"plans": "prepared 3 products: 90 plans proposed, 88 built in 0.1 s",
+        text = ("autotuning 3 convolutions and GEMMs on this GPU (kept in plans.json)\n"
+                "refused engine 5 for conv: two runs differ\n"
+                "prepared 3 convolutions and GEMMs: 90 plans proposed, 88 built in 0.1 s\nwarning: engine 6 for conv: wrong\n")
+        self.assertEqual(readers.plans(text), {"plans": "prepared 3 convolutions and GEMMs: 90 plans proposed, 88 built in 0.1 s",
                                                "plans refused": 1, "plans warned about": 1})
 
     def test_a_profile_reports_the_step_and_its_longest_kinds(self):

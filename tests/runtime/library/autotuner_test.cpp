@@ -1,5 +1,5 @@
 // Choosing among the plans of a fake library with a fake timer: which plans are built, tried, refused and
-// cached; and a fused plan against its unfused steps.
+// cached; and a fused plan against its unfused ops.
 #include "runtime/library/autotuner.h"
 
 #include <gmock/gmock.h>
@@ -33,7 +33,7 @@ struct Plan {
 };
 
 constexpr const char* kKey = "problem";
-constexpr size_t kSteps = 9;  // as a candidate of the clock
+constexpr size_t kUnfused = 9;  // as a candidate of the clock
 
 // Plans "0", "1", ..., proposed one by one like a library's.
 Proposals<Plan> proposals(size_t count, int& made) {
@@ -137,8 +137,8 @@ TEST_F(Library, WarnModeUsesAWrongPlan) {
   check_ = PlanCheck::kWarn;
   EXPECT_EQ(choose_in_new_process(&timer), "1");
   EXPECT_THAT(log_,
-              ElementsAre("warning: engine 1 for problem: two runs on the same inputs differ; used all the "
-                          "same (plan_check = warn)"));
+              ElementsAre("warning: engine 1 for problem: two runs on the same inputs differ; used anyway "
+                          "(plan_check = warn)"));
   EXPECT_EQ(statistics_.refused, 0);
 }
 
@@ -212,10 +212,10 @@ TEST_F(Library, StatisticsCountPlansAndSeconds) {
   EXPECT_EQ(statistics_.problems, 2);
   EXPECT_EQ(
       to_string(PlanStatistics{143, 5057, 4990, 2, 3.46, 61.2, 2.11}),
-      "prepared 143 products: 5057 plans proposed, 4990 built in 3.5 s, measured in 61.2 s, checked in 2.1 s "
-      "(2 refused)");
+      "prepared 143 convolutions and GEMMs: 5057 plans proposed, 4990 built in 3.5 s, measured in 61.2 s, "
+      "checked in 2.1 s (2 refused)");
   EXPECT_EQ(to_string(PlanStatistics{1, 1, 1, 0, 0.04, 0, 0}),
-            "prepared 1 product: 1 plan proposed, 1 built in 0.0 s");
+            "prepared 1 convolution or GEMM: 1 plan proposed, 1 built in 0.0 s");
 }
 
 // Otherwise every run would measure again without saying why.
@@ -229,7 +229,8 @@ TEST_F(Library, CountsPlansThatCannotBeRestored) {
   choose(cache, &timer);
   EXPECT_EQ(statistics_.unusable, 1);
   EXPECT_EQ(to_string(PlanStatistics{.problems = 1, .proposed = 1, .built = 1, .unusable = 1}),
-            "prepared 1 product: 1 plan proposed, 1 built in 0.0 s; 1 kept plan could not be restored");
+            "prepared 1 convolution or GEMM: 1 plan proposed, 1 built in 0.0 s; 1 cached plan could not be "
+            "restored");
 }
 
 TEST(Way, CachesTheFastestByName) {
@@ -248,7 +249,7 @@ class FusedPlan : public testing::Test {
  protected:
   FusedPlan() : cache_("") {}
 
-  // The number of the chosen plan, "steps" for none. Plans 0 and 1 are proposed.
+  // The number of the chosen plan, "unfused" for none. Plans 0 and 1 are proposed.
   std::string choose(FakeTimer* timer, Unmeasured unmeasured = Unmeasured::kDoNotFuse) {
     const auto run = [&](size_t candidate) {
       if (timer == nullptr) throw LogicError("run although nothing is measured");
@@ -266,10 +267,10 @@ class FusedPlan : public testing::Test {
                   .find_fault = [&](const Plan& plan) -> std::optional<std::string> {
                     return plan.tag() == wrong_ ? std::optional<std::string>("wrong") : std::nullopt;
                   }},
-        .run_steps = [&] { return run(kSteps); },
+        .run_unfused = [&] { return run(kUnfused); },
         .unmeasured = unmeasured};
     const std::optional<Plan> plan = choose_fused_plan(source, kKey, {cache_, timer, statistics_});
-    return plan ? plan->number : "steps";
+    return plan ? plan->number : "unfused";
   }
 
   size_t proposed_ = 2;
@@ -280,26 +281,27 @@ class FusedPlan : public testing::Test {
 };
 
 TEST_F(FusedPlan, IsTakenWhenFasterThanTheSteps) {
-  FakeTimer timer({{0, {3}}, {1, {1}}, {kSteps, {2}}});
+  FakeTimer timer({{0, {3}}, {1, {1}}, {kUnfused, {2}}});
   EXPECT_EQ(choose(&timer), "1");
   EXPECT_EQ(choose(nullptr), "1") << "it was measured before";
 }
 
 TEST_F(FusedPlan, IsSkippedWhenNotFaster) {
-  FakeTimer timer({{0, {3}}, {1, {2}}, {kSteps, {2}}});
-  EXPECT_EQ(choose(&timer), "steps");
-  EXPECT_EQ(choose(nullptr, Unmeasured::kFuse), "steps") << "it was measured before";
+  FakeTimer timer({{0, {3}}, {1, {2}}, {kUnfused, {2}}});
+  EXPECT_EQ(choose(&timer), "unfused");
+  EXPECT_EQ(choose(nullptr, Unmeasured::kFuse), "unfused") << "it was measured before";
+  EXPECT_EQ(cache_.find(kKey), "steps") << "the tag in existing cache files";
 }
 
 TEST_F(FusedPlan, IsSkippedWhenWrong) {
-  FakeTimer timer({{0, {3}}, {1, {1}}, {kSteps, {2}}});
+  FakeTimer timer({{0, {3}}, {1, {1}}, {kUnfused, {2}}});
   wrong_ = "1";
-  EXPECT_EQ(choose(&timer), "steps");
+  EXPECT_EQ(choose(&timer), "unfused");
   EXPECT_EQ(statistics_.refused, 1);
 }
 
 TEST_F(FusedPlan, UnmeasuredFollowsTheOption) {
-  EXPECT_EQ(choose(nullptr, Unmeasured::kDoNotFuse), "steps");
+  EXPECT_EQ(choose(nullptr, Unmeasured::kDoNotFuse), "unfused");
   EXPECT_EQ(made_, 0) << "no plan is built unnecessarily";
   EXPECT_EQ(choose(nullptr, Unmeasured::kFuse), "0");
   EXPECT_EQ(made_, 1);
@@ -310,12 +312,12 @@ TEST_F(FusedPlan, UnmeasuredFollowsTheOption) {
 
 TEST_F(FusedPlan, FallsBackToTheStepsWithoutProposals) {
   proposed_ = 0;
-  EXPECT_EQ(choose(nullptr, Unmeasured::kFuse), "steps");
+  EXPECT_EQ(choose(nullptr, Unmeasured::kFuse), "unfused");
 }
 
 TEST_F(FusedPlan, IsRemeasuredWhenTheCachedPlanIsUnknown) {
   cache_.store(kKey, "of another version");
-  FakeTimer timer({{0, {1}}, {1, {3}}, {kSteps, {2}}});
+  FakeTimer timer({{0, {1}}, {1, {3}}, {kUnfused, {2}}});
   EXPECT_EQ(choose(&timer), "0");
 }
 

@@ -142,32 +142,32 @@ TEST_F(ConvolutionChoice, KeyCoversEverythingTheChoiceDependsOn) {
 }
 
 TEST_F(ConvolutionChoice, FusesBiasOnlyWhenMeasuredFaster) {
-  const ConvolutionProblem wish{.shape = kProblem.shape, .bias = true, .residual = true};
-  const std::vector<ConvolutionPlan> plans = convolution_plans(device_, wish);
+  const ConvolutionProblem fused{.shape = kProblem.shape, .bias = true, .residual = true};
+  const std::vector<ConvolutionPlan> plans = convolution_plans(device_, fused);
   ASSERT_FALSE(plans.empty());
   const std::string first = plans.front().tag();
-  enum : size_t { kFirst, kOther, kSteps };
-  for (const double seconds_in_steps : {0.5, 2.0}) {
+  enum : size_t { kFirst, kOther, kUnfused };
+  for (const double unfused_seconds : {0.5, 2.0}) {
     PlanCache cache("");
     PlanStatistics statistics;
-    FakeTimer timer({{kFirst, {1}}, {kOther, {3}}, {kSteps, {seconds_in_steps}}});
+    FakeTimer timer({{kFirst, {1}}, {kOther, {3}}, {kUnfused, {unfused_seconds}}});
     const ConvolutionTrials trials{.run = [&](const ConvolutionPlan& plan) {
       timer.current = plan.tag() == first ? kFirst : kOther;
       return true;
     }};
-    const auto run_steps = [&] {
-      timer.current = kSteps;
+    const auto run_unfused = [&] {
+      timer.current = kUnfused;
       return true;
     };
-    const auto must_not_run_steps = []() -> bool { throw LogicError("steps were run"); };
+    const auto must_not_run_unfused = []() -> bool { throw LogicError("the unfused ops were run"); };
     EXPECT_FALSE(ConvolutionAutotuner(device_, kMachine, {}, {cache, nullptr, statistics})
-                     .choose_fused(wish, kMustNotRun, must_not_run_steps)
+                     .choose_fused(fused, kMustNotRun, must_not_run_unfused)
                      .has_value());
     EXPECT_EQ(statistics.built, 0);
     ConvolutionAutotuner choosing(device_, kMachine, {}, {cache, &timer, statistics});
-    EXPECT_EQ(choosing.choose_fused(wish, trials, run_steps).has_value(), seconds_in_steps > 1);
-    const auto again = choosing.choose_fused(wish, kMustNotRun, must_not_run_steps);
-    EXPECT_EQ(again ? again->tag() : "steps", seconds_in_steps > 1 ? first : "steps");
+    EXPECT_EQ(choosing.choose_fused(fused, trials, run_unfused).has_value(), unfused_seconds > 1);
+    const auto again = choosing.choose_fused(fused, kMustNotRun, must_not_run_unfused);
+    EXPECT_EQ(again ? again->tag() : "unfused", unfused_seconds > 1 ? first : "unfused");
   }
 }
 

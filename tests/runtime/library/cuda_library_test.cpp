@@ -57,9 +57,10 @@ TEST(CudaLibrary, ReusesMeasuredPlansBitForBit) {
   options.log = [&](const std::string& line) { log.push_back(line); };
   const auto first = run(options);
   EXPECT_TRUE(std::filesystem::exists(file));
-  EXPECT_THAT(log, testing::ElementsAre("measuring 2 products on this GPU (kept in " + file.string() + ")",
-                                        testing::AllOf(testing::StartsWith("prepared 2 products: "),
-                                                       testing::Not(testing::HasSubstr("refused")))));
+  EXPECT_THAT(log, testing::ElementsAre(
+                       "autotuning 2 convolutions and GEMMs on this GPU (kept in " + file.string() + ")",
+                       testing::AllOf(testing::StartsWith("prepared 2 convolutions and GEMMs: "),
+                                      testing::Not(testing::HasSubstr("refused")))));
   log.clear();
   const auto written = std::filesystem::last_write_time(file);
   EXPECT_EQ(run(options), first);

@@ -195,13 +195,14 @@ TEST_F(PlanCacheTest, AnnouncesMeasurementsAndTheirFile) {
   PlanCache cache = open();
   cache.store("a", "plan");
   cache.announce({"a", "b", "c"});
-  EXPECT_THAT(log_, ElementsAre("measuring 2 products on this GPU (kept in " + file().string() + ")"));
+  EXPECT_THAT(
+      log_, ElementsAre("autotuning 2 convolutions and GEMMs on this GPU (kept in " + file().string() + ")"));
   log_.clear();
   cache.announce({"a"});
   EXPECT_THAT(log_, IsEmpty()) << "nothing has to be measured";
   PlanCache unkept("", [this](const std::string& line) { log_.push_back(line); });
   unkept.announce({"a"});
-  EXPECT_THAT(log_, ElementsAre("measuring 1 product on this GPU (for this run alone)"));
+  EXPECT_THAT(log_, ElementsAre("autotuning 1 convolution or GEMM on this GPU (for this run alone)"));
 }
 
 TEST_F(PlanCacheTest, WithoutAFileWritesAndLogsNothing) {

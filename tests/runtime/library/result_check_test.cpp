@@ -286,7 +286,7 @@ void expect_that_faults_are_found(const Problem& problem, ElementType type, size
     output[computed_element * bytes + bytes - 1] ^= std::byte{0xC0};
   };
   EXPECT_THAT(Trial(problem).find_fault([&](std::span<std::byte> output, int) { spoil(output); }),
-              Optional(HasSubstr("is right")));
+              Optional(HasSubstr("expected")));
   // Flips the last bit of one element, only in the second run.
   const auto differ = [&](std::span<std::byte> output, int run) {
     if (run == 1) output[computed_element * static_cast<size_t>(element_bytes(type))] ^= std::byte{1};
@@ -330,7 +330,7 @@ TEST(ResultCheck, DetectsAMissingResidual) {
     });
   };
   EXPECT_EQ(fault_of_computing(problem), std::nullopt);
-  EXPECT_THAT(fault_of_computing(forgetful), Optional(HasSubstr("is right")));
+  EXPECT_THAT(fault_of_computing(forgetful), Optional(HasSubstr("expected")));
 }
 
 }  // namespace
