@@ -247,7 +247,7 @@ void register_choice(LibraryBench& bench, const Network& network, const StepChoi
         fmt::format("choices/{}/{}/{}", network.name, choice.name, form.first).c_str(),
         [&bench, shape, count = choice.count, list = form.second](benchmark::State& state) {
           const LayerTensors tensors = tensors_of(shape);
-          // Both forms are held against the operations of the literal one.
+          // The rates of both forms count the FLOPs of the literal one.
           bench.run(state, ddpm::cost(shape, sizeof(T)), list, tensors.buffers());
           state.counters["count"] = count;
           state.SetLabel(layer_shape(shape));

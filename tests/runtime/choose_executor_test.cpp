@@ -29,7 +29,7 @@ TEST(Executors, CpuComputesInFp32) {
     EXPECT_EQ(choice.precision, ComputePrecision::kFp32);
     EXPECT_EQ(choice.description, "cpu, fp32");
   }
-  EXPECT_THAT(refusal(Device::kCpu, ComputePrecision::kBf16), HasSubstr("the CPU computes in fp32"));
+  EXPECT_THAT(refusal(Device::kCpu, ComputePrecision::kBf16), HasSubstr("use fp32 on the CPU"));
 }
 
 TEST(Executors, AutoUsesCudaOrExplainsWhyNot) {
@@ -43,7 +43,7 @@ TEST(Executors, AutoUsesCudaOrExplainsWhyNot) {
   const std::string why = refusal(Device::kCuda, ComputePrecision::kAuto);
   EXPECT_THAT(why, StartsWith("--device cuda: "));
   EXPECT_THAT(why, HasSubstr("--device cpu")) << "what to do";
-  EXPECT_THAT(refusal(Device::kAuto, ComputePrecision::kBf16), HasSubstr("bf16 is for the GPU"));
+  EXPECT_THAT(refusal(Device::kAuto, ComputePrecision::kBf16), HasSubstr("bf16 needs a GPU"));
 }
 
 TEST(Executors, CpuExecutorRunsPrograms) {
