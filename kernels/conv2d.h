@@ -1,4 +1,5 @@
-// The 2-D convolution, and the convolution after nearest-neighbor upsampling. Implementations: plain loops in
+// The 2-D convolution, and the convolution after nearest-neighbor upsampling, which can be folded to a 4x4
+// filter on the smaller image (UpsampleConv2dShape::folded). Implementations: plain loops in
 // kernels/reference/conv2d.cpp; oneDNN in runtime/cpu/onednn_ops.cpp; cuDNN and cuBLASLt in runtime/library
 // (lower_convolution.cpp, lower_upsample.cpp).
 #pragma once

@@ -138,8 +138,11 @@ void Executor::keep_records(const std::vector<BufferId>& buffers) {
   device_->keep_records(std::move(sources));
 }
 
-void Executor::check_bytes(BufferId buffer) const {
+// A device keeps the stream of one buffer.
+void Executor::check_bytes(BufferId buffer) {
   DDPM_CHECK(program_.buffer(buffer).role == Role::kInput && program_.buffer(buffer).dtype == DType::kByte);
+  DDPM_CHECK(bytes_ == kNoBuffer || bytes_ == buffer);
+  bytes_ = buffer;
 }
 
 void Executor::bind_bytes(BufferId buffer, std::span<const uint8_t> bytes) {

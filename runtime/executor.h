@@ -62,6 +62,8 @@ class Executor {
   // unfinished, so a caller that calls this after each run stays at most that many steps ahead of the device.
   std::vector<std::vector<float>> take_records(size_t pending) { return device_->take_records(pending); }
 
+  // A program has at most one buffer of bytes (LogicError for a second one).
+  //
   // The buffer (role kInput, bytes) reads `bytes` from now on; they must outlive the executor. Ends a stream.
   void bind_bytes(BufferId buffer, std::span<const uint8_t> bytes);
   // From now on every run() reads new bytes in the buffer (role kInput, bytes): `fill` writes those
@@ -83,7 +85,7 @@ class Executor {
 
  private:
   ElementType type_of(BufferId buffer) const;
-  void check_bytes(BufferId buffer) const;
+  void check_bytes(BufferId buffer);
   void store(ElementType type, std::span<const float> values, void* to);
   void load(ElementType type, const void* from, std::span<float> values) const;
   // Copies written parameters to the weights that layers compute with, if those are separate.
@@ -92,6 +94,7 @@ class Executor {
   Program program_;
   std::unique_ptr<ExecutorDevice> device_;
   ProgramMemory memory_;
+  BufferId bytes_ = kNoBuffer;             // the one that bytes were bound to
   mutable std::vector<std::byte> staged_;  // reused: comparing executors moves gigabytes
 };
 

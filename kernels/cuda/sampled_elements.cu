@@ -140,8 +140,7 @@ struct MatrixTerms {
 // Preconditions: none on sizes.
 template <typename Terms>
 __global__ void __launch_bounds__(kThreads)
-    product_samples_kernel(Terms of, const int64_t* __restrict__ elements,
-                           SampledElement* __restrict__ samples) {
+    sample_kernel(Terms of, const int64_t* __restrict__ elements, SampledElement* __restrict__ samples) {
   Shared& shared = block_shared<Shared>();
   const int64_t element = elements[blockIdx.x];
   double product = 0, magnitude = 0;
@@ -159,8 +158,7 @@ template <typename Terms>
 void launch_samples(const Terms& of, int64_t count, const int64_t* elements, SampledElement* samples,
                     StreamView stream) {
   if (count > 0)
-    launch(product_samples_kernel<Terms>, {.grid = count, .block = kThreads, .stream = stream}, of, elements,
-           samples);
+    launch(sample_kernel<Terms>, {.grid = count, .block = kThreads, .stream = stream}, of, elements, samples);
 }
 
 // Math: values[i] = from[offsets[i]].

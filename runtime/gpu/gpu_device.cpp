@@ -37,7 +37,7 @@ template <typename T>
 class GpuDevice final : public ExecutorDevice {
  public:
   GpuDevice(std::unique_ptr<VendorLibrary> library, UpsampleForm upsample, Stream stream)
-      : stream_(std::move(stream)), library_(std::move(library)), forms_(upsample), scratch_(0) {}
+      : stream_(std::move(stream)), library_(std::move(library)), forms_(upsample) {}
   // Work may still use memory that is about to be freed. Its errors were reported to whoever waited for it.
   ~GpuDevice() override {
     try {
@@ -80,9 +80,10 @@ class GpuDevice final : public ExecutorDevice {
     forms_ = choose_upsample_forms<T>(program, forms_, *library_, stream_);
     library_->prepare(lower<T>(program, memory.plan(), forms_).problems(), stream_);
     const LaunchList<T> list = lower<T>(program, memory.plan(), forms_, library_.get());
-    scratch_ = DeviceBuffer<std::byte>(list.scratch_bytes);
+    auto* scratch =
+        static_cast<std::byte*>(allocate(static_cast<int64_t>(list.scratch_bytes), Contents::kUndefined));
     const BufferView<T, float> view(memory);
-    launches_ = bind(list, program.operations().size(), Addresses<T>(view, scratch_.data()), *library_);
+    launches_ = bind(list, program.operations().size(), Addresses<T>(view, scratch), *library_);
     stream_.synchronize();
   }
 
@@ -219,7 +220,6 @@ class GpuDevice final : public ExecutorDevice {
   std::vector<DeviceBuffer<std::byte>> allocated_;
   int64_t allocated_bytes_ = 0;
   const Program* program_ = nullptr;
-  DeviceBuffer<std::byte> scratch_;
   BoundOperations launches_;
   mutable std::optional<std::vector<OperationTime>> graph_totals_;  // sums of the sequences' clocks
   mutable std::map<uint64_t, Sequence> sequences_;

@@ -1,5 +1,5 @@
-// Named ranges of host work, which Nsight shows above the kernels launched in them. They do nothing if the
-// CUDA toolkit was not found at configuration.
+// NVTX ranges: named stretches of host work, which Nsight shows above the kernels launched in them. They do
+// nothing if the CUDA toolkit was not found at configuration.
 #pragma once
 
 #ifdef DDPM_HAVE_NVTX

@@ -1,4 +1,5 @@
-// Layers that lower to library calls: convolutions, linear layers, attention. Internal to lowering.cpp.
+// The Lowering builder and what the lower_*.cpp files share: convolutions, linear layers and attention as
+// library calls and kernels. Which layer becomes what: lowering.h.
 #pragma once
 
 #include <algorithm>

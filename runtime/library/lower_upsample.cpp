@@ -1,4 +1,5 @@
-// The convolution of a nearest-upsampled image, in two forms.
+// The convolution of a nearest-upsampled image, in two forms: folded to a 4x4 filter on the smaller image
+// (UpsampleConv2dShape::folded in kernels/conv2d.h), or literally on an upsampled copy.
 #include "runtime/library/lower_layers.h"
 
 namespace ddpm {

@@ -27,12 +27,9 @@ ErrorModel error_model(ComputePrecision precision);
 //
 //   roundings * storage_roundoff * result + 8 sqrt(terms) * amplification * arithmetic_roundoff * magnitude
 //
-// A sum of `terms` errs by about sqrt(terms) units (Higham & Mary 2019, "A new approach to probabilistic
-// rounding error analysis"), and the largest of very many such errors by a few times that. `roundings`
-// counts how often a value is stored on its way, `amplification` is how much the operation's steepness
-// amplifies an error, `result` is the output's largest element, and `magnitude` is the largest sum of its
-// terms' absolute values, if that is known to be much larger: the gradient of a bias before a normalization
-// cancels to almost nothing.
+// The operation's ErrorGrowth gives the first three numbers (kernels/error_growth.h). `result` is the
+// output's largest element, and `magnitude` the largest sum of its terms' absolute values, if that is known
+// to be much larger: the gradient of a bias before a normalization cancels to almost nothing.
 struct OutputError {
   size_t operation = 0;  // index in the program
   std::string name;      // of the operation

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <variant>
 
 #include "runtime/cpu/cpu_executor.h"
 #include "runtime/report/operation_comparison.h"
@@ -46,6 +47,20 @@ class GpuOperations : public testing::TestWithParam<Case> {
   std::set<std::string> kinds_;
 };
 
+// With thresholding, and guidance where the network takes a condition.
+GenerationOptions sampling_of(const UnetConfig& network) {
+  return {.network = network,
+          .schedule = {.timesteps = 20},
+          .sampler = {.method = SamplerMethod::kDpmpp, .steps = 4, .thresholding = true},
+          .conditioning = {.guidance_scale = network.class_embedding == ClassEmbedding::kTable ? 2.0 : 1.0},
+          .batch = 2,
+          .seed = 7};
+}
+
+SamplerTable table_of(const GenerationOptions& options) {
+  return sampler_table(NoiseSchedule(options.schedule), options.sampler);
+}
+
 TEST_P(GpuOperations, TrainingStepMatchesCpu) {
   const TrainingProgram made = training_program_of(GetParam().network);
   const std::vector<uint8_t> pixels = random_pixels(made);
@@ -62,13 +77,8 @@ TEST_P(GpuOperations, TrainingStepMatchesCpu) {
 }
 
 TEST_P(GpuOperations, SamplingStepMatchesCpu) {
-  const GenerationOptions options{
-      .network = GetParam().network,
-      .schedule = {.timesteps = 20},
-      .sampler = {.method = SamplerMethod::kDpmpp, .steps = 4, .thresholding = true},
-      .batch = 2,
-      .seed = 7};
-  const SamplerTable table = sampler_table(NoiseSchedule(options.schedule), options.sampler);
+  const GenerationOptions options = sampling_of(GetParam().network);
+  const SamplerTable table = table_of(options);
   const SamplingProgram made = sampling_program(options, table);
   CpuExecutor<double> reference(made.program);
   const auto device = unmeasured_executors(GetParam().precision, GetParam().upsample)(made.program);
@@ -79,6 +89,22 @@ TEST_P(GpuOperations, SamplingStepMatchesCpu) {
   }
   compare({Phase::kStart}, reference, *device);
   for (int step = 0; step < 2; ++step) compare({Phase::kForward, Phase::kUpdate}, reference, *device);
+}
+
+template <typename... Op>
+std::set<std::string> kinds_of(const std::variant<Op...>*) {
+  return {Op::kKind...};
+}
+
+TEST(GpuOperationsNetworks, HaveEveryOperation) {
+  std::set<std::string> found;
+  for (const UnetConfig& network : {plain_network(), conditional_network(), learned_time_network()}) {
+    const GenerationOptions sampling = sampling_of(network);
+    for (const Program& program :
+         {training_program_of(network).program, sampling_program(sampling, table_of(sampling)).program})
+      for (const Operation& operation : program.operations()) found.insert(kind(operation.operation));
+  }
+  EXPECT_EQ(found, kinds_of(static_cast<const AnyOperation*>(nullptr)));
 }
 
 INSTANTIATE_TEST_SUITE_P(
