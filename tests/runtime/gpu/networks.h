@@ -53,13 +53,29 @@ inline UnetConfig learned_time_network() {
   return config;
 }
 
+// A condition that is added to the time embedding as it is.
+inline UnetConfig identity_network() {
+  UnetConfig config = plain_network();
+  config.block_out_channels = {16, 16};
+  config.attention = {false, false};
+  config.class_embedding = ClassEmbedding::kIdentity;
+  return config;
+}
+
+// A table of class embeddings is trained with classes: all but its last row, the null condition.
 inline TrainConfig training_of(const UnetConfig& network) {
-  return {.batch = 3,
-          .seed = 5,
-          .network = network,
-          .schedule = {.timesteps = 20},
-          .dropout = 0.2,
-          .optimizer = {.weight_decay = 0.01, .warmup_steps = 2}};
+  TrainConfig config{.batch = 3,
+                     .seed = 5,
+                     .network = network,
+                     .schedule = {.timesteps = 20},
+                     .dropout = 0.2,
+                     .optimizer = {.weight_decay = 0.01, .warmup_steps = 2}};
+  if (network.class_embedding == ClassEmbedding::kTable) {
+    config.condition.kind = ConditionKind::kClasses;
+    for (int k = 0; k + 1 < network.num_class_embeds; ++k)
+      config.condition.label_names.push_back(std::to_string(k));
+  }
+  return config;
 }
 
 inline TrainingProgram training_program_of(const UnetConfig& network) {

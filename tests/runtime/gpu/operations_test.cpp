@@ -98,7 +98,8 @@ std::set<std::string> kinds_of(const std::variant<Op...>*) {
 
 TEST(GpuOperationsNetworks, HaveEveryOperation) {
   std::set<std::string> found;
-  for (const UnetConfig& network : {plain_network(), conditional_network(), learned_time_network()}) {
+  for (const UnetConfig& network :
+       {plain_network(), conditional_network(), learned_time_network(), identity_network()}) {
     const GenerationOptions sampling = sampling_of(network);
     for (const Program& program :
          {training_program_of(network).program, sampling_program(sampling, table_of(sampling)).program})
@@ -116,7 +117,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"conditional_fp32", conditional_network(), ComputePrecision::kFp32},
                     Case{"conditional_bf16", conditional_network(), ComputePrecision::kBf16},
                     Case{"learned_time_fp32", learned_time_network(), ComputePrecision::kFp32},
-                    Case{"learned_time_bf16", learned_time_network(), ComputePrecision::kBf16}),
+                    Case{"learned_time_bf16", learned_time_network(), ComputePrecision::kBf16},
+                    Case{"identity_fp32", identity_network(), ComputePrecision::kFp32},
+                    Case{"identity_bf16", identity_network(), ComputePrecision::kBf16}),
     [](const auto& one) { return std::string(one.param.name); });
 
 }  // namespace
