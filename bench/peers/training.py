@@ -29,7 +29,7 @@ class Training:
         self.network = make_network(network, variant, device, dropout).train()
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
         self.average = [p.detach().clone() for p in self.parameters]
-        self.optimiser = torch.optim.AdamW(self.parameters, lr=2e-4, weight_decay=0, fused=True,
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=2e-4, weight_decay=0, fused=True,
                                            capturable=device.type == "cuda")
         self.loss = torch.zeros((), device=device)  # read outside the loop
         self._loss_of = self._loss
@@ -66,7 +66,7 @@ class Training:
 
     def differentiate(self, images, flip, t, noise) -> torch.Tensor:
         """Computes the loss and each parameter's gradient."""
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         loss = self._loss_of(images, flip, t, noise)
         loss.backward()
         return loss
@@ -74,6 +74,6 @@ class Training:
     def _step(self) -> None:
         loss = self.differentiate(*self.draw())
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0, foreach=True)
-        self.optimiser.step()
+        self.optimizer.step()
         torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - EMA_DECAY)
         self.loss.copy_(loss.detach())

@@ -34,8 +34,8 @@ Sampler::Sampler(const GenerationOptions& options, std::span<const float> parame
     : Sampler(options, sampler_table(NoiseSchedule(options.schedule), options.sampler), parameters,
               make_executor) {}
 
-Sampler::Sampler(const GenerationOptions& options, SamplerTable table, std::span<const float> parameters,
-                 const ExecutorFactory& make_executor)
+Sampler::Sampler(const GenerationOptions& options, const SamplerTable& table,
+                 std::span<const float> parameters, const ExecutorFactory& make_executor)
     : Sampler(options, table, sampling_program(options, table), parameters, make_executor) {}
 
 Sampler::Sampler(const GenerationOptions& options, SamplerTable table, SamplingProgram made,

@@ -52,7 +52,7 @@ class Sampler {
                               std::span<const float> initial_noise = {});
 
  private:
-  Sampler(const GenerationOptions& options, SamplerTable table, std::span<const float> parameters,
+  Sampler(const GenerationOptions& options, const SamplerTable& table, std::span<const float> parameters,
           const ExecutorFactory& make_executor);
   Sampler(const GenerationOptions& options, SamplerTable table, SamplingProgram made,
           std::span<const float> parameters, const ExecutorFactory& make_executor);

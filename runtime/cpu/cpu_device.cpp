@@ -73,7 +73,7 @@ class CpuDevice final : public ExecutorDevice {
 
   void run_operation(size_t index) override {
     const auto begin = std::chrono::steady_clock::now();
-    std::visit([this](const auto& op) { compute(op); }, program_->operations()[index].operation);
+    std::visit([this](const auto& op) { this->compute(op); }, program_->operations()[index].operation);
     if (times_.empty()) return;
     times_[index].seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     ++times_[index].runs;

@@ -115,6 +115,7 @@ class GpuDevice final : public ExecutorDevice {
 
   void keep_records(std::vector<Source> sources) override {
     std::vector<DeviceSpan<const float>> spans;
+    spans.reserve(sources.size());
     for (const Source& source : sources)
       spans.emplace_back(static_cast<const float*>(source.address), source.count);
     stream_.synchronize();  // pending copies may still write to earlier records

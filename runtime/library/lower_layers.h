@@ -23,8 +23,8 @@ class Lowering {
   static constexpr ElementType kType = kElementType<T>;
 
   // All arguments must outlive this object.
-  Lowering(const Program& program, const MemoryPlan& plan, const UpsampleForms& forms, Fusions fusions)
-      : program_(program), plan_(plan), forms_(forms), fusions_(fusions) {}
+  Lowering(const MemoryPlan& plan, const UpsampleForms& forms, Fusions fusions)
+      : plan_(plan), forms_(forms), fusions_(fusions) {}
 
   void begin_operation(size_t index) {
     operation_ = index;
@@ -74,7 +74,6 @@ class Lowering {
     return fusions_ != nullptr && fusions_->fuses(fused);
   }
 
-  const Program& program_;
   const MemoryPlan& plan_;
   const UpsampleForms& forms_;
   Fusions fusions_;

@@ -66,7 +66,7 @@ LibraryProblems LaunchList<T>::problems() const {
 template <typename T>
 LaunchList<T> lower(const Program& program, const MemoryPlan& plan, const UpsampleForms& forms,
                     Fusions fusions) {
-  Lowering<T> lowering(program, plan, forms, fusions);
+  Lowering<T> lowering(plan, forms, fusions);
   for (size_t index = 0; index < program.operations().size(); ++index) {
     lowering.begin_operation(index);
     std::visit([&](const auto& op) { lower_operation(lowering, op); }, program.operations()[index].operation);

@@ -187,7 +187,7 @@ TEST_F(ConvertTest, ForwardWritesTheGradientOfTheErrorUnderDiffusersNames) {
     for (SafetensorsEntry& entry : entries) entry.bytes = as_byte_span<float>(weights[entry.name]);
     write_safetensors(weights_file, entries);
   };
-  // A filter (whose layout is not ours), a linear layer, a normalisation, a bias; the element with the
+  // A filter (whose layout is not ours), a linear layer, a normalization, a bias; the element with the
   // largest gradient.
   for (const char* name : {"down_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.weight",
                            "mid_block.resnets.0.norm2.weight", "conv_out.bias"}) {

@@ -223,7 +223,7 @@ class Gradients(unittest.TestCase):
         self.assertEqual(self.judge(tensor(error=33 * unit), precision="fp32")["verdict"], "wrong")
 
     def test_a_lost_group_of_channels_is_wrong(self):
-        # 4 of 512 channels of a normalisation's weight: 9 % of the norm, but each as large as the others.
+        # 4 of 512 channels of a normalization's weight: 9 % of the norm, but each as large as the others.
         lost = tensor(elements=512, norm=math.sqrt(512), error=2.0, largest=1.2)
         self.assertLess(lost["error"] / lost["norm"], 32 * 2.0**-8)
         entry = self.judge(lost)
