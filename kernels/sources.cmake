@@ -1,5 +1,5 @@
-# The sources of the operations. GPU kernels are compiled by nvcc for the GPU (kernels/cuda) and by the host's compiler for
-# the emulator (kernels/emulated).
+# The sources of the operations. GPU kernels are compiled by nvcc for the GPU (kernels/cuda) and by the host's compiler
+# for the emulator (kernels/emulated).
 set(DDPM_CPU_KERNEL_SOURCES
   cpu/adam_ema.cpp
   cpu/group_norm.cpp

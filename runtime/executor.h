@@ -39,8 +39,7 @@ class Executor {
   void run(std::span<const Phase> phases) { device_->run(phases); }
   void run(Phase phase) { run(std::span(&phase, 1)); }
   void run(std::initializer_list<Phase> phases) { run(std::span(phases.begin(), phases.size())); }
-  // Runs one operation by itself, so that comparisons of executors can read its results before the memory is
-  // reused.
+  // Runs one operation by itself, so that comparisons can read its results before the memory is reused.
   void run_operation(size_t index);
 
   // Buffers of compute or master type.
