@@ -1,6 +1,6 @@
 // The reverse process as a table: the noise levels at which the network is evaluated, and the
 // coefficients that combine its outputs. It is computed once, in double precision; a step itself is a
-// small matrix (kernels/sampler_step.h).
+// small matrix (kernels/sampler_step.h). The list of samplers is sampler_methods.h.
 #pragma once
 
 #include <array>

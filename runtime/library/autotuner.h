@@ -1,6 +1,7 @@
 // The autotuner: chooses one of the plans that a library proposes. It takes the cached plan, or else the
 // fastest measured one, or without a timer the first one; plans with wrong results are refused. It also
-// decides whether a fused plan beats the unfused library ops.
+// decides whether a fused plan beats the unfused library ops. Templates over the kind of plan, so all is here;
+// autotuner.cpp only chooses among Ways.
 #pragma once
 
 #include <algorithm>
