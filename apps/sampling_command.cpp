@@ -95,8 +95,7 @@ class SamplerFlags {
     return flag == "order" ? "[the method's]" : flag == "threshold-max" ? "[no limit]" : "[the model's]";
   }
 
-  // Whether the flag's default is fixed rather than the model's, whose training may draw its grids in
-  // a hurry.
+  // Whether the flag's default is fixed rather than the model's: training may draw its grids with fewer steps.
   static bool has_fixed_default(const std::string& flag) {
     return flag == "sampler" || flag == "steps" || flag == "eta";
   }

@@ -61,23 +61,27 @@ ElementType Executor::type_of(BufferId buffer) const {
   return dtype == DType::kCompute ? device_->compute_type() : device_->master_type();
 }
 
+std::span<std::byte> Executor::staging(ElementType type, size_t count) const {
+  const size_t bytes = count * static_cast<size_t>(element_bytes(type));
+  if (staged_.size() < bytes) staged_.resize(bytes);
+  return std::span(staged_).first(bytes);
+}
+
 void Executor::store(ElementType type, std::span<const float> values, void* to) {
   if (type == ElementType::kFloat) return device_->copy_in(to, values.data(), values.size_bytes());
-  const size_t bytes = values.size() * static_cast<size_t>(element_bytes(type));
-  if (staged_.size() < bytes) staged_.resize(bytes);
+  const std::span<std::byte> staged = staging(type, values.size());
   with_type(type, [&]<typename T>(T) {
-    convert(std::ssize(values), values.data(), reinterpret_cast<T*>(staged_.data()));
+    convert(std::ssize(values), values.data(), reinterpret_cast<T*>(staged.data()));
   });
-  device_->copy_in(to, staged_.data(), bytes);
+  device_->copy_in(to, staged.data(), staged.size());
 }
 
 void Executor::load(ElementType type, const void* from, std::span<float> values) const {
   if (type == ElementType::kFloat) return device_->copy_out(values.data(), from, values.size_bytes());
-  const size_t bytes = values.size() * static_cast<size_t>(element_bytes(type));
-  if (staged_.size() < bytes) staged_.resize(bytes);
-  device_->copy_out(staged_.data(), from, bytes);
+  const std::span<std::byte> staged = staging(type, values.size());
+  device_->copy_out(staged.data(), from, staged.size());
   with_type(type, [&]<typename T>(T) {
-    convert(std::ssize(values), reinterpret_cast<const T*>(staged_.data()), values.data());
+    convert(std::ssize(values), reinterpret_cast<const T*>(staged.data()), values.data());
   });
 }
 

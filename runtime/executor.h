@@ -85,6 +85,7 @@ class Executor {
  private:
   ElementType type_of(BufferId buffer) const;
   void check_bytes(BufferId buffer);
+  std::span<std::byte> staging(ElementType type, size_t count) const;
   void store(ElementType type, std::span<const float> values, void* to);
   void load(ElementType type, const void* from, std::span<float> values) const;
   // Copies written parameters to the weights that layers compute with, if those are separate.

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "runtime/executor.h"
+#include "support/error.h"
 
 namespace ddpm {
 

@@ -24,7 +24,7 @@ void set(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_t name, co
 void set_bias(cublasLtMatmulDesc_t operation, const void* bias) {
   set(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
 }
-// A placeholder: the heuristics need a bias address but do not dereference it.
+// The heuristics need an aligned bias address, which they do not dereference.
 const void* const kSomeBias = reinterpret_cast<const void*>(kTensorAlignment);
 
 template <typename Value>

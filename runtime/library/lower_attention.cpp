@@ -67,18 +67,20 @@ SoftmaxParams softmax_of(const AttentionShape& s) {
           .scale = 1 / std::sqrt(static_cast<double>(s.head_dim))};
 }
 
+template <typename T>
+void gemm(Lowering<T>& to, const GemmProblem& problem, const Place& a, const Place& b, const Place& d) {
+  to.gemm({.problem = problem, .a = a, .b = b, .d = d});
+}
+
 }  // namespace
 
 template <typename T>
 void lower_layer(Lowering<T>& to, const Attention& op) {
   const AttentionShape& s = op.shape;
   const Place qkv = to.compute(op.qkv), probabilities = to.compute(op.probabilities), y = to.compute(op.y);
-  const auto gemm = [&](const GemmProblem& problem, const Place& a, const Place& b, const Place& d) {
-    to.gemm({.problem = problem, .a = a, .b = b, .d = d});
-  };
   for (int j = 0; j < s.heads; ++j) {
     const Head head = head_at(s, j);
-    gemm(to_scores<T>(s, head.q, head.k, head), qkv, qkv, probabilities);
+    gemm(to, to_scores<T>(s, head.q, head.k, head), qkv, qkv, probabilities);
   }
   to.kernel(bytes_of<T>(s.score_elements(), 2), [=](const Addresses<T>& at, StreamView stream) {
     T* p = at.template of<T>(probabilities);
@@ -86,7 +88,7 @@ void lower_layer(Lowering<T>& to, const Attention& op) {
   });
   for (int j = 0; j < s.heads; ++j) {
     const Head head = head_at(s, j);
-    gemm(from_scores<T>(s, head.scores, head.v, head.y), probabilities, qkv, y);
+    gemm(to, from_scores<T>(s, head.scores, head.v, head.y), probabilities, qkv, y);
   }
 }
 
@@ -95,13 +97,10 @@ void lower_layer(Lowering<T>& to, const AttentionBackward& op) {
   const AttentionShape& s = op.shape;
   const Place dy = to.compute(op.dy), qkv = to.compute(op.qkv), probabilities = to.compute(op.probabilities),
               dscores = to.compute(op.dscores), dqkv = to.compute(op.dqkv);
-  const auto gemm = [&](const GemmProblem& problem, const Place& a, const Place& b, const Place& d) {
-    to.gemm({.problem = problem, .a = a, .b = b, .d = d});
-  };
   for (int j = 0; j < s.heads; ++j) {
     const Head head = head_at(s, j);
-    gemm(to_scores<T>(s, head.y, head.v, head), dy, qkv, dscores);
-    gemm(from_scores<T>(s, transposed(head.scores), head.y, head.v), probabilities, dy, dqkv);
+    gemm(to, to_scores<T>(s, head.y, head.v, head), dy, qkv, dscores);
+    gemm(to, from_scores<T>(s, transposed(head.scores), head.y, head.v), probabilities, dy, dqkv);
   }
   to.kernel(bytes_of<T>(s.score_elements(), 3), [=](const Addresses<T>& at, StreamView stream) {
     T* scores = at.template of<T>(dscores);
@@ -110,8 +109,8 @@ void lower_layer(Lowering<T>& to, const AttentionBackward& op) {
   });
   for (int j = 0; j < s.heads; ++j) {
     const Head head = head_at(s, j);
-    gemm(from_scores<T>(s, head.scores, head.k, head.q), dscores, qkv, dqkv);
-    gemm(from_scores<T>(s, transposed(head.scores), head.q, head.k), dscores, qkv, dqkv);
+    gemm(to, from_scores<T>(s, head.scores, head.k, head.q), dscores, qkv, dqkv);
+    gemm(to, from_scores<T>(s, transposed(head.scores), head.q, head.k), dscores, qkv, dqkv);
   }
 }
 

@@ -61,6 +61,7 @@ bool TrialNote::open() {
   if (plans_.empty()) return false;
   std::error_code ignored;  // a failure is reported when the plans are written
   if (plans_.has_parent_path()) std::filesystem::create_directories(plans_.parent_path(), ignored);
+  // mkostemp replaces the six letters.
   std::string name = (plans_.parent_path() / (prefix_of(plans_) + "XXXXXX")).string();
   // Between these two calls, another process that looks for notes would take the file for one left behind.
   for (int attempt = 0; attempt < 3; ++attempt) {

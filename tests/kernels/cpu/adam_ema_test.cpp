@@ -13,11 +13,6 @@
 namespace ddpm::cpu {
 namespace {
 
-using reference::expect_within;
-using reference::Output;
-using reference::random_values;
-using reference::to_double;
-
 template <typename T>
 struct State {
   std::vector<T> w, m, v, ema, norm, learning_rate;

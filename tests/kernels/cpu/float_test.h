@@ -14,6 +14,11 @@
 
 namespace ddpm::cpu {
 
+using reference::expect_within;
+using reference::Output;
+using reference::random_values;
+using reference::to_double;
+
 // The largest relative rounding error of one float operation. The bounds count roundings to first order; the
 // slack covers the higher orders.
 inline constexpr double kUnit = 0x1p-24;

@@ -12,14 +12,12 @@
 namespace ddpm::cpu {
 namespace {
 
-using reference::expect_within;
 using reference::group_norm_case;
 using reference::GroupNormCase;
 using reference::GroupNormGradients;
 using reference::GroupNormInputs;
 using reference::GroupNormOutputs;
 using reference::largest;
-using reference::to_double;
 
 // Every option, with channels that fill no vector register, one, and several with a remainder.
 std::vector<GroupNormCase> cases() {

@@ -12,11 +12,6 @@
 namespace ddpm::cpu {
 namespace {
 
-using reference::expect_within;
-using reference::Output;
-using reference::random_values;
-using reference::to_double;
-
 const std::vector<LinearParams> kShapes = {
     {.n = 1, .in = 1, .out = 1},
     {.n = 3, .in = 37, .out = 5},

@@ -11,11 +11,6 @@
 namespace ddpm::cpu {
 namespace {
 
-using reference::expect_within;
-using reference::Output;
-using reference::random_values;
-using reference::to_double;
-
 const std::vector<SoftmaxParams> kShapes = {{7, 1, 1}, {5, 9, 0.7}, {3, 64, 0.125}, {4, 131, 2}};
 
 std::vector<float> scaled_values(int64_t count, uint32_t seed, float factor) {
